@@ -1,0 +1,1 @@
+"""Everything that touches the world: clouds, price feeds, Dask, storage, the clock."""

@@ -1,0 +1,1 @@
+"""What a person or systemd starts: one file a command."""

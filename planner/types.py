@@ -1,0 +1,359 @@
+"""The words of the house as values.
+
+Every class is frozen and says in its docstring what must hold; `__post_init__` holds it to that.
+Money is `Decimal` US dollars, instants are aware UTC, intervals are half-open, shares are 0 to 1.
+Bulk data (a price list of a million offers) lives in arrays, see `catalogue.py`; these are the
+values that cross module borders one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from costplan.planner.errors import InvariantBroken
+
+
+class Market(StrEnum):
+    """How an offer is paid for. A commitment is bought for a term and billed used or not."""
+
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    COMMITMENT_1Y = "commitment_1y"
+    COMMITMENT_3Y = "commitment_3y"
+
+
+class Mode(StrEnum):
+    """What a tick may still do with what it knows: everything, no scale-down, or only look."""
+
+    FULL = "full"
+    HOLD = "hold"
+    OBSERVE = "observe"
+
+
+class Decision(StrEnum):
+    """What a policy says of a move; it can only say less than the plan did."""
+
+    ALLOW = "allow"
+    TRIM = "trim"
+    DEFER = "defer"
+    DENY = "deny"
+
+
+class Phase(StrEnum):
+    """Where a node is in its life, from the intention on; it ends GONE and is never deleted."""
+
+    INTENDED = "intended"
+    REQUESTED = "requested"
+    UNCERTAIN = "uncertain"
+    BOOTING = "booting"
+    READY = "ready"
+    CORDONED = "cordoned"
+    RETIRING = "retiring"
+    TERMINATING = "terminating"
+    LOST = "lost"
+    GONE = "gone"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvariantBroken(message)
+
+
+def _require_utc(instant: datetime, field: str) -> None:
+    _require(instant.utcoffset() == timedelta(0), f"{field} is not aware UTC: {instant!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a machine has or a worker needs: milli-vCPU, bytes, whole GPUs of one kind.
+
+    A need may leave `gpu_kind` open; a machine with GPUs names it.
+    """
+
+    vcpu_milli: int
+    memory_bytes: int
+    gpus: int = 0
+    gpu_kind: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            min(self.vcpu_milli, self.memory_bytes, self.gpus) >= 0, f"negative resource in {self}"
+        )
+        _require(self.gpus > 0 or self.gpu_kind is None, f"a kind without GPUs in {self}")
+
+    def fits_in(self, other: Resources) -> bool:
+        """True where `other` has at least as much of everything, of the kind asked for."""
+        return (
+            self.vcpu_milli <= other.vcpu_milli
+            and self.memory_bytes <= other.memory_bytes
+            and self.gpus <= other.gpus
+            and self.gpu_kind in (None, other.gpu_kind)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class OfferKey:
+    """What names a thing that can be bought. `zone` is '' where the source prices by region."""
+
+    provider: str
+    region: str
+    zone: str
+    instance_type: str
+    market: Market
+
+    def __str__(self) -> str:
+        place = self.zone or self.region
+        return f"{self.provider}/{place}/{self.instance_type}/{self.market}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """How time is charged: at least `minimum_seconds`, then in steps of `step_seconds`."""
+
+    minimum_seconds: int = 60
+    step_seconds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What can be bought. It carries no price; `headroom` is how many more nodes may start."""
+
+    key: OfferKey
+    resources: Resources
+    arch: str
+    available: bool = True
+    billing: Billing = Billing()
+    headroom: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A price seen for an offer: marginal dollars per hour, and the hazard of losing the node.
+
+    `hazard_per_hour` is expected interruptions per node-hour, None where nobody knows.
+    `is_estimate` is true where the source derived the price instead of reading it.
+    """
+
+    key: OfferKey
+    usd_per_hour: Decimal
+    hazard_per_hour: float | None
+    observed_at: datetime
+    source: str
+    is_estimate: bool = False
+    valid_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.usd_per_hour > 0, f"a price must be above zero: {self}")
+        _require(self.hazard_per_hour is None or self.hazard_per_hour >= 0, f"hazard of {self}")
+        _require_utc(self.observed_at, "observed_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something not known: what kind, of what, and what is done instead (never zero)."""
+
+    kind: str
+    subject: str
+    assumed: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """Capacity or spend bought ahead. What is sunk and what it costs at the margin never mix."""
+
+    commitment_id: str
+    kind: str
+    nodes: int | None
+    usd_per_hour: Decimal | None
+    sunk_usd_per_hour: Decimal
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        _require(
+            (self.nodes is None) != (self.usd_per_hour is None),
+            f"commitment {self.commitment_id} must be of nodes or of dollars, not both",
+        )
+        _require_utc(self.start, "start")
+        _require(self.start < self.end, f"commitment {self.commitment_id} ends before it starts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine of ours. It exists from the intention on and keeps the history of its phases."""
+
+    node_id: str
+    key: OfferKey
+    resources: Resources
+    phase: Phase
+    phase_since: datetime
+    token: str
+    workload: str
+    provider_id: str | None = None
+    workers: tuple[str, ...] = ()
+    history: tuple[tuple[Phase, datetime, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_utc(self.phase_since, "phase_since")
+        _require(0 < len(self.token) <= 64, "a token has 1 to 64 characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskGroup:
+    """Tasks of one prefix that need the same: counts, and the mean seconds where known.
+
+    `mean_task_seconds` is None where no task has finished; it is never a default.
+    """
+
+    prefix: str
+    need: Mapping[str, float]
+    queued: int
+    running: int
+    mean_task_seconds: float | None
+    observed_tasks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLoad:
+    """What one worker has and holds at a moment."""
+
+    threads: int
+    memory_bytes: int
+    resources: Mapping[str, float]
+    executing: int
+    managed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a Dask scheduler has to do and with whom, over `window_seconds` that end at `at`."""
+
+    at: datetime
+    window_seconds: float
+    groups: tuple[TaskGroup, ...]
+    workers: Mapping[str, WorkerLoad]
+
+    def __post_init__(self) -> None:
+        _require_utc(self.at, "at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerShape:
+    """Workers that need the same. `markets` empty means any; `gpu_kinds` empty means any kind."""
+
+    name: str
+    count: int
+    need: Resources
+    gpu_kinds: tuple[str, ...] = ()
+    markets: tuple[Market, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.count > 0, f"worker shape {self.name!r} has count {self.count}")
+        _require(self.need.gpus > 0 or not self.gpu_kinds, f"{self.name!r} names kinds, no GPUs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """`nodes` machines that each run the same workers: shape name -> workers on one node."""
+
+    nodes: int
+    workers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPlan:
+    """Machines of one offer in a plan: how many, at what each, and which workers they run."""
+
+    key: OfferKey
+    nodes: int
+    usd_per_hour_each: Decimal
+    packings: tuple[Packing, ...]
+
+    def __post_init__(self) -> None:
+        _require(
+            self.nodes == sum(p.nodes for p in self.packings) and self.nodes > 0,
+            f"packings of {self.key} do not add up to {self.nodes} nodes",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a policy said of a move, and the numbers it said it with."""
+
+    policy: str
+    decision: Decision
+    reason: str
+    numbers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """Dollars for a half-open interval of one node or commitment; corrections are new entries."""
+
+    subject: str
+    start: datetime
+    end: datetime
+    usd: Decimal
+    kind: str
+    rate_source: str
+    workload: str
+
+    def __post_init__(self) -> None:
+        _require_utc(self.start, "start")
+        _require_utc(self.end, "end")
+        _require(self.start < self.end, f"an interval must not be empty: {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """One machine, please: acceptable offers in order of preference, the plan priced the worst.
+
+    The same request is sent again after a crash, letter for letter.
+    """
+
+    token: str
+    node_id: str
+    keys: tuple[OfferKey, ...]
+    image_ref: str
+    user_data_ref: str
+    tags: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.keys), "a launch request names at least one offer")
+        _require(0 < len(self.token) <= 64, "a token has 1 to 64 characters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderNode:
+    """A machine as its cloud reports it; `state` is pending, running or stopping."""
+
+    provider_id: str
+    key: OfferKey
+    state: str
+    launched_at: datetime
+    node_id: str | None = None
+    token: str | None = None
+    private_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a cloud warns of: a reclaim, maintenance or rebalance, and when it takes effect."""
+
+    provider_id: str
+    kind: str
+    effective_at: datetime
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """What became of a drain: workers that left, and workers that refused with the reason."""
+
+    done: tuple[str, ...]
+    refused: Mapping[str, str]

@@ -1,0 +1,119 @@
+"""What a person wants to run, as frozen values: the optimizer's side of a workload file.
+
+`config.py` parses the file; nothing here knows of YAML. Shares are 0 to 1 of the plan's vCPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from costplan.planner.types import Market, WorkerShape
+from costplan.planner.units import MIB
+
+_ANYWHERE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Clouds and regions that may be used. Empty `providers` means all of them; a provider
+    that `regions` does not name may use all of its regions."""
+
+    providers: tuple[str, ...] = ()
+    regions: Mapping[str, tuple[str, ...]] = field(default=_ANYWHERE)
+    single_region: bool = True
+    single_zone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """Which machine types may be used, by shell-style patterns such as 't3*'.
+
+    An empty `include` means every type; `exclude` wins over `include`. `burstable` types sell a
+    fraction of their vCPU, so a training that runs flat out does not get what it pays for.
+    """
+
+    arch: tuple[str, ...] = ("x86_64",)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_vcpu: float | None = None
+    burstable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketRules:
+    """How much may rest on the spot market.
+
+    spot vCPU <= `spot_max_share` x all vCPU; vCPU of one pool (provider, region, zone, type)
+    <= `pool_max_share` x all vCPU; on-demand and committed vCPU >= `on_demand_base_vcpu_milli`;
+    no offer is used whose hazard is above `max_hazard_per_hour`.
+    """
+
+    allow: tuple[Market, ...] = (Market.ON_DEMAND, Market.SPOT)
+    spot_max_share: float = 1.0
+    on_demand_base_vcpu_milli: int = 0
+    pool_max_share: float = 1.0
+    max_hazard_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """What an interruption costs in node-time: work done again, and the time to start over."""
+
+    lost_work_seconds: int = 600
+    restart_seconds: int = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """At most this much of the offers that match; None matches everything.
+
+    Exactly one of `vcpu_milli` and `nodes` is set. `instance_types` are shell-style patterns.
+    """
+
+    provider: str | None = None
+    region: str | None = None
+    market: Market | None = None
+    instance_types: tuple[str, ...] = ()
+    vcpu_milli: int | None = None
+    nodes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard limits on the fleet."""
+
+    max_nodes: int | None = None
+    quotas: tuple[Quota, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overhead:
+    """What the system keeps of a node: `vcpu_milli`, and the larger of a share and a floor of
+    its memory.
+
+    CPU is given out by time slices, so a worker with one thread a vCPU loses a per cent of
+    speed to the system and not its place: the default keeps none back. Memory is not: the
+    kernel, the daemons of the image and Dask's nanny take about 5 % of a machine.
+    """
+
+    vcpu_milli: int = 0
+    memory_share: float = 0.05
+    memory_floor_bytes: int = 512 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Workers to place and the rules to place them by. Shape names are unique."""
+
+    name: str
+    shapes: tuple[WorkerShape, ...]
+    duration_seconds: int | None = None
+    where: Where = Where()
+    machines: Machines = Machines()
+    market: MarketRules = MarketRules()
+    interruption: Interruption = Interruption()
+    overhead: Overhead = Overhead()
+    limits: Limits = Limits()
+    budget_pico_per_hour: int | None = None

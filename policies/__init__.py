@@ -1,0 +1,1 @@
+"""Small named rules that trim, defer or deny moves, and never add one."""
