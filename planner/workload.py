@@ -12,7 +12,9 @@ from types import MappingProxyType
 from costplan.planner.types import Market, WorkerShape
 from costplan.planner.units import MIB
 
-_ANYWHERE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+def _anywhere() -> Mapping[str, tuple[str, ...]]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Where:
     that `regions` does not name may use all of its regions."""
 
     providers: tuple[str, ...] = ()
-    regions: Mapping[str, tuple[str, ...]] = field(default=_ANYWHERE)
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=_anywhere)
     single_region: bool = True
     single_zone: bool = False
 
