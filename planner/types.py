@@ -207,23 +207,37 @@ class Node:
 class TaskGroup:
     """Tasks of one prefix that need the same: counts, and the mean seconds where known.
 
-    `mean_task_seconds` is None where no task has finished; it is never a default.
+    `queued` could run now and does not; `running` does; `waiting` depends on unfinished tasks.
+    Of the queued and running, `unrunnable` have no worker that may run them, and `pinned` may
+    run on named workers or hosts only. `mean_task_seconds` is over the `observed_tasks` that
+    have finished, None where none has; it is never a default.
     """
 
     prefix: str
     need: Mapping[str, float]
     queued: int
     running: int
+    waiting: int = 0
+    unrunnable: int = 0
+    pinned: int = 0
     mean_task_seconds: float | None
     observed_tasks: int
+
+    def __post_init__(self) -> None:
+        counts = (self.queued, self.running, self.waiting, self.unrunnable, self.pinned)
+        _require(min(*counts, self.observed_tasks) >= 0, f"negative count in {self}")
+        _require(
+            (self.mean_task_seconds is None) == (self.observed_tasks == 0),
+            f"a mean needs observed tasks, and they have one: {self}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLoad:
-    """What one worker has and holds at a moment."""
+    """What one worker has and holds at a moment; `memory_bytes` is None without a limit."""
 
     threads: int
-    memory_bytes: int
+    memory_bytes: int | None
     resources: Mapping[str, float]
     executing: int
     managed_bytes: int
@@ -231,12 +245,17 @@ class WorkerLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a Dask scheduler has to do and with whom, over `window_seconds` that end at `at`."""
+    """What a Dask scheduler has to do and with whom, over `window_seconds` that end at `at`.
+
+    `unread_tasks` of the groups were too many to look at one by one: they are counted, as tasks
+    that need nothing special.
+    """
 
     at: datetime
     window_seconds: float
     groups: tuple[TaskGroup, ...]
     workers: Mapping[str, WorkerLoad]
+    unread_tasks: int = 0
 
     def __post_init__(self) -> None:
         _require_utc(self.at, "at")
