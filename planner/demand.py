@@ -148,8 +148,8 @@ def _kind(resource: str) -> str:
 
 def _slots_of(need: Mapping[str, float], worker: WorkerLoad) -> int:
     """Tasks of a class that one worker runs at a time; 0 where it lacks a resource."""
-    fits = [math.floor(worker.resources.get(name, 0) / amount) for name, amount in need.items()]
-    return min([worker.threads, *fits])
+    fits = [worker.resources.get(name, 0) / amount for name, amount in need.items()]
+    return math.floor(min([worker.threads, *fits]))
 
 
 def _present_slots(need: Mapping[str, float], workers: Iterable[WorkerLoad]) -> int:
@@ -199,12 +199,12 @@ def _template(need: Mapping[str, float], sizing: Sizing) -> _Model:
         memory_bytes=max(base.memory_bytes, math.ceil(memory)),
         gpus=max(base.gpus, math.ceil(gpus)) if gpus else 0,
     )
-    slots = [max(1, base.vcpu_milli // 1000)]
+    slots = float(max(1, base.vcpu_milli // 1000))
     if gpus:
-        slots.append(math.floor(resources.gpus / gpus))
+        slots = min(slots, resources.gpus / gpus)
     if memory:
-        slots.append(math.floor(resources.memory_bytes / memory))
-    return _Model(resources, min(slots), "the template, as no worker can run them")
+        slots = min(slots, resources.memory_bytes / memory)
+    return _Model(resources, math.floor(slots), "the template, as no worker can run them")
 
 
 def _name(need: Mapping[str, float], taken: set[str]) -> str:

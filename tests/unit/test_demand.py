@@ -174,6 +174,12 @@ def test_a_class_that_nobody_can_run_gets_the_template(
     assert "the template, as no worker can run them" in demand.explanation[0]
 
 
+def test_a_need_of_next_to_nothing_does_not_bind() -> None:
+    little = group(8, 300.0, need={"GPU": 1e-300})
+    demand = shapes_from_load(load([little], [worker(4, 16, {"GPU": 1e18})]))
+    assert demand.shapes[0].count == 2
+
+
 def test_templates_are_settable() -> None:
     sizing = Sizing(template=Resources(vcpu_milli=2000, memory_bytes=8 * GIB))
     demand = shapes_from_load(load([group(6, 300.0)], []), sizing)
