@@ -94,7 +94,7 @@ def zones_text(region: str, zones: Sequence[str]) -> str:
         return "any"
     if len(zones) >= _MANY_ZONES:
         return f"{len(zones)} zones"
-    return ",".join(zone.removeprefix(region) or zone for zone in zones)
+    return ",".join(zone.removeprefix(region).lstrip("-") or zone for zone in zones)
 
 
 def age_text(observed_at: datetime, now: datetime) -> str:

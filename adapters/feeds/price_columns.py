@@ -35,9 +35,11 @@ _PROVIDER = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """A remedy that names the most similar known word, '' where none is similar."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {found[0]!r}?" if found else ""
+    """A remedy that names the most similar known words, '' where none is similar."""
+    found = difflib.get_close_matches(word, known, n=3)
+    likeness = [difflib.SequenceMatcher(None, name, word).ratio() for name in found]
+    best = sorted(name for name, ratio in zip(found, likeness, strict=True) if ratio == likeness[0])
+    return f"did you mean {' or '.join(map(repr, best))}?" if best else ""
 
 
 @dataclass(frozen=True, slots=True)

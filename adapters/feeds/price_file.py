@@ -115,9 +115,9 @@ def _parquet_table(place: Place, data: bytes) -> pa.Table:
     """The known columns of a Parquet file; text columns come dictionary-encoded."""
     try:
         # Not read_table: that imports the dataset and filesystem machinery, half a second of it.
-        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(_TEXT))
-        wanted = _check_names(place, file.schema_arrow.names)
-        return file.read(columns=wanted)
+        source = pa.BufferReader(data)
+        wanted = _check_names(place, pq.ParquetFile(source).schema_arrow.names)
+        return pq.ParquetFile(source, read_dictionary=list(_TEXT)).read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise InputError(place.name, f"is a broken Parquet file: {_first_line(error)}") from error
 
