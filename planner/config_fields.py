@@ -22,7 +22,8 @@ from costplan.planner.units import MIB, parse_memory, parse_seconds, pico_from_u
 MAX_WORKERS = 10_000_000
 """Workers of one shape; four orders above the largest Dask clusters, far below 64-bit overflow."""
 
-_MAX_VCPU = 100_000
+_MAX_MACHINE_VCPU = 100_000
+_MAX_FLEET_VCPU = 10**9
 _MAX_MEMORY_BYTES = 2**50
 _MAX_SECONDS = 10 * 365 * 86400
 _MAX_USD_PER_HOUR = 9_000_000  # pico-dollars of more do not fit in 64 bits
@@ -85,12 +86,12 @@ def _whole(least: int, most: int, remedy: str) -> Callable[[object], int]:
     return check
 
 
-def _vcpu_milli(least_milli: int, remedy: str) -> Callable[[object], int]:
+def _vcpu_milli(least_milli: int, most_vcpu: int, remedy: str) -> Callable[[object], int]:
     def check(value: object) -> int:
         milli = Decimal(repr(_number(value, remedy))) * 1000
-        if milli < least_milli or milli > _MAX_VCPU * 1000:
+        if milli < least_milli or milli > most_vcpu * 1000:
             least = "above 0" if least_milli else "0 or more"
-            raise refusal(f"{shown(value)} is not {least} and at most {_MAX_VCPU}", remedy)
+            raise refusal(f"{shown(value)} is not {least} and at most {most_vcpu}", remedy)
         if milli != milli.to_integral_value():
             raise refusal(f"{shown(value)} is finer than 0.001 vCPU", "round it to 0.001")
         return int(milli)
@@ -261,8 +262,15 @@ GpuCount = Annotated[
 ]
 NodeLimit = Annotated[int, BeforeValidator(_whole(1, MAX_WORKERS, "leave it out for no limit"))]
 NodeQuota = Annotated[int, BeforeValidator(_whole(0, MAX_WORKERS, "write a number of nodes"))]
-WorkerVcpuMilli = Annotated[int, BeforeValidator(_vcpu_milli(1, "write vCPU like 4 or 0.5"))]
-VcpuMilli = Annotated[int, BeforeValidator(_vcpu_milli(0, "write vCPU like 16 or 0.5"))]
+MachineVcpuMilli = Annotated[
+    int, BeforeValidator(_vcpu_milli(1, _MAX_MACHINE_VCPU, "write vCPU like 4 or 0.5"))
+]
+OverheadVcpuMilli = Annotated[
+    int, BeforeValidator(_vcpu_milli(0, _MAX_MACHINE_VCPU, "write vCPU like 0.5"))
+]
+FleetVcpuMilli = Annotated[
+    int, BeforeValidator(_vcpu_milli(0, _MAX_FLEET_VCPU, "write vCPU like 16 or 2000"))
+]
 MemoryBytes = Annotated[int, BeforeValidator(_memory_bytes(1))]
 MemoryFloorBytes = Annotated[int, BeforeValidator(_memory_bytes(0))]
 DurationSeconds = Annotated[int, BeforeValidator(_seconds(1))]

@@ -16,9 +16,11 @@ from costplan.planner.config_fields import (
     DurationSeconds,
     Filled,
     Flag,
+    FleetVcpuMilli,
     GpuCount,
     Hazard,
     LossSeconds,
+    MachineVcpuMilli,
     MarketName,
     MemoryBytes,
     MemoryFloorBytes,
@@ -26,13 +28,12 @@ from costplan.planner.config_fields import (
     Name,
     NodeLimit,
     NodeQuota,
+    OverheadVcpuMilli,
     PicoPerHour,
     Provider,
     Share,
     Text,
-    VcpuMilli,
     WorkerCount,
-    WorkerVcpuMilli,
     refusal,
     shown,
 )
@@ -62,7 +63,7 @@ class WorkerSection(Section):
 
     name: Name
     count: WorkerCount
-    vcpu: WorkerVcpuMilli
+    vcpu: MachineVcpuMilli
     memory: MemoryBytes
     gpu: Annotated[GpuSection, BeforeValidator(_gpu)] | None = None
     markets: tuple[MarketName, ...] = ()
@@ -83,7 +84,7 @@ class MachinesSection(Section):
     arch: Annotated[tuple[Architecture, ...], Filled] = ("x86_64",)
     include: tuple[Text, ...] = ()
     exclude: tuple[Text, ...] = ()
-    max_vcpu: WorkerVcpuMilli | None = None
+    max_vcpu: MachineVcpuMilli | None = None
     burstable: Flag = False
 
 
@@ -92,7 +93,7 @@ class MarketSection(Section):
 
     allow: Annotated[tuple[MarketName, ...], Filled] = (Market.ON_DEMAND, Market.SPOT)
     spot_max_share: Share = 1.0
-    on_demand_base_vcpu: VcpuMilli = 0
+    on_demand_base_vcpu: FleetVcpuMilli = 0
     pool_max_share: Share = 1.0
     max_hazard_per_hour: Hazard | None = None
 
@@ -107,7 +108,7 @@ class InterruptionSection(Section):
 class OverheadSection(Section):
     """What the system keeps of a node."""
 
-    vcpu: VcpuMilli = 0
+    vcpu: OverheadVcpuMilli = 0
     memory_share: MemoryShare = 0.05
     memory_floor: MemoryFloorBytes = 512 * MIB
 
@@ -125,7 +126,7 @@ class QuotaSection(Section):
     region: Text | None = None
     market: MarketName | None = None
     instance_types: tuple[Text, ...] = ()
-    vcpu: VcpuMilli | None = None
+    vcpu: FleetVcpuMilli | None = None
     nodes: NodeQuota | None = None
 
     @model_validator(mode="after")
