@@ -11,7 +11,8 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-SCANNED_TASKS = 10_000
+SCANNED_TASKS = 5_000
+_Row = tuple[str, str, tuple[tuple[str, float], ...], bool, bool]
 PENDING = ("waiting", "queued", "no-worker", "processing")
 
 
@@ -24,7 +25,7 @@ def read_load(dask_scheduler: Any = None) -> str:
     """
     workers = list(dask_scheduler.workers.values())
     each = SCANNED_TASKS // (len(workers) + 1) + 1
-    seen: Counter[tuple[str, str, str, bool, bool]] = Counter()
+    seen: Counter[_Row] = Counter()
     for task in islice(dask_scheduler.unrunnable, SCANNED_TASKS):
         seen[_row(task, "no-worker", executing=False)] += 1
     for worker in workers:
@@ -38,7 +39,7 @@ def read_load(dask_scheduler: Any = None) -> str:
                 if any(prefix.states.get(state) for state in PENDING)
             },
             "seen": [
-                [prefix, state, json.loads(need), pinned, executing, count]
+                [prefix, state, dict(need), pinned, executing, count]
                 for (prefix, state, need, pinned, executing), count in sorted(seen.items())
             ],
             "workers": {
@@ -55,10 +56,10 @@ def read_load(dask_scheduler: Any = None) -> str:
     )
 
 
-def _row(task: Any, state: str, *, executing: bool) -> tuple[str, str, str, bool, bool]:
-    need = json.dumps(task.resource_restrictions or {}, sort_keys=True)
+def _row(task: Any, state: str, *, executing: bool) -> _Row:
+    need = task.resource_restrictions
     pinned = bool(task.worker_restrictions or task.host_restrictions)
-    return task.prefix.name, state, need, pinned, executing
+    return task.prefix.name, state, tuple(sorted(need.items())) if need else (), pinned, executing
 
 
 def _prefix(prefix: Any) -> dict[str, Any]:
