@@ -223,7 +223,7 @@ def _gap(catalogue: Catalogue, rows: NDArray[np.bool_], kind: str, missing: str)
     count = int(rows.sum())
     if not count:
         return ()
-    codes = np.unique(catalogue.instance_type.codes[rows])
-    example = catalogue.instance_type.names[int(codes[0])]
+    codes = set(catalogue.instance_type.codes[rows].tolist())
+    example = catalogue.instance_type.names[min(codes)]
     subject = f"{count} prices of {len(codes)} instance types such as {example}"
     return (Gap(kind=kind, subject=subject, assumed=f"left out: {missing} is not known"),)

@@ -1,7 +1,7 @@
 """AWS prices for the bundled snapshot: which of libcloud's numbers to believe, zone by zone.
 
 libcloud's EC2 scraper keeps, since its release 3.6.1, whichever of a type's offers it reads
-last: often the dedicated-instance price, 5.6 to 10 % above the shared one, or a zero. What
+last: often the dedicated-instance price, 6 to 10 % above the shared one, or a zero. What
 undoes it:
 
   - zeros are dropped and the lowest price over the releases is taken, because every release

@@ -16,6 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from costplan.adapters.feeds.price_columns import Place, check_unique
 from costplan.adapters.feeds.price_file import REQUIRED, PriceList, read_price_file, read_prices
 from costplan.planner.errors import InputError
 from costplan.planner.types import Market
@@ -258,6 +259,14 @@ def test_a_broken_file_is_named_with_row_and_value(
         read(build(), name)
     assert message in str(caught.value)
     assert str(caught.value).startswith(name)
+
+
+def test_keys_of_very_long_lists_are_compared_exactly() -> None:
+    place, wide = Place("p.parquet", is_csv=False), 2**40
+    first = np.array([7, 7, 8, 7]), np.array([-1, 3, -1, 3]), np.array([0, 1, 0, 2])
+    check_unique(place, [(codes, wide) for codes in first])
+    with pytest.raises(InputError, match="row 4: has the same key as row 2"):
+        check_unique(place, [(codes, wide) for codes in first[:2]])
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
