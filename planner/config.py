@@ -57,6 +57,7 @@ _EXAMPLES = {
     "budget.usd_per_hour": "usd_per_hour: 60",
 }
 _INTEGER = re.compile(r"[+-]?\d{1,30}")
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -165,24 +166,24 @@ def _raise(subject: str, problems: Sequence[InputError]) -> NoReturn:
 
 def _problem(name: str, details: ErrorDetails, within: str = "") -> InputError:
     """The problem that pydantic found, in the words of the file."""
-    places = details["loc"]
-    path = "".join(
-        f"[{place}]" if isinstance(place, int) else f".{place}"
-        for place in places
-        if place != "[key]"
-    ).lstrip(".")
-    words = [str(place) for place in places if isinstance(place, str) and place != "[key]"]
-    generic = ".".join([within, *words] if within else words)
+    places, kind = details["loc"], details["type"]
+    if kind == "invalid_key" or (kind == "refused" and places[-1:] == ("[key]",)):
+        places = places[:-1]
+    words = [place for place in places if isinstance(place, str)]
+    outer = ".".join([within, *words[:-1]] if within else words[:-1])
+    generic = f"{outer}.{words[-1]}".lstrip(".") if words else within
+    path = "".join(_step(place) for place in places).lstrip(".")
     subject = f"{name}: {path}" if path else name
     value, context = details["input"], details.get("ctx", {})
-    if value is None and details["type"] != "extra_forbidden":
+    if value is None and kind not in ("extra_forbidden", "invalid_key"):
         return InputError(subject, "has no value", "write one, or remove the key")
-    match details["type"]:
+    match kind:
         case "refused":
             said = context["problem"], context["remedy"]
         case "extra_forbidden":
-            outer, _, key = generic.rpartition(".")
-            said = _unknown_key(key, sections()[outer].model_fields)
+            said = _unknown_key(words[-1], sections()[outer].model_fields)
+        case "invalid_key":
+            said = f"the key {shown(value)} is not text", "put it in quotes"
         case "missing":
             said = "is missing", f"add {_EXAMPLES[generic]}"
         case "tuple_type":
@@ -195,6 +196,13 @@ def _problem(name: str, details: ErrorDetails, within: str = "") -> InputError:
         case _:
             said = f"{shown(value)} is not valid", details["msg"]
     return InputError(subject, *said)
+
+
+def _step(place: str | int) -> str:
+    """One step of a path; a key that is no plain word is shown in quotes and in short."""
+    if isinstance(place, int):
+        return f"[{place}]"
+    return f".{place}" if _WORD.fullmatch(place) else f".{shown(place)}"
 
 
 def _unknown_key(key: str, valid: Iterable[str]) -> tuple[str, str]:
