@@ -99,6 +99,8 @@ def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
         security = Security(**given)  # type: ignore[no-untyped-call]
         observing = _observe(arguments.address, arguments.seconds, security)
         return {"observation": asyncio.run(asyncio.wait_for(observing, longest))}
+    except TimeoutError:
+        return {"error": f"no whole answer in {longest:g} s"}
     except Exception as error:  # a stranger's bytes may raise anything, and all of it is an answer
         text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         return {"error": " ".join(text.split())[:_LONGEST_ERROR]}
