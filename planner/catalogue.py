@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from costplan.planner.errors import InvariantBroken
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources
 from costplan.planner.units import usd_from_pico
-from numpy.typing import NDArray
 
 MARKETS: tuple[Market, ...] = tuple(Market)
 """The code of a market in `Catalogue.market` is its place here."""

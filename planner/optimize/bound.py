@@ -1,0 +1,56 @@
+"""The certificate: a lower bound on every fleet's expected cost that trusts no solver.
+
+For any multipliers >= 0 and any fleet that keeps the limits, with V_k(pi) the most that a node
+of class k can earn,
+
+    cost  >=  pi.count - lam.b + sum_o rc_o y_o,
+    rc_o  =   cost_o + lam.A_o + vcpu_o (sigma_o - share * sum sigma) - V_k(o)(pi).
+
+Let eps be the largest -rc_o / cost_o over all offers (0 where none is negative). The sum is at
+least -eps * cost, hence
+
+    cost  >=  (pi.count - lam.b) / (1 + eps).
+
+It holds for whatever numbers are put in, so a wrong dual, a pruned column or a stopped solver
+can only weaken it; at the optimum of the full linear program eps is 0 and the bound is its value
+(a Farley bound, with limits). It is evaluated over the whole price list, site by site.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from costplan.planner.optimize.master import Duals
+from costplan.planner.optimize.problem import Floats, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduced:
+    """Node costs net of limits [O], and the constant of the bound."""
+
+    cost: Floats
+    constant: float
+
+
+def reduced_costs(problem: Problem, duals: Duals) -> Reduced:
+    """What a node of each offer costs once the limits' multipliers are paid."""
+    cost = problem.cost.copy()
+    for multiplier, limit in zip(duals.lam, problem.limits, strict=True):
+        if multiplier:
+            cost += multiplier * limit.per_node
+    if len(duals.sigma):
+        cost -= problem.pool_share * float(duals.sigma.sum()) * problem.vcpu
+        cost[duals.pool_offers] += duals.sigma * problem.vcpu[duals.pool_offers]
+    bounds = np.array([limit.most for limit in problem.limits])
+    constant = float(duals.pi @ problem.count - (duals.lam @ bounds if len(bounds) else 0.0))
+    return Reduced(cost=cost, constant=constant)
+
+
+def lower_bound(problem: Problem, reduced: Reduced, earns: Floats) -> float:
+    """The bound in dollars per hour; `earns` [K] is V_k or anything above it."""
+    if not problem.offers or reduced.constant <= 0:
+        return 0.0
+    short = (earns[problem.klass] - reduced.cost) / problem.cost
+    return reduced.constant / (1.0 + max(0.0, float(short.max())))
