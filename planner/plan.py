@@ -97,6 +97,14 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Nodes of one offer that run now; a fleet names each offer once."""
+
+    key: OfferKey
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Nodes of one offer against what runs now; prices are None where the list has none."""
 
