@@ -229,6 +229,7 @@ def _workload(file: WorkloadSection) -> Workload:
             exclude=machines.exclude,
             max_vcpu=None if machines.max_vcpu is None else machines.max_vcpu / 1000,
             burstable=machines.burstable,
+            suspect_share=machines.suspect_share,
         ),
         market=MarketRules(
             allow=market.allow,

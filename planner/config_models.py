@@ -86,6 +86,7 @@ class MachinesSection(Section):
     exclude: tuple[Text, ...] = ()
     max_vcpu: MachineVcpuMilli | None = None
     burstable: Flag = False
+    suspect_share: Share = 0.2
 
 
 class MarketSection(Section):

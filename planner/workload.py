@@ -33,7 +33,9 @@ class Machines:
     """Which machine types may be used, by shell-style patterns such as 't3*'.
 
     An empty `include` means every type; `exclude` wins over `include`. `burstable` types sell a
-    fraction of their vCPU, so a training that runs flat out does not get what it pays for.
+    fraction of their vCPU, so a training that runs flat out does not get what it pays for. A
+    price below `suspect_share` of the median of its type and market over all regions is taken
+    for a mistake of the list and left out: an optimizer finds every wrong price; 0 keeps all.
     """
 
     arch: tuple[str, ...] = ("x86_64",)
@@ -41,6 +43,7 @@ class Machines:
     exclude: tuple[str, ...] = ()
     max_vcpu: float | None = None
     burstable: bool = False
+    suspect_share: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

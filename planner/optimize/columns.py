@@ -52,8 +52,17 @@ class Relaxation:
         return bool(self.unplaced.max(initial=0.0) <= 1e-6)
 
 
-def relax(problem: Problem, knapsack: Knapsack, seed: Relaxation | None = None) -> Relaxation:
-    """The relaxation of a problem; `seed` is that of another one with the same classes."""
+def relax(
+    problem: Problem,
+    knapsack: Knapsack,
+    seed: Relaxation | None = None,
+    *,
+    cutoff: float = np.inf,
+) -> Relaxation:
+    """The relaxation of a problem; `seed` is that of another one with the same classes.
+
+    Stops once the bound passes `cutoff`: then there is nothing to gain here.
+    """
     duals, first = _fluid_start(problem)
     penalty = PENALTY * np.maximum(duals.pi, 0.01 * duals.pi.max())
     master = Master(problem, penalty)
@@ -72,6 +81,8 @@ def relax(problem: Problem, knapsack: Knapsack, seed: Relaxation | None = None) 
         bound = max(bound, lower_bound(problem, reduced, priced.upper))
         if point is not None and point.objective <= bound * (1 + TOLERANCE):
             break
+        if bound >= cutoff:
+            break
         if not _grow(master, priced, reduced.cost, class_price, first=point is None) and point:
             break
         point = master.solve()
@@ -79,7 +90,8 @@ def relax(problem: Problem, knapsack: Knapsack, seed: Relaxation | None = None) 
     if point is None:
         point = master.solve()
     class_price = cheapest(problem, reduced_costs(problem, point.duals).cost)
-    _widen(master, knapsack, point.duals, class_price, NEAR * point.objective)
+    if bound < cutoff:
+        _widen(master, knapsack, point.duals, class_price, NEAR * point.objective)
     return Relaxation(
         value=point.objective,
         bound=bound,

@@ -6,11 +6,6 @@ relaxation's nodes are rounded down, and the residual demand, a few dozen worker
 a beam search over patterns that lose little. Then parts of the fleet are taken out and searched
 again, as long as that helps. Everything is counted in steps, nothing in seconds, and the only
 dice are seeded: the same input gives the same fleet on any machine at any load.
-
-Nodes come in *groups* (a class in or off the spot market), and a group is bought in *lots*: so
-many nodes at one price, then more at the next, because a spot pool may only hold its share. The
-cost of n nodes of a group is the sum of its n cheapest. What must be bought off the spot market
-is one more row of the demand, in milli-vCPU.
 """
 
 from __future__ import annotations
@@ -20,97 +15,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from costplan.planner.optimize.dive import Dive
+from costplan.planner.optimize.pool import Pool
 from costplan.planner.optimize.problem import Floats, Ints
 
 SEED = 20_261
 WIDTH = 24
-PATIENCE = 14
-NODES_A_REPAIR = 12
+PATIENCE = 30
+NODES_A_REPAIR = 9
 Small = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lots:
-    """For each group [G] its lots in order of price: nodes [G, T] at dollars each [G, T].
-
-    A group with fewer lots is padded with lots of no nodes at infinite price.
-    """
-
-    nodes: Ints
-    price: Floats
-
-    def taken(self, group_nodes: Ints) -> Ints:
-        """Nodes of each lot [G, T] when so many of each group are bought, the cheapest first."""
-        before = np.cumsum(self.nodes, axis=1) - self.nodes
-        return np.clip(group_nodes[:, None] - before, 0, self.nodes)
-
-    def cost(self, group_nodes: Ints) -> float:
-        """Dollars for so many nodes of each group [G], infinite where there are not as many."""
-        taken = self.taken(group_nodes)
-        if (taken.sum(axis=1) < group_nodes).any():
-            return float("inf")
-        used = taken > 0
-        return float((taken[used] * self.price[used]).sum())
-
-    def rest(self, group_nodes: Ints) -> tuple[Ints, Floats, Floats]:
-        """What is left after so many nodes: the next lot's nodes and price, and the price of
-        the lot behind it [G]."""
-        left = self.nodes - self.taken(group_nodes)
-        rows = np.arange(len(left))
-        first = (left > 0).argmax(axis=1)
-        some = left[rows, first] > 0
-        now = np.where(some, left[rows, first], 0)
-        price = np.where(some, self.price[rows, first], np.inf)
-        behind = left.copy()
-        behind[rows, first] = 0
-        second = (behind > 0).argmax(axis=1)
-        more = behind[rows, second] > 0
-        return now, price, np.where(more, self.price[rows, second], np.inf)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """Columns to cover with: groups [P] and patterns [P, S]; `worth` [S] is pi."""
-
-    groups: Ints
-    patterns: Ints
-    worth: Floats
-    lots: Lots
-
-    def group_nodes(self, nodes: Ints) -> Ints:
-        """Nodes by group [G] of nodes by column [P]."""
-        return np.bincount(self.groups, weights=nodes, minlength=len(self.lots.nodes)).astype(
-            np.int64
-        )
-
-    def cost(self, nodes: Ints) -> float:
-        """Dollars for nodes by column [P]."""
-        return self.lots.cost(self.group_nodes(nodes))
-
-
-def cover(pool: Pool, demand: Ints, start: Floats, *, good_enough: float) -> Ints:
+def cover(pool: Pool, demand: Ints, start: Floats, *, good_enough: float) -> Ints | None:
     """Nodes by column [P], cheap and whole, that cover `demand` [S]; near `start` [P].
 
-    Stops early at a cost of `good_enough`. The pool must be able to cover the demand.
+    Stops early at a cost of `good_enough`; None where the pool's lots do not suffice.
     """
     search = _Search(pool)
     nodes = np.floor(start + 1e-6).astype(np.int64)
     _trim(pool, nodes, demand)
     nodes = _within_lots(pool, nodes)
-    added = search.run(_residual(pool, nodes, demand), pool.group_nodes(nodes), np.inf)
-    if added is None:
-        added = search.greedy(_residual(pool, nodes, demand))
-    np.add.at(nodes, added, 1)
+    dived = Dive(pool).run(_residual(pool, nodes, demand), pool.group_nodes(nodes))
+    if dived is None:
+        return None
+    nodes = nodes + dived
     best, dice, idle = pool.cost(nodes), np.random.default_rng(SEED), 0
     while best > good_enough and idle < PATIENCE:
         idle += 1
         trial = nodes - np.bincount(_removal(pool, nodes, demand, dice), minlength=len(nodes))
         residual, kept = _residual(pool, trial, demand), pool.group_nodes(trial)
         most = best - pool.lots.cost(kept) - float(residual @ pool.worth)
-        added = search.run(residual, kept, most - 1e-9)
-        if added is None:
+        found = search.run(residual, kept, most - 1e-9)
+        if found is None:
             continue
-        np.add.at(trial, added, 1)
+        trial += np.bincount(found, minlength=len(nodes))
         cost = pool.cost(trial)
         if cost < best - 1e-9:
             nodes, best, idle = trial, cost, 0
@@ -171,13 +109,11 @@ class _Search:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         # What must be off the spot market comes first: few columns give it.
-        self.order = np.argsort(-pool.worth, kind="stable")
+        order = np.argsort(-pool.worth, kind="stable")
         last = len(pool.worth) - 1
-        self.order = np.r_[last, self.order[self.order != last]]
+        self.order = np.r_[last, order[order != last]]
+        self.patterns = pool.patterns.astype(np.float32)
         self.worth = pool.worth.astype(np.float32)
-        self.holders = [np.flatnonzero(pool.patterns[:, s]) for s in range(len(pool.worth))]
-        self.columns = [pool.patterns[h].astype(np.float32) for h in self.holders]
-        self.groups = [pool.groups[h] for h in self.holders]
 
     def run(self, residual: Ints, kept: Ints, most: float) -> Ints | None:
         """Columns that cover `residual` [S] and lose less than `most`, the best that was found.
@@ -186,69 +122,94 @@ class _Search:
         """
         if not residual.any():
             return np.zeros(0, dtype=np.int64)
+        if most <= 0:
+            return None
         room, price, behind = self.pool.lots.rest(kept)
+        rows = np.flatnonzero(residual)
+        # A column that loses too much on all of the residual loses more on a part of it.
+        full = np.minimum(self.patterns[:, rows], residual[rows]) @ self.worth[rows]
+        useful = np.flatnonzero(price[self.pool.groups] - full < most)
+        view = _View(
+            columns=useful,
+            groups=self.pool.groups[useful],
+            patterns=self.patterns[np.ix_(useful, rows)],
+            worth=self.worth[rows],
+            order=np.array([p for s in self.order for p in np.flatnonzero(rows == s)]),
+        )
         best, answer = most, None
-        left = residual[None].astype(np.float32)
+        left = residual[None, rows].astype(np.float32)
         lost, used = np.zeros(1), np.zeros((1, len(kept)), dtype=np.int16)
         trail: list[tuple[Ints, Ints]] = []
         value = float(residual @ self.pool.worth)
-        rate = max(min(most, 0.02 * value), 1e-9) / max(value, 1e-12)
-        for _ in range(int(residual.sum())):
-            cost = np.where(used < room, price, behind)
-            parent, column, lost, left = self._expand(left, lost, cost, best, rate)
+        rate = min(most, 0.02 * value) / max(value, 1e-12)
+        while True:
+            cost = np.where(used < room, price, behind)[:, view.groups]
+            parent, column, lost, left = _expand(view, left, lost, cost, best, rate)
             if not len(parent):
-                break
+                return answer
             used = used[parent]
-            used[np.arange(len(parent)), self.pool.groups[column]] += 1
+            used[np.arange(len(parent)), view.groups[column]] += 1
             trail.append((parent, column))
             done = ~left.any(axis=1)
             if done.any():
                 winner = int(np.flatnonzero(done)[np.argmin(lost[done])])
                 if lost[winner] < best:
-                    best, answer = float(lost[winner]), _walk(trail, winner)
+                    best, answer = float(lost[winner]), useful[_walk(trail, winner)]
                 lost = np.where(done, np.inf, lost)
-        return answer
 
-    def _expand(
-        self, left: Small, lost: Floats, cost: Floats, best: float, rate: float
-    ) -> tuple[Ints, Ints, Floats, Small]:
-        """The best WIDTH successors: parents [B], columns [B], losses [B], residuals [B, S]."""
-        alive = np.flatnonzero(lost < best)
-        targets = self.order[(left[alive][:, self.order] > 0).argmax(axis=1)]
-        parents, columns, losses = [], [], []
-        for s in np.unique(targets):
-            mine = alive[targets == s]
-            gain = np.minimum(self.columns[s][None], left[mine][:, None]) @ self.worth
-            loss = lost[mine][:, None] + (cost[mine][:, self.groups[s]] - gain)
-            row, place = np.nonzero(loss < best)
-            parents.append(mine[row])
-            columns.append(self.holders[s][place])
-            losses.append(loss[row, place])
-        if not parents:
-            none = np.zeros(0, dtype=np.int64)
-            return none, none, np.zeros(0), left[:0]
-        parent, column, loss = map(np.concatenate, (parents, columns, losses))
-        after = np.maximum(left[parent] - self.pool.patterns[column], 0).astype(np.float32)
-        score = loss + rate * (after @ self.worth)
-        if len(score) > 8 * WIDTH:
-            cut = np.argpartition(score, 8 * WIDTH)[: 8 * WIDTH]
-            cut.sort()
-            parent, column, loss = parent[cut], column[cut], loss[cut]
-            after, score = after[cut], score[cut]
-        rank = np.argsort(score, kind="stable")
-        _, first = np.unique(after[rank], axis=0, return_index=True)
-        keep = rank[np.sort(first)[:WIDTH]]
-        return parent[keep], column[keep], loss[keep], after[keep]
 
-    def greedy(self, residual: Ints) -> Ints:
-        """Columns that cover the residual one after the other, each the best for its price."""
-        left, taken = residual.astype(np.float64), []
-        price = self.pool.lots.price[self.pool.groups, 0]
-        while left.any():
-            gain = np.minimum(self.pool.patterns, left[None]) @ self.pool.worth
-            taken.append(int(np.argmax(gain / price)))
-            left = np.maximum(left - self.pool.patterns[taken[-1]], 0)
-        return np.array(taken, dtype=np.int64)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """The columns and the rows of a pool that matter to one residual."""
+
+    columns: Ints
+    groups: Ints
+    patterns: Small
+    worth: Small
+    order: Ints
+
+
+def _expand(
+    view: _View, left: Small, lost: Floats, cost: Floats, best: float, rate: float
+) -> tuple[Ints, Ints, Floats, Small]:
+    """The best WIDTH successors: parents [B], columns [B], losses [B], residuals [B, S].
+
+    Each state is covered where it is hardest, so that no set of columns is reached twice.
+    """
+    alive = np.flatnonzero(lost < best)
+    targets = view.order[(left[alive][:, view.order] > 0).argmax(axis=1)]
+    parents, columns, losses = [], [], []
+    for s in np.unique(targets):
+        mine = alive[targets == s]
+        holders = np.flatnonzero(view.patterns[:, s])
+        gain = np.minimum(view.patterns[holders][None], left[mine][:, None]) @ view.worth
+        loss = lost[mine][:, None] + (cost[np.ix_(mine, holders)] - gain)
+        row, place = np.nonzero(loss < best)
+        parents.append(mine[row])
+        columns.append(holders[place])
+        losses.append(loss[row, place])
+    if not parents:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, np.zeros(0), left[:0]
+    parent, column, loss = map(np.concatenate, (parents, columns, losses))
+    after = np.maximum(left[parent] - view.patterns[column], 0)
+    score = loss + rate * (after @ view.worth)
+    if len(score) > 4 * WIDTH:
+        cut = np.argpartition(score, 4 * WIDTH)[: 4 * WIDTH]
+        cut.sort()
+        parent, column, loss = parent[cut], column[cut], loss[cut]
+        after, score = after[cut], score[cut]
+    rank = np.argsort(score, kind="stable")
+    seen: set[bytes] = set()
+    keep = []
+    for place in rank.tolist():
+        key = after[place].tobytes()
+        if key not in seen:
+            seen.add(key)
+            keep.append(place)
+            if len(keep) == WIDTH:
+                break
+    return parent[keep], column[keep], loss[keep], after[keep]
 
 
 def _walk(trail: list[tuple[Ints, Ints]], last: int) -> Ints:

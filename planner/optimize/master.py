@@ -62,7 +62,7 @@ class Master:
         self._pattern_columns: list[int] = []
         self._class_row: dict[int, int] = {}
         self._pool_row: dict[int, int] = {}
-        self.solver = _quiet_solver()
+        self.solver = quiet_solver()
         self._start(penalty)
 
     def _start(self, penalty: Floats) -> None:
@@ -160,6 +160,35 @@ class Master:
             duals=duals,
         )
 
+    def solve_whole(self, *, most_nodes: int) -> tuple[float, Ints, Ints, bool] | None:
+        """The optimum in whole nodes: cost, nodes by offer and by pattern, and whether proven.
+
+        None where no fleet was found within `most_nodes` of the search tree.
+        """
+        offers = [self._offer_column[o] for o in self.offers]
+        columns = np.array(offers + self._pattern_columns, dtype=np.int32)
+        whole = np.full(len(columns), highspy.HighsVarType.kInteger)
+        self.solver.changeColsIntegrality(len(columns), columns, whole)
+        artificial = np.arange(self.shapes + self.caps, dtype=np.int32)
+        none = np.zeros(len(artificial))
+        self.solver.changeColsBounds(len(artificial), artificial, none, none)
+        for option, value in (
+            ("solver", "choose"),
+            ("presolve", "on"),
+            ("mip_rel_gap", 0.0),
+            ("mip_abs_gap", 1e-9),
+            ("mip_max_nodes", most_nodes),
+        ):
+            self.solver.setOptionValue(option, value)
+        self.solver.run()
+        solution, info = self.solver.getSolution(), self.solver.getInfo()
+        if not solution.value_valid:
+            return None
+        values = np.rint(np.array(solution.col_value)).astype(np.int64)
+        proven = self.solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        nodes, configured = values[offers], values[self._pattern_columns]
+        return float(info.objective_function_value), nodes, configured, proven
+
 
 class _Columns:
     """Columns on their way into a solver, sent in one call."""
@@ -193,7 +222,8 @@ class _Columns:
         return list(range(first, first + count))
 
 
-def _quiet_solver() -> highspy.Highs:
+def quiet_solver() -> highspy.Highs:
+    """A silent simplex solver on one thread with a fixed seed."""
     solver = highspy.Highs()
     for option, value in (
         ("output_flag", False),

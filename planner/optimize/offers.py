@@ -74,6 +74,21 @@ def _elsewhere(catalogue: Catalogue, workload: Workload) -> NDArray[np.bool_]:
     return outside
 
 
+def _suspect(catalogue: Catalogue, share: float) -> NDArray[np.bool_]:
+    """Rows far below the median price of their provider, type and market."""
+    key = catalogue.provider.codes.astype(np.int64) * len(catalogue.instance_type.names)
+    key = (key + catalogue.instance_type.codes) * len(MARKETS) + catalogue.market
+    order = np.argsort(catalogue.price_pico, kind="stable")
+    order = order[np.argsort(key[order], kind="stable")]
+    sizes = np.bincount(key, minlength=1)
+    sizes = sizes[sizes > 0]
+    middle = np.cumsum(sizes) - sizes + sizes // 2
+    median = np.repeat(catalogue.price_pico[order][middle], sizes)
+    suspect = np.zeros(len(catalogue), dtype=bool)
+    suspect[order] = catalogue.price_pico[order] < share * median
+    return suspect
+
+
 def candidates(catalogue: Catalogue, workload: Workload) -> Candidates:
     """The rows that a workload's rules leave, and how many each rule took away."""
     hazard = hazards(catalogue)
@@ -95,6 +110,8 @@ def candidates(catalogue: Catalogue, workload: Workload) -> Candidates:
         rules.append(("above max_vcpu", catalogue.vcpu_milli > most))
     if market.max_hazard_per_hour is not None:
         rules.append(("above max_hazard_per_hour", hazard.middle > market.max_hazard_per_hour))
+    if machines.suspect_share > 0:
+        rules.append(("prices too low to be true", _suspect(catalogue, machines.suspect_share)))
     usable = np.ones(len(catalogue), dtype=bool)
     left_out = []
     for name, refused in rules:

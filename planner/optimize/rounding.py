@@ -7,17 +7,18 @@ vCPU that must be bought off the spot market.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from costplan.planner.optimize.assign import assign, class_vcpu
 from costplan.planner.optimize.bound import reduced_costs
 from costplan.planner.optimize.columns import Relaxation
-from costplan.planner.optimize.cover import Lots, Pool, cover
+from costplan.planner.optimize.cover import cover
+from costplan.planner.optimize.pool import Lots, Pool
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
 
-WIDEST_POOL = 2500
+WIDEST_POOL = 2000
 MOST_LOTS = 12
 GOOD_ENOUGH = 2e-4
 PASSES = 3
@@ -27,13 +28,15 @@ UNLIMITED = 10**9
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """Whole nodes: `bought` [O] by offer, `configured` [P] by pattern, with the patterns'
-    classes [P] and workers [P, S]; `cost` is expected dollars per hour."""
+    classes [P] and workers [P, S]; `cost` is expected dollars per hour, and `close` says that
+    it is as close to the bound as was asked for."""
 
     bought: Ints
     classes: Ints
     patterns: Ints
     configured: Ints
     cost: float
+    close: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,12 @@ class _Prices:
     room_worth: float
 
 
-def round_up(problem: Problem, relaxation: Relaxation) -> Fleet | None:
-    """A whole fleet near the relaxation, None where none was found that keeps the limits."""
+def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -> Fleet | None:
+    """A whole fleet near the relaxation, None where none was found that keeps the limits.
+
+    An `effort` of 0.1 is content with ten times the gap.
+    """
+    near = GOOD_ENOUGH / effort
     prices = _prices(problem, relaxation)
     best: Fleet | None = None
     vcpu = float(problem.vcpu[relaxation.offers] @ relaxation.nodes)
@@ -62,13 +69,15 @@ def round_up(problem: Problem, relaxation: Relaxation) -> Fleet | None:
     for _ in range(PASSES):
         demand = np.append(problem.count, _firm_need(problem, vcpu))
         least = float(pool.worth @ demand) - prices.room_worth * vcpu
-        target = least + GOOD_ENOUGH * relaxation.value
+        target = least + near * relaxation.value
         nodes = cover(pool, demand, start, good_enough=target)
+        if nodes is None:
+            break
         fleet = _buy(problem, pool, nodes, also, prices)
         if fleet is not None and (best is None or fleet.cost < best.cost):
             best = fleet
-        if best is not None and best.cost <= relaxation.bound * (1 + 2.5 * GOOD_ENOUGH):
-            break
+        if best is not None and best.cost <= relaxation.bound * (1 + 2.5 * near):
+            return replace(best, close=True)
         vcpu = float(class_vcpu(problem)[pool.groups // 2] @ nodes)
         start = nodes.astype(np.float64)
         pool = Pool(

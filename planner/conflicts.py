@@ -1,0 +1,203 @@
+"""Why no fleet does, and the smallest change of each limit that would help.
+
+Shapes that no machine can take come first: no limit helps those. Else each limit is lifted on
+its own, and where that gives a fleet, the fleet that needs least of it says how much is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from costplan.planner.catalogue import Catalogue
+from costplan.planner.optimize.offers import Candidates
+from costplan.planner.optimize.problem import Floats, Limit, Problem
+from costplan.planner.optimize.solve import Solution, solve
+from costplan.planner.plan import Conflict
+from costplan.planner.types import WorkerShape
+from costplan.planner.units import memory_text
+from costplan.planner.workload import Workload
+
+EFFORT = 0.05
+POOL = "market.pool_max_share"
+
+
+def conflicts(
+    catalogue: Catalogue, chosen: Candidates, problem: Problem, workload: Workload
+) -> tuple[Conflict, ...]:
+    """What stands in the way of any fleet; never empty."""
+    if not len(chosen.rows):
+        return (_nothing_left(chosen),)
+    homeless = tuple(_homeless(catalogue, chosen, problem, workload))
+    if homeless:
+        return homeless
+    scattered = _scattered(problem)
+    if scattered is not None:
+        return (scattered,)
+    single = [c for c in (_lifted(problem, lim.name) for lim in problem.limits) if c is not None]
+    if problem.pool_share < 1:
+        eased = _eased_pool(problem)
+        single += [eased] if eased is not None else []
+    return tuple(single) if single else _together(problem)
+
+
+def _nothing_left(chosen: Candidates) -> Conflict:
+    name, count = max(chosen.left_out, key=lambda each: each[1], default=("the price list", 0))
+    return Conflict(
+        limit="where, machines, market",
+        problem="no offer is left once the rules are applied",
+        remedy=f"the rule that removes most is: {name} ({count:,} offers)",
+    )
+
+
+def _need_text(shape: WorkerShape) -> str:
+    need = shape.need
+    text = f"{need.vcpu_milli / 1000:g} vCPU and {memory_text(need.memory_bytes)}"
+    if need.gpus:
+        kinds = " or ".join(shape.gpu_kinds) if shape.gpu_kinds else "any kind"
+        text += f" and {need.gpus} GPU of {kinds}"
+    return text
+
+
+def _homeless(
+    catalogue: Catalogue, chosen: Candidates, problem: Problem, workload: Workload
+) -> list[Conflict]:
+    """A conflict for each shape that fits on no machine that the rules leave."""
+    used = np.zeros(len(problem.capacity), dtype=bool)
+    used[problem.klass] = True
+    fits = problem.fits()[used].any(axis=0) if problem.offers else np.zeros(0, dtype=bool)
+    found = []
+    for s, shape in enumerate(workload.shapes):
+        if len(fits) and fits[s]:
+            continue
+        rows = chosen.rows
+        if shape.need.gpus:
+            kinds = catalogue.gpu_kind.names
+            named = [k for k, n in enumerate(kinds) if not shape.gpu_kinds or n in shape.gpu_kinds]
+            rows = rows[np.isin(catalogue.gpu_kind.codes[rows], named)]
+        if not len(rows):
+            have = sorted({catalogue.gpu_kind[int(r)] for r in chosen.rows} - {""})
+            remedy = f"GPU kinds on offer are: {', '.join(have) or 'none'}"
+        else:
+            cpu = catalogue.vcpu_milli[rows].max() / 1000
+            memory = memory_text(int(catalogue.memory_bytes[rows].max()))
+            remedy = (
+                f"the largest machines that the rules leave have {cpu:g} vCPU and {memory} "
+                f"before overhead, {int(catalogue.gpus[rows].max())} GPU; widen where, machines "
+                "or market, or ask for less"
+            )
+        problem_text = f"no machine has room for one {shape.name!r} worker ({_need_text(shape)})"
+        found.append(Conflict(limit=f"workers.{shape.name}", problem=problem_text, remedy=remedy))
+    return found
+
+
+def _scattered(problem: Problem) -> Conflict | None:
+    """A conflict where every shape has machines, but no one site has them for all."""
+    fits = problem.fits()
+    where: dict[int, list[str]] = {}
+    most = 0
+    for site in np.unique(problem.site).tolist():
+        classes = np.unique(problem.klass[problem.site == site])
+        able = fits[classes].any(axis=0)
+        if able.all():
+            return None
+        if able.sum() >= most:
+            most = int(able.sum())
+            where = {site: [n for n, a in zip(problem.shape_names, able, strict=True) if not a]}
+    site, missing = next(iter(where.items()))
+    return Conflict(
+        limit="where.single_region",
+        problem="no one region (or zone) has machines for all workers; "
+        f"{problem.sites[site]} lacks them for {', '.join(missing)}",
+        remedy="allow more regions, or set single_region and single_zone to false",
+    )
+
+
+def _lifted(problem: Problem, name: str) -> Conflict | None:
+    """A conflict where lifting this one limit gives a fleet: how much of it is needed."""
+    limit = next(lim for lim in problem.limits if lim.name == name)
+    others = tuple(lim for lim in problem.limits if lim.name != name)
+    least = _least(replace(problem, limits=others), limit)
+    return None if least is None else _needs(limit, least)
+
+
+def _least(problem: Problem, limit: Limit) -> Solution | None:
+    """The fleet that uses least of a limit that has been lifted; cost breaks ties."""
+    use = limit.per_node
+    if limit.share is not None or limit.most < 0:
+        use = np.where(problem.is_spot, problem.vcpu, 0.0)
+    scale = float(np.abs(use).max(initial=0.0)) or 1.0
+    cost: Floats = np.maximum(use, 0.0) / scale + 1e-3 * problem.cost / problem.cost.max()
+    found = solve(replace(problem, cost=cost), effort=EFFORT)
+    if found is None:
+        return None
+    return replace(found, problem=problem)
+
+
+def _needs(limit: Limit, least: Solution) -> Conflict:
+    bought, problem = least.fleet.bought, least.problem
+    used = float(limit.per_node @ bought)
+    if limit.share is not None:
+        spot = float((problem.vcpu * problem.is_spot) @ bought) / float(problem.vcpu @ bought)
+        return Conflict(
+            limit=limit.name,
+            problem=f"needs {spot:.0%} of vCPU on spot, the limit is {limit.share:.0%}",
+            remedy=f"raise {limit.name} to {_up(spot, 2):g} or allow on-demand machines",
+        )
+    if limit.most < 0:
+        return Conflict(
+            limit=limit.name,
+            problem=f"at most {-used:g} vCPU can be on-demand, {-limit.most:g} are asked for",
+            remedy=f"lower {limit.name} to {-used:g} or allow on-demand machines",
+        )
+    if limit.unit == "USD/h":
+        needed = _up(used, 2)
+        return Conflict(
+            limit=limit.name,
+            problem=f"needs ${needed:.2f}/h, budget is ${limit.most:.2f}",
+            remedy=f"raise {limit.name} to {needed:.2f} or ask for fewer workers",
+        )
+    return Conflict(
+        limit=limit.name,
+        problem=f"needs {used:g} {limit.unit}, the limit is {limit.most:g}",
+        remedy=f"raise {limit.name} to {used:g}",
+    )
+
+
+def _up(value: float, digits: int) -> float:
+    scale = 10**digits
+    return float(np.ceil(value * scale - 1e-6) / scale)
+
+
+def _eased_pool(problem: Problem) -> Conflict | None:
+    """A conflict where one pool may have to hold more than its share."""
+    for share in (0.35, 0.4, 0.5, 0.6, 0.75, 1.0):
+        if share <= problem.pool_share:
+            continue
+        if solve(replace(problem, pool_share=share), effort=EFFORT) is not None:
+            return Conflict(
+                limit=POOL,
+                problem=f"there are too few pools to keep each below {problem.pool_share:.0%}",
+                remedy=f"raise {POOL} to {share:g}, or allow more zones, types or on-demand",
+            )
+    return None
+
+
+def _together(problem: Problem) -> tuple[Conflict, ...]:
+    """What each limit would have to be when all are lifted together."""
+    free = solve(replace(problem, limits=(), pool_share=1.0), effort=EFFORT)
+    if free is None:
+        return (
+            Conflict(
+                limit="all limits",
+                problem="no fleet was found even without limits",
+                remedy="ask for fewer workers",
+            ),
+        )
+    broken = [
+        lim for lim in problem.limits if float(lim.per_node @ free.fleet.bought) > lim.most + 1e-9
+    ]
+    found = [_needs(lim, free) for lim in broken]
+    note = "; no single limit is enough, these have to change together"
+    return tuple(replace(c, problem=c.problem + note) for c in found)

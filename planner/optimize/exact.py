@@ -1,0 +1,89 @@
+"""Small fleets, solved to the end.
+
+With a fleet of cost UB and the relaxation's prices, no column whose reduced cost is above
+UB - LB is part of a cheaper fleet. For a few dozen workers all others can be listed, and the
+integer program over them is the whole problem: what it proves is proven.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from costplan.planner.optimize.bound import reduced_costs
+from costplan.planner.optimize.columns import Relaxation
+from costplan.planner.optimize.master import Master
+from costplan.planner.optimize.problem import Floats, Ints, Problem
+from costplan.planner.optimize.rounding import Fleet
+
+MOST_WORKERS = 60
+MOST_MIXES = 250_000
+MOST_COLUMNS = 40_000
+MOST_TREE_NODES = 20_000
+
+
+def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet, float, bool]:
+    """The cheapest fleet, its bound, and whether that is proven; else what was there before."""
+    given = (fleet, relaxation.bound, False)
+    room = (fleet.cost - relaxation.bound) * (1 + 1e-6) + 1e-9
+    mixes = math.prod(int(n) + 1 for n in problem.count)
+    if mixes > MOST_MIXES:
+        return given
+    net = reduced_costs(problem, relaxation.duals).cost
+    columns = _columns(problem, relaxation.class_price, relaxation.duals.pi, room)
+    if columns is None:
+        return given
+    classes, patterns = columns
+    earned = np.zeros(len(problem.capacity))
+    np.maximum.at(earned, classes, patterns @ relaxation.duals.pi)
+    offers = np.flatnonzero(net - earned[problem.klass] <= room)
+    offers = np.union1d(offers, np.flatnonzero(fleet.bought))
+    master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, fleet.cost)))
+    master.add_offers(offers)
+    master.add_patterns(classes, patterns)
+    proof = master.solve_whole(most_nodes=MOST_TREE_NODES)
+    if proof is None:
+        return given
+    cost, bought, configured, proven = proof
+    if not proven:
+        return given
+    if cost >= fleet.cost - 1e-9:
+        return fleet, fleet.cost, True
+    whole = np.zeros(problem.offers, dtype=np.int64)
+    whole[np.array(master.offers, dtype=np.int64)] = bought
+    better = Fleet(
+        bought=whole,
+        classes=np.array(master.pattern_classes, dtype=np.int64),
+        patterns=np.array(master.patterns, dtype=np.int64),
+        configured=configured,
+        cost=float(problem.cost @ whole),
+        close=True,
+    )
+    return better, better.cost, True
+
+
+def _columns(
+    problem: Problem, class_price: Floats, worth: Floats, room: float
+) -> tuple[Ints, Ints] | None:
+    """Every mix of workers on every class, without those that can take more or lose too much."""
+    counts = [np.arange(int(n) + 1) for n in problem.count]
+    mixes = np.stack(np.meshgrid(*counts, indexing="ij"), axis=-1).reshape(-1, len(counts))
+    value, size = mixes @ worth, mixes @ problem.needs
+    classes, patterns, total = [], [], 0
+    fits = problem.fits()
+    for klass in np.unique(problem.klass).tolist():
+        barred = ~fits[klass]
+        rows = np.flatnonzero(value >= class_price[klass] - room)
+        inside = (size[rows] <= problem.capacity[klass]).all(axis=1)
+        inside &= ~(mixes[rows][:, barred] > 0).any(axis=1)
+        rows = rows[inside]
+        left = problem.capacity[klass] - size[rows]
+        more = (problem.needs[None] <= left[:, None]).all(axis=2) & ~barred
+        rows = rows[~(more & (mixes[rows] < problem.count)).any(axis=1) & (value[rows] > 0)]
+        total += len(rows)
+        if total > MOST_COLUMNS:
+            return None
+        classes.append(np.full(len(rows), klass))
+        patterns.append(mixes[rows])
+    return np.concatenate(classes), np.concatenate(patterns)

@@ -1,0 +1,196 @@
+"""The whole search: which site, which machines, which workers on which; and how good it is.
+
+Every site (region or zone that the cluster must share) is a problem of its own over the same
+classes. The most promising is solved first; its prices then give every other site a lower bound,
+and only sites whose bound is below the best fleet so far are solved themselves. The bound of the
+answer is the least over all sites, so the certificate covers those that were never solved.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from costplan.planner.optimize.bound import lower_bound, reduced_costs
+from costplan.planner.optimize.columns import Relaxation, relax
+from costplan.planner.optimize.exact import MOST_WORKERS, prove
+from costplan.planner.optimize.greedy import greedy
+from costplan.planner.optimize.knapsack import Knapsack
+from costplan.planner.optimize.master import Duals
+from costplan.planner.optimize.problem import Floats, Ints, Problem
+from costplan.planner.optimize.rounding import Fleet, round_up
+
+PROVEN = 1e-9
+SQUEEZES = (0.995, 0.98, 0.95, 0.9, 0.8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteResult:
+    """What became of a site: its proven bound, and its fleet's cost where one was built."""
+
+    site: int
+    bound: float
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """The cheapest fleet that was found. `fleet.bought` counts offers of `problem`.
+
+    `bound` is proven for the whole problem, `relaxation` belongs to the site that won, with
+    offers numbered as in `problem`. `termination` is 'optimal', 'gap', 'steps' or 'fallback'.
+    """
+
+    problem: Problem
+    site: int
+    fleet: Fleet
+    bound: float
+    relaxation: Relaxation
+    termination: str
+    sites: tuple[SiteResult, ...]
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / bound."""
+        return max(0.0, self.fleet.cost / self.bound - 1.0) if self.bound > 0 else float("inf")
+
+
+def solve(problem: Problem, *, effort: float = 1.0) -> Solution | None:
+    """The cheapest fleet, None where none was found that keeps the limits.
+
+    An `effort` below 1 accepts a wider gap sooner; it is for fleets to compare with.
+    """
+    search = _Sites(problem, effort)
+    for site in search.ranking():
+        if search.may_win(site):
+            search.try_site(site)
+    return search.answer()
+
+
+class _Sites:
+    """The state of one search over sites."""
+
+    def __init__(self, problem: Problem, effort: float) -> None:
+        self.problem, self.effort = problem, effort
+        self.knapsack = Knapsack(problem)
+        self.best: tuple[int, Fleet, Relaxation, str] | None = None
+        self.results: dict[int, SiteResult] = {}
+        self.seed: Relaxation | None = None
+        edges = np.flatnonzero(np.diff(problem.site)) + 1
+        bounds = [0, *edges.tolist(), problem.offers]
+        self.offers = {
+            int(problem.site[a]): np.arange(a, b) for a, b in itertools.pairwise(bounds) if b > a
+        }
+
+    def ranking(self) -> list[int]:
+        """Sites that have a machine for every shape, those that look cheapest first."""
+        problem, fits = self.problem, self.problem.fits()
+        size = np.maximum(problem.capacity, 1)
+        share = np.where(fits, (problem.needs[None] / size[:, None]).max(axis=2), np.inf)
+        looks: list[tuple[float, int]] = []
+        for site, offers in self.offers.items():
+            least = np.full(len(problem.capacity), np.inf)
+            np.minimum.at(least, problem.klass[offers], problem.cost[offers])
+            here = np.isfinite(least)
+            each = (share[here] * least[here, None]).min(axis=0) if here.any() else np.array(np.inf)
+            total = float((each * problem.count).sum())
+            if np.isfinite(total):
+                looks.append((total, site))
+        return [site for _, site in sorted(looks)]
+
+    def may_win(self, site: int) -> bool:
+        """False where the bound of the best fleet's prices already rules a site out."""
+        if self.best is None or self.seed is None:
+            return True
+        part = self.problem.take(self.offers[site])
+        none = np.zeros(0)
+        duals = Duals(
+            pi=self.seed.duals.pi,
+            lam=self.seed.duals.lam,
+            sigma=none,
+            pool_offers=none.astype(np.int64),
+        )
+        bound = lower_bound(part, reduced_costs(part, duals), self._earns(duals.pi))
+        if bound < self.best[1].cost * (1 - PROVEN):
+            return True
+        self.results[site] = SiteResult(site=site, bound=bound, cost=None)
+        return False
+
+    def _earns(self, worth: Floats) -> Floats:
+        if self._priced is None or self._priced[0] is not worth:
+            upper = self.knapsack.bound(worth)
+            self._priced = (worth, self.knapsack.price(worth, upper, upper > 0).upper)
+        return self._priced[1]
+
+    _priced: tuple[Floats, Floats] | None = None
+
+    def try_site(self, site: int) -> None:
+        """Solves one site and keeps its fleet if it is the cheapest so far."""
+        offers = self.offers[site]
+        part = self.problem.take(offers)
+        cutoff = self.best[1].cost if self.best else np.inf
+        relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff)
+        if not relaxation.feasible:
+            return
+        bound, cost = relaxation.bound, None
+        if bound < cutoff * (1 - PROVEN):
+            fleet, termination = _whole(part, relaxation, self.effort)
+            if fleet is not None and part.count.sum() <= MOST_WORKERS:
+                fleet, bound, proven = prove(part, relaxation, fleet)
+                termination = "optimal" if proven else termination
+            if fleet is not None:
+                cost = fleet.cost
+                if self.best is None or cost < self.best[1].cost:
+                    self._keep(site, offers, fleet, relaxation, termination)
+        self.results[site] = SiteResult(site=site, bound=bound, cost=cost)
+
+    def _keep(
+        self, site: int, offers: Ints, fleet: Fleet, relaxation: Relaxation, termination: str
+    ) -> None:
+        bought = np.zeros(self.problem.offers, dtype=np.int64)
+        bought[offers] = fleet.bought
+        duals = replace(relaxation.duals, pool_offers=offers[relaxation.duals.pool_offers])
+        self.seed = replace(relaxation, offers=offers[relaxation.offers], duals=duals)
+        self.best = (site, replace(fleet, bought=bought), self.seed, termination)
+
+    def answer(self) -> Solution | None:
+        """The best of all sites, with the bound that holds for all of them."""
+        if self.best is None:
+            return None
+        site, fleet, relaxation, termination = self.best
+        bound = min(fleet.cost, *(result.bound for result in self.results.values()))
+        if termination != "fallback" and fleet.cost <= bound * (1 + PROVEN):
+            termination = "optimal"
+        return Solution(
+            problem=self.problem,
+            site=site,
+            fleet=fleet,
+            bound=bound,
+            relaxation=relaxation,
+            termination=termination,
+            sites=tuple(self.results[s] for s in sorted(self.results)),
+        )
+
+
+def _whole(problem: Problem, relaxation: Relaxation, effort: float) -> tuple[Fleet | None, str]:
+    """A whole fleet for a site: rounded, rounded under tighter limits, or packed greedily."""
+    fleet = round_up(problem, relaxation, effort=effort)
+    if fleet is not None:
+        return fleet, "gap" if fleet.close else "steps"
+    for squeeze in SQUEEZES:
+        tight = replace(
+            problem,
+            limits=tuple(
+                replace(lim, most=lim.most * squeeze) if lim.most > 0 else lim
+                for lim in problem.limits
+            ),
+        )
+        again = relax(tight, Knapsack(problem))
+        if not again.feasible:
+            break
+        fleet = round_up(tight, again, effort=effort)
+        if fleet is not None:
+            return fleet, "steps"
+    return greedy(problem), "fallback"

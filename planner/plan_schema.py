@@ -1,0 +1,317 @@
+"""The published form of an answer: what `--format json` holds, and its JSON Schema.
+
+Version 1 may gain fields and never loses or redefines one; a reader ignores fields that it does
+not know. Money is decimal text, exact to 10^-12 US dollars and never in exponent notation,
+because a reader that parses numbers as doubles must not change it. Instants are ISO 8601 in UTC
+with a Z; shares are 0 to 1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from costplan.planner.types import Market
+
+SCHEMA_VERSION = 1
+
+Usd = Annotated[
+    str, Field(pattern=r"^-?[0-9]+\.[0-9]{2,12}$", description="US dollars, exact decimal text")
+]
+Share = Annotated[float, Field(ge=0, le=1, description="Share, 0 to 1")]
+Count = Annotated[int, Field(ge=0)]
+Zone = Annotated[
+    str | None, Field(description="Zone; null where the source prices the whole region")
+]
+Hazard = Annotated[float, Field(ge=0, description="Interruptions expected per node-hour")]
+
+
+def _docstring(text: str) -> str:
+    return " ".join(text.split())
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class WorkerDocument(_Document):
+    """Workers that need the same."""
+
+    name: str
+    count: Annotated[int, Field(ge=1, description="Workers of this shape")]
+    vcpu: Annotated[float, Field(description="vCPU of one worker")]
+    memory_bytes: Annotated[int, Field(description="Memory of one worker, bytes")]
+    gpus: Annotated[int, Field(description="GPUs of one worker")]
+    gpu_kinds: Annotated[list[str], Field(description="Kinds of GPU that do; empty: any")]
+    markets: Annotated[list[Market], Field(description="Markets they may run in; empty: any")]
+
+
+class WhereDocument(_Document):
+    """Where machines may be."""
+
+    providers: Annotated[list[str], Field(description="Empty: all of the price list")]
+    regions: Annotated[dict[str, list[str]], Field(description="Regions by provider")]
+    single_region: bool
+    single_zone: bool
+
+
+class MachinesDocument(_Document):
+    """Which machine types may be used."""
+
+    arch: list[str]
+    include: Annotated[list[str], Field(description="Patterns; empty: every type")]
+    exclude: Annotated[list[str], Field(description="Patterns; wins over include")]
+    max_vcpu: float | None
+    burstable: bool
+
+
+class MarketDocument(_Document):
+    """How much may rest on the spot market."""
+
+    allow: list[Market]
+    spot_max_share: Share
+    on_demand_base_vcpu: float
+    pool_max_share: Share
+    max_hazard_per_hour: Hazard | None
+
+
+class InterruptionDocument(_Document):
+    """What an interruption costs in node-time."""
+
+    lost_work_seconds: int
+    restart_seconds: int
+
+
+class OverheadDocument(_Document):
+    """What the system keeps of each node: vCPU, and the larger of a share and a floor of memory."""
+
+    vcpu: float
+    memory_share: Share
+    memory_floor_bytes: int
+
+
+class QuotaDocument(_Document):
+    """At most so much of the offers that match; null matches everything."""
+
+    provider: str | None
+    region: str | None
+    market: Market | None
+    instance_types: Annotated[list[str], Field(description="Patterns; empty: every type")]
+    vcpu: Annotated[float | None, Field(description="vCPU at most; null: nodes are limited")]
+    nodes: Annotated[int | None, Field(description="Nodes at most; null: vCPU are limited")]
+
+
+class LimitsDocument(_Document):
+    """Hard limits on the fleet."""
+
+    max_nodes: int | None
+    quotas: list[QuotaDocument]
+
+
+class WorkloadDocument(_Document):
+    """What was asked for: workers, and the rules to place them by."""
+
+    name: str
+    workers: list[WorkerDocument]
+    duration_seconds: Annotated[int | None, Field(description="null: not known")]
+    where: WhereDocument
+    machines: MachinesDocument
+    market: MarketDocument
+    interruption: InterruptionDocument
+    overhead: OverheadDocument
+    limits: LimitsDocument
+    budget_usd_per_hour: Usd | None
+
+
+class LeftOutDocument(_Document):
+    """Offers that a rule of the workload left out."""
+
+    reason: str
+    offers: Count
+
+
+class PricesDocument(_Document):
+    """Where the prices come from and how old they are."""
+
+    source: Annotated[str, Field(description="The price list's name")]
+    digest: Annotated[str, Field(description="SHA-256 of the price list")]
+    sources: Annotated[list[str], Field(description="Who the price list says it has them from")]
+    oldest_observed_at: datetime
+    newest_observed_at: datetime
+    offers_total: Annotated[Count, Field(description="Offers in the price list")]
+    offers_considered: Annotated[Count, Field(description="Offers that the rules let through")]
+    left_out: list[LeftOutDocument]
+
+
+class PackingDocument(_Document):
+    """Nodes that each run the same workers."""
+
+    nodes: Annotated[int, Field(ge=1)]
+    workers: Annotated[dict[str, int], Field(description="Workers of each shape on one node")]
+
+
+class OfferDocument(_Document):
+    """What names a thing that can be bought."""
+
+    provider: str
+    region: str
+    zone: Zone
+    instance_type: str
+    market: Market
+
+
+class PoolDocument(OfferDocument):
+    """Machines of one offer: how many, at what each, and the workers they run."""
+
+    nodes: Annotated[int, Field(ge=1)]
+    usd_per_hour_each: Usd
+    usd_per_hour: Annotated[Usd, Field(description="All nodes of the pool, US dollars an hour")]
+    packings: list[PackingDocument]
+    vcpu_each: float
+    memory_bytes_each: int
+    gpus_each: Count
+    gpu_kind: str | None
+    hazard_per_hour: Hazard
+    hazard_is_assumed: Annotated[bool, Field(description="A prior stands in for the hazard")]
+    price_source: str
+    price_observed_at: datetime
+    price_is_estimate: Annotated[bool, Field(description="Derived, not read from a price list")]
+
+
+class BaselineDocument(_Document):
+    """What else could be bought for the same workers."""
+
+    name: str
+    usd_per_hour: Annotated[Usd | None, Field(description="null: it cannot be bought")]
+    detail: Annotated[str, Field(description="How it was priced")]
+
+
+class BindingDocument(_Document):
+    """A limit that binds."""
+
+    limit: str
+    shadow_usd_per_hour: Annotated[Usd, Field(description="What easing it by one unit would save")]
+    unit: Annotated[str, Field(description="vCPU, node, USD/h or percentage point")]
+
+
+class RunnerUpDocument(_Document):
+    """The best plan that was not taken."""
+
+    description: str
+    expected_usd_per_hour: Usd
+    is_bound: Annotated[bool, Field(description="The figure is a lower bound, not a plan's cost")]
+    reason: str
+
+
+class RiskDocument(_Document):
+    """What the spot market may do to the plan; low and high are 10 and 90 %."""
+
+    spot_share: Annotated[Share, Field(description="Spot vCPU of all vCPU")]
+    largest_pool: OfferDocument | None
+    largest_pool_share: Annotated[Share, Field(description="Its vCPU of all vCPU")]
+    interruptions_per_day: float
+    interruptions_per_day_low: float
+    interruptions_per_day_high: float
+    expected_usd_per_hour_low: Usd
+    expected_usd_per_hour_high: Usd
+
+
+class GapDocument(_Document):
+    """Something not known, and what was assumed instead."""
+
+    kind: str
+    subject: str
+    assumed: str
+    since: datetime | None
+
+
+class ChangeDocument(OfferDocument):
+    """Nodes of one offer against what runs now."""
+
+    nodes_now: Count
+    nodes_planned: Count
+    usd_per_hour_each: Annotated[Usd | None, Field(description="null: not in the price list")]
+
+
+class DiffDocument(_Document):
+    """The plan against the fleet that runs now."""
+
+    changes: Annotated[list[ChangeDocument], Field(description="Pools that stay included")]
+    usd_per_hour_now: Annotated[Usd | None, Field(description="null: not all of it is priced")]
+    unpriced: Annotated[list[OfferDocument], Field(description="Running, not in the price list")]
+
+
+class PlanDocument(_Document):
+    """A fleet for a workload, and how good it is."""
+
+    schema_version: Literal[1]
+    status: Literal["ok"]
+    plan_id: str
+    created_at: datetime
+    workload: WorkloadDocument
+    site: Annotated[str, Field(description="The region or zone that all machines share")]
+    prices: PricesDocument
+    fleet: list[PoolDocument]
+    usd_per_hour: Annotated[Usd, Field(description="What is billed, US dollars an hour")]
+    expected_usd_per_hour: Annotated[
+        Usd, Field(description="Billed, and the work done again after interruptions")
+    ]
+    total_usd: Annotated[
+        Usd | None, Field(description="Expected US dollars over the duration; null: none given")
+    ]
+    lower_bound_usd_per_hour: Annotated[
+        Usd, Field(description="No fleet is expected to cost less: proven")
+    ]
+    gap: Annotated[
+        float | None,
+        Field(description="(expected - bound) / bound; null: no bound above zero"),
+    ]
+    termination: Annotated[
+        Literal["optimal", "gap", "steps", "fallback"],
+        Field(
+            description="optimal: proven; gap: as close as asked for; steps: the search ended "
+            "first; fallback: packed greedily"
+        ),
+    ]
+    baselines: list[BaselineDocument]
+    binding: list[BindingDocument]
+    runner_up: RunnerUpDocument | None
+    risk: RiskDocument
+    not_priced: Annotated[list[str], Field(description="What the figures leave out")]
+    gaps: list[GapDocument]
+    diff: Annotated[DiffDocument | None, Field(description="null: no fleet was given")]
+
+
+class ConflictDocument(_Document):
+    """One thing that stands in the way, and the smallest change that helps."""
+
+    limit: str
+    problem: str
+    remedy: str
+
+
+class InfeasibleDocument(_Document):
+    """Why no fleet does."""
+
+    schema_version: Literal[1]
+    status: Literal["infeasible"]
+    created_at: datetime
+    workload: WorkloadDocument
+    prices: PricesDocument
+    conflicts: list[ConflictDocument]
+    gaps: list[GapDocument]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an answer: a plan, or the reasons why there is none."""
+    answer: TypeAdapter[PlanDocument | InfeasibleDocument] = TypeAdapter(
+        Annotated[PlanDocument | InfeasibleDocument, Field(discriminator="status")]
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"costplan recommend, version {SCHEMA_VERSION}",
+        "description": _docstring(__doc__ or ""),
+        **answer.json_schema(mode="serialization"),
+    }
