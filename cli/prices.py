@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costplan.cli.errors import CommandGroup, check_word
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from costplan.adapters.feeds.price_file import PriceList
     from costplan.cli.price_query import Pool
 
-app = typer.Typer(help="Look at prices.", no_args_is_help=True)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 FORMATS = ("table", "json", "csv", "md")
 SORTS = ("hour", "vcpu", "memory", "gpu")
@@ -52,42 +54,30 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter a flag
     ] = None,
 ) -> None:
     """Show prices, cheapest first; every option that takes a word may be repeated."""
-    from datetime import UTC, datetime
-
+    from costplan.adapters.clock import utc_now
     from costplan.cli.price_query import Query, pools, select
-    from costplan.planner.errors import CostplanError
+    from costplan.cli.price_source import read_prices
 
-    try:
-        _check_word("--sort", sort, SORTS)
-        _check_word("--format", output, FORMATS)
-        query = Query(
-            providers=tuple(provider or ()),
-            regions=tuple(region or ()),
-            zones=tuple(zone or ()),
-            families=tuple(family or ()),
-            types=tuple(instance_type or ()),
-            gpus=tuple(gpu or ()),
-            markets=tuple(market or ()),
-            arch=tuple(arch or ()),
-            min_vcpu=min_vcpu,
-            max_vcpu=max_vcpu,
-            min_memory_bytes=_memory(min_memory),
-        )
-        now = datetime.now(UTC)
-        price_list = _read(price_file, now)
-        found = pools(price_list.catalogue, select(price_list.catalogue, query), sort)
-        shown = found[:limit] if limit else found
-        _write(price_list, shown, len(found), output, now)
-    except CostplanError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
-    from costplan.planner.errors import InputError
-
-    if word not in known:
-        raise InputError(f"{option} {word}", "is not known", "use one of " + ", ".join(known))
+    check_word("--sort", sort, SORTS)
+    check_word("--format", output, FORMATS)
+    query = Query(
+        providers=tuple(provider or ()),
+        regions=tuple(region or ()),
+        zones=tuple(zone or ()),
+        families=tuple(family or ()),
+        types=tuple(instance_type or ()),
+        gpus=tuple(gpu or ()),
+        markets=tuple(market or ()),
+        arch=tuple(arch or ()),
+        min_vcpu=min_vcpu,
+        max_vcpu=max_vcpu,
+        min_memory_bytes=_memory(min_memory),
+    )
+    now = utc_now()
+    price_list = read_prices(price_file, now=now)
+    found = pools(price_list.catalogue, select(price_list.catalogue, query), sort)
+    shown = found[:limit] if limit else found
+    _write(price_list, shown, len(found), output, now)
 
 
 def _memory(text: str | None) -> int | None:
@@ -100,30 +90,21 @@ def _memory(text: str | None) -> int | None:
         raise InputError("--min-memory", str(error)) from error
 
 
-def _read(path: Path | None, now: datetime) -> PriceList:
-    if path is None:
-        from costplan.adapters.feeds.bundled import bundled_prices
-
-        return bundled_prices(now=now)
-    from costplan.adapters.feeds.price_file import read_price_file
-
-    return read_price_file(path, now=now)
-
-
 def _write(
     prices: PriceList, shown: Sequence[Pool], total: int, output: str, now: datetime
 ) -> None:
     """Write the shown pools to standard output in the format asked for."""
     from costplan.cli import price_table
+    from costplan.cli.render import write
 
     match output:
         case "json":
-            typer.echo(price_table.as_json(prices, shown, total))
+            write(price_table.as_json(prices, shown, total) + "\n")
         case "csv":
-            typer.echo(price_table.as_csv(prices, shown))
+            write(price_table.as_csv(prices, shown) + "\n")
             if len(shown) < total:
                 typer.echo(f"shown {len(shown):,} of {total:,}; --limit 0 shows all", err=True)
         case "md":
-            typer.echo(price_table.as_markdown(prices, shown, total, now))
+            write(price_table.as_markdown(prices, shown, total, now) + "\n")
         case _:
             price_table.print_table(prices, shown, total, now)

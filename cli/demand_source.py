@@ -1,0 +1,109 @@
+"""What there is to place: from a workload file, from flags, or from a running scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from costplan.planner.errors import InputError
+from costplan.planner.types import Gap
+from costplan.planner.workload import Workload
+
+SAMPLE_SECONDS = 5.0
+_EXAMPLE = "--worker vcpu=4,memory=16GiB,count=400"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the demand comes from, as it stands on the command line."""
+
+    file: Path | None = None
+    workers: tuple[str, ...] = ()
+    scheduler: str | None = None
+    sample_seconds: float | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A workload, what is not known of it, and how it was found, a line each.
+
+    `workload` is None where the scheduler has nothing to do.
+    """
+
+    name: str
+    workload: Workload | None
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check_source(source: Source) -> None:
+    """Returns where exactly one source is named; raises InputError otherwise."""
+    named = {
+        "a workload file": source.file is not None,
+        "--worker": bool(source.workers),
+        "--scheduler": source.scheduler is not None,
+    }
+    given = [name for name, is_given in named.items() if is_given]
+    if not given:
+        raise InputError("recommend", "has nothing to plan for", f"name a file, or {_EXAMPLE}")
+    if len(given) > 1:
+        raise InputError(" and ".join(given), "say both what there is to run", "give one of them")
+    tls = {"--tls-ca": source.tls_ca, "--tls-cert": source.tls_cert, "--tls-key": source.tls_key}
+    only = {"--sample-seconds": source.sample_seconds, **tls}
+    stray = [name for name, value in only.items() if value is not None]
+    if stray and source.scheduler is None:
+        raise InputError(stray[0], "is for a scheduler", "add --scheduler tcp://HOST:PORT")
+    missing = [name for name, value in tls.items() if value is None]
+    if 0 < len(missing) < len(tls):
+        raise InputError(" and ".join(missing), "missing", "TLS needs a CA, a certificate, a key")
+
+
+def written(source: Source) -> Asked | None:
+    """What a file or flags ask for; None where a scheduler has to be asked.
+
+    Raises InputError where they are wrong.
+    """
+    from costplan.planner.config import parse_worker_flag, parse_workload, workload_from_workers
+
+    if source.file is not None:
+        name = str(source.file)
+        return Asked(name=name, workload=parse_workload(_text(source.file), name))
+    if source.workers:
+        shapes = [parse_worker_flag(text) for text in source.workers]
+        return Asked(name="--worker", workload=workload_from_workers(shapes))
+    return None
+
+
+def observed(source: Source) -> Asked:
+    """What the scheduler has to do; raises InputError where it cannot be looked at."""
+    from costplan.adapters.dask.sample import TlsFiles, sample
+    from costplan.planner.demand import shapes_from_load
+
+    address = source.scheduler or ""
+    tls = None
+    if source.tls_ca and source.tls_cert and source.tls_key:
+        tls = TlsFiles(ca=source.tls_ca, cert=source.tls_cert, key=source.tls_key)
+    seconds = SAMPLE_SECONDS if source.sample_seconds is None else source.sample_seconds
+    demand = shapes_from_load(sample(address, seconds, tls))
+    workload = Workload(name="scheduler", shapes=demand.shapes) if demand.shapes else None
+    return Asked(
+        name=address, workload=workload, gaps=demand.unknown, notes=(address, *demand.explanation)
+    )
+
+
+def _text(path: Path) -> str:
+    """The text of a file; raises InputError that says why there is none."""
+    name = str(path)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(name, "there is no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(name, "is a folder", "name a YAML file in it") from error
+    except UnicodeDecodeError as error:
+        raise InputError(name, "is not text in UTF-8") from error
+    except OSError as error:
+        raise InputError(name, f"cannot be read: {error.strerror}") from error

@@ -1,0 +1,51 @@
+"""`costplan`: the program that a person starts.
+
+Nothing heavy is imported here or at the top of a command's file, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from costplan.cli import prices, recommend, schema
+from costplan.cli.errors import CommandGroup
+
+app = typer.Typer(
+    name="costplan",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    # Help in rich's boxes takes three times as long to come.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"costplan {version('costplan')}")
+        raise typer.Exit
+
+
+@app.callback()
+def costplan(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """The cheapest fleet of cloud machines that still gets a Dask workload done in time."""
+
+
+app.command()(recommend.recommend)
+app.add_typer(prices.app, name="prices")
+app.add_typer(schema.app, name="schema")
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    app()

@@ -1,0 +1,255 @@
+"""What `recommend` answers, in words: the plan, its price, its proof and what it leaves out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from costplan.cli import wording
+from costplan.cli.fleet_view import diff_grid, diff_lines, fleet_grid, packing_grid
+from costplan.cli.view import Block, Facts, Line, View
+from costplan.cli.wording import against, counted, percent, plain, rate, rule_percent, usd
+from costplan.planner.plan import Baseline, Binding, Infeasible, PricesUsed, Recommendation
+from costplan.planner.types import Gap
+from costplan.planner.units import memory_text, seconds_text, usd_from_pico
+from costplan.planner.workload import Quota, Workload
+
+_MOST_GAPS = 5
+_MOST_SHAPES = 6
+_UNITS = {"USD/h": "$1/h"}
+
+
+def view_of(
+    answer: Recommendation | Infeasible, *, explain: bool = False, notes: Sequence[str] = ()
+) -> View:
+    """The answer in words, whichever it is."""
+    if isinstance(answer, Infeasible):
+        return infeasible_view(answer, explain=explain, notes=notes)
+    return plan_view(answer, explain=explain, notes=notes)
+
+
+def plan_view(plan: Recommendation, *, explain: bool = False, notes: Sequence[str] = ()) -> View:
+    """A plan in words; `explain` adds what is behind it, `notes` say how the demand was found."""
+    workload = plan.workload
+    workers = sum(shape.count for shape in workload.shapes)
+    nodes = sum(pool.pool.nodes for pool in plan.pools)
+    where = "" if plan.site == "anywhere" else f" in {plain(plan.site)}"
+    title = f"{plain(workload.name)}: {counted(workers, 'worker')} on {counted(nodes, 'node')}"
+    asked = Facts((*_asked(workload), *_prices(plan.prices, plan)))
+    blocks: list[Block] = [asked]
+    if plan.diff is None:
+        blocks.append(fleet_grid(plan))
+    else:
+        blocks += [diff_grid(plan, plan.diff), *map(Line, diff_lines(plan, plan.diff))]
+    if any(pool.price_is_estimate for pool in plan.pools):
+        blocks.append(
+            Line("a price with ~ is an estimate: derived, not read from a price list", "quiet")
+        )
+    blocks += [Line(_verdict(plan), "strong"), Facts(tuple(_behind(plan, explain=explain)))]
+    if explain:
+        blocks += [Line("Which workers share a node:"), packing_grid(plan)]
+        blocks.append(Facts(tuple(_explained(plan, notes))))
+    return View(title=title + where, blocks=tuple(blocks))
+
+
+def infeasible_view(
+    answer: Infeasible, *, explain: bool = False, notes: Sequence[str] = ()
+) -> View:
+    """What conflicts and the smallest change that helps, one a line."""
+    workload = answer.workload
+    workers = sum(shape.count for shape in workload.shapes)
+    blocks: list[Block] = [
+        Facts((*_asked(workload), *_prices(answer.prices, None))),
+        Line("No fleet meets all of this:", "strong"),
+        Facts(
+            tuple(
+                (plain(each.limit), (f"{plain(each.problem)}; {plain(each.remedy)}",))
+                for each in answer.conflicts
+            )
+        ),
+    ]
+    facts = [*_left_out(answer.prices), *_unknown(answer.gaps, explain=explain)]
+    if notes and explain:
+        facts.append(("demand", tuple(map(plain, notes))))
+    if facts:
+        blocks.append(Facts(tuple(facts)))
+    title = f"{plain(workload.name)}: {counted(workers, 'worker')}, and no fleet for them"
+    return View(title=title, blocks=tuple(blocks))
+
+
+_Fact = tuple[str, tuple[str, ...]]
+
+
+def _asked(workload: Workload) -> Iterable[_Fact]:
+    """The request as it was understood, so that a misread one is seen at once."""
+    shapes = [wording.shape_text(shape) for shape in workload.shapes]
+    if len(shapes) > _MOST_SHAPES:
+        others = workload.shapes[_MOST_SHAPES - 1 :]
+        rest = sum(shape.count for shape in others)
+        shapes[_MOST_SHAPES - 1 :] = [f"{rest:,} of {len(others)} other shapes"]
+    yield "workers", tuple(shapes)
+    yield "rules", ("; ".join(_rules(workload)),)
+    overhead = workload.overhead
+    kept = (
+        f"{rule_percent(overhead.memory_share)} of a node's memory, "
+        f"at least {memory_text(overhead.memory_floor_bytes)}"
+    )
+    if overhead.vcpu_milli:
+        kept += f", and {overhead.vcpu_milli / 1000:g} vCPU"
+    yield "overhead", (f"{kept}, kept for its system",)
+
+
+def _rules(workload: Workload) -> Iterable[str]:
+    where, machines, market = workload.where, workload.machines, workload.market
+    if where.single_zone:
+        yield "one zone"
+    elif where.single_region:
+        yield "one region"
+    else:
+        yield "any mix of regions"
+    yield " or ".join(map(plain, machines.arch))
+    yield " or ".join(map(wording.market_text, market.allow))
+    if market.spot_max_share < 1:
+        yield f"spot at most {rule_percent(market.spot_max_share)}"
+    if market.pool_max_share < 1:
+        yield f"a spot pool at most {rule_percent(market.pool_max_share)}"
+    if market.on_demand_base_vcpu_milli:
+        base = market.on_demand_base_vcpu_milli / 1000
+        yield f"{base:,g} vCPU or more not spot"
+    if market.max_hazard_per_hour is not None:
+        yield f"at most {market.max_hazard_per_hour:g} interruptions per node-hour"
+    if machines.max_vcpu is not None:
+        yield f"nodes of at most {machines.max_vcpu:g} vCPU"
+    if workload.limits.max_nodes is not None:
+        yield f"at most {counted(workload.limits.max_nodes, 'node')}"
+    if workload.budget_pico_per_hour is not None:
+        yield f"at most {usd(usd_from_pico(workload.budget_pico_per_hour))}/h"
+    yield from map(_quota, workload.limits.quotas)
+
+
+def _quota(quota: Quota) -> str:
+    most = (
+        counted(quota.nodes, "node")
+        if quota.nodes is not None
+        else f"{(quota.vcpu_milli or 0) / 1000:,g} vCPU"
+    )
+    market = quota.market and wording.market_text(quota.market)
+    of = [quota.provider, quota.region, market, *quota.instance_types]
+    return f"at most {most} of {' '.join(plain(each) for each in of if each) or 'everything'}"
+
+
+def _prices(prices: PricesUsed, plan: Recommendation | None) -> Iterable[_Fact]:
+    offers = f"{prices.offers_considered:,} of {prices.offers_total:,} offers considered"
+    if plan is None or not plan.pools:
+        yield "prices", (f"{plain(prices.name)}; {offers}",)
+        return
+    oldest, newest = prices.oldest_observed_at, prices.newest_observed_at
+    ages = [wording.age_text(each, plan.created_at) for each in (newest, oldest)]
+    span = f"seen {oldest:%Y-%m-%d}"
+    span += f" to {newest:%Y-%m-%d}" if newest.date() != oldest.date() else ""
+    old = " to ".join(dict.fromkeys(ages))
+    yield "prices", (f"{plain(prices.name)}, {span} ({old} old); {offers}",)
+
+
+def _verdict(plan: Recommendation) -> str:
+    mark = "~" if any(pool.price_is_estimate for pool in plan.pools) else ""
+    risk = plan.risk
+    if plan.expected_usd_per_hour == plan.usd_per_hour:
+        text = f"{mark}{usd(plan.usd_per_hour)}/h"
+    else:
+        text = f"{mark}{usd(plan.usd_per_hour)}/h billed, "
+        text += f"{mark}{usd(plan.expected_usd_per_hour)}/h expected with interruptions"
+        low, high = usd(risk.expected_usd_per_hour_low), usd(risk.expected_usd_per_hour_high)
+        if low != high:
+            text += f" ({low} to {high})"
+    if plan.total_usd is not None and plan.workload.duration_seconds is not None:
+        duration = seconds_text(plan.workload.duration_seconds)
+        text += f"; {mark}{usd(plan.total_usd)} over {duration}"
+    return text
+
+
+def _behind(plan: Recommendation, *, explain: bool) -> Iterable[_Fact]:
+    compared = tuple(
+        line for each in plan.baselines for line in _baseline(plan, each, explain=explain)
+    )
+    if compared:
+        yield "compared", compared
+    bound = f"{usd(plan.lower_bound_usd_per_hour)}/h is proven"
+    gap = wording.gap_text(plan.gap, plan.termination)
+    yield "proof", (gap if gap.startswith("proven") else f"{gap} ({bound})",)
+    yield "risk", tuple(_risk(plan))
+    yield "binds", tuple(map(_binding, plan.binding)) or ("no limit",)
+    if plan.runner_up is not None:
+        other = plan.runner_up
+        at_least = "at least " if other.is_bound else ""
+        cost = f"{at_least}{usd(other.expected_usd_per_hour)}/h expected"
+        yield "runner-up", (f"{plain(other.description)}, {cost}: {plain(other.reason)}",)
+    if plan.not_priced:
+        yield "not priced", (", ".join(map(plain, plan.not_priced)),)
+    yield from _unknown(plan.gaps, explain=explain)
+
+
+def _baseline(plan: Recommendation, baseline: Baseline, *, explain: bool) -> Iterable[str]:
+    name, detail = plain(baseline.name), plain(baseline.detail)
+    if baseline.usd_per_hour is None:
+        yield f"{name}: cannot be bought ({detail})"
+        return
+    cost = f"{usd(baseline.usd_per_hour)}/h"
+    compared = against(plan.expected_usd_per_hour, baseline.usd_per_hour)
+    yield f"{compared} {name}, {cost}" + (f" ({detail})" if explain and detail else "")
+
+
+def _risk(plan: Recommendation) -> Iterable[str]:
+    risk = plan.risk
+    if not risk.spot_share:
+        yield "nothing of it is spot"
+        return
+    low, high = rate(risk.interruptions_per_day_low), rate(risk.interruptions_per_day_high)
+    yield (
+        f"{rate(risk.interruptions_per_day)} interruptions a day expected ({low} to {high}); "
+        f"{percent(risk.spot_share)} of the vCPU is spot"
+    )
+    if risk.largest_pool is not None:
+        pool = wording.offer_text(risk.largest_pool)
+        yield f"largest pool: {percent(risk.largest_pool_share)} of the vCPU, {pool}"
+
+
+def _binding(binding: Binding) -> str:
+    unit = _UNITS.get(binding.unit, f"one {plain(binding.unit)}")
+    saved = usd(binding.shadow_usd_per_hour)
+    return f"{plain(binding.limit)}: easing it by {unit} would save {saved}/h"
+
+
+def _unknown(gaps: Sequence[Gap], *, explain: bool) -> Iterable[_Fact]:
+    ordered = sorted(gaps, key=lambda each: (each.kind, each.subject))
+    shown = ordered if explain or len(ordered) <= _MOST_GAPS else ordered[: _MOST_GAPS - 1]
+    lines = [
+        f"{plain(gap.kind.replace('_', ' '))} of {plain(gap.subject)}: {plain(gap.assumed)}"
+        for gap in shown
+    ]
+    if len(shown) < len(ordered):
+        lines.append(f"and {len(ordered) - len(shown)} more, which --explain lists")
+    if lines:
+        yield "not known", tuple(lines)
+
+
+def _explained(plan: Recommendation, notes: Sequence[str]) -> Iterable[_Fact]:
+    if notes:
+        yield "demand", tuple(map(plain, notes))
+    yield "sources", _sources(plan)
+    yield from _left_out(plan.prices)
+    yield "plan", (plan.plan_id, f"prices {plan.prices.digest}")
+
+
+def _sources(plan: Recommendation) -> tuple[str, ...]:
+    seen = Counter((each.price_source, f"{each.price_observed_at:%Y-%m-%d}") for each in plan.pools)
+    return tuple(
+        f"{counted(pools, 'pool')}: {plain(source)}, {day}"
+        for (source, day), pools in sorted(seen.items())
+    )
+
+
+def _left_out(prices: PricesUsed) -> Iterable[_Fact]:
+    lines = tuple(f"{number:,}: {plain(reason)}" for reason, number in prices.left_out if number)
+    if lines:
+        yield "left out", lines

@@ -1,0 +1,63 @@
+"""The price list that a command uses, and whether it is too old to go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from costplan.adapters.feeds.price_file import PriceList
+from costplan.cli.wording import age_text
+from costplan.planner.catalogue import Catalogue
+from costplan.planner.errors import InputError
+from costplan.planner.units import parse_seconds, seconds_text
+from costplan.planner.workload import Where
+
+
+def read_prices(path: Path | None, *, now: datetime) -> PriceList:
+    """The price list in this file, or the bundled one; raises InputError where it is wrong."""
+    if path is None:
+        from costplan.adapters.feeds.bundled import bundled_prices
+
+        return bundled_prices(now=now)
+    from costplan.adapters.feeds.price_file import read_price_file
+
+    return read_price_file(path, now=now)
+
+
+def parse_age(text: str) -> int:
+    """The seconds of --max-price-age; raises InputError where it is no duration."""
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise InputError("--max-price-age", str(error)) from error
+
+
+def newest_by_provider(catalogue: Catalogue, where: Where) -> Mapping[str, datetime]:
+    """When each provider that a workload may use was last seen, in the regions it may use."""
+    newest = {}
+    for code, name in enumerate(catalogue.provider.names):
+        if where.providers and name not in where.providers:
+            continue
+        rows = catalogue.provider.codes == code
+        if where.regions.get(name):
+            regions = [catalogue.region.code_of(region) for region in where.regions[name]]
+            rows &= np.isin(catalogue.region.codes, regions)
+        if rows.any():
+            newest[name] = datetime.fromtimestamp(int(catalogue.observed_at[rows].max()), UTC)
+    return newest
+
+
+def too_old(newest: Mapping[str, datetime], *, now: datetime, most_seconds: int) -> str:
+    """Which providers' prices are older than the limit, in words; '' where none is."""
+    old = [
+        f"{name} {age_text(seen, now)} ({seen:%Y-%m-%d})"
+        for name, seen in sorted(newest.items())
+        if (now - seen).total_seconds() > most_seconds
+    ]
+    if not old:
+        return ""
+    limit = seconds_text(most_seconds)
+    return f"the newest prices are older than {limit}: {', '.join(old)}"
