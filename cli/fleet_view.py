@@ -100,7 +100,7 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
 def diff_lines(plan: Recommendation, diff: Diff) -> Iterable[str]:
     """How much there is to do, and what it changes an hour."""
     if diff.is_empty:
-        yield "No changes: this is what runs now."
+        yield "No changes: this is what runs now"
     else:
         pools = Counter(map(_order, diff.changes))
         more = sum(max(c.nodes_planned - c.nodes_now, 0) for c in diff.changes)
@@ -108,17 +108,17 @@ def diff_lines(plan: Recommendation, diff: Diff) -> Iterable[str]:
         kept = f", {pools[3]} to keep" if pools[3] else ""
         yield (
             f"Pools: {pools[0]} to add (+), {pools[1]} to change (~), {pools[2]} to drop (-)"
-            f"{kept}; {counted(more, 'node')} more and {counted(less, 'node')} fewer."
+            f"{kept}; +{more:,} and -{less:,} nodes"
         )
     if diff.unpriced:
         named = ", ".join(wording.offer_text(key) for key in sorted(diff.unpriced)[:3])
         others = len(diff.unpriced) - 3
         rest = f" and {others} more" if others > 0 else ""
-        yield f"What runs now is not all in the price list: {named}{rest}."
+        yield f"What runs now is not all in the price list: {named}{rest}"
     now, planned = diff.usd_per_hour_now, plan.usd_per_hour
     if now is not None and not diff.is_empty:
-        change = f", {wording.percent((planned - now) / now)}" if now else ""
         sign = "+" if planned >= now else ""
+        change = f" ({sign}{wording.percent((planned - now) / now)})" if now else ""
         yield f"{usd(now)}/h now, {usd(planned)}/h planned: {sign}{usd(planned - now)}/h{change}"
 
 

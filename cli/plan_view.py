@@ -36,15 +36,13 @@ def plan_view(plan: Recommendation, *, explain: bool = False, notes: Sequence[st
     where = "" if plan.site == "anywhere" else f" in {plain(plan.site)}"
     title = f"{plain(workload.name)}: {counted(workers, 'worker')} on {counted(nodes, 'node')}"
     asked = Facts((*_asked(workload), *_prices(plan.prices, plan)))
-    blocks: list[Block] = [asked]
-    if plan.diff is None:
-        blocks.append(fleet_grid(plan))
-    else:
-        blocks += [diff_grid(plan, plan.diff), *map(Line, diff_lines(plan, plan.diff))]
+    diff = plan.diff
+    blocks: list[Block] = [asked, fleet_grid(plan) if diff is None else diff_grid(plan, diff)]
     if any(pool.price_is_estimate for pool in plan.pools):
-        blocks.append(
-            Line("a price with ~ is an estimate: derived, not read from a price list", "quiet")
-        )
+        legend = "~ before a price: an estimate, derived and not read from a price list"
+        blocks.append(Line(legend, "quiet"))
+    if diff is not None:
+        blocks += map(Line, diff_lines(plan, diff))
     blocks += [Line(_verdict(plan), "strong"), Facts(tuple(_behind(plan, explain=explain)))]
     if explain:
         blocks += [Line("Which workers share a node:"), packing_grid(plan)]
@@ -144,11 +142,15 @@ def _prices(prices: PricesUsed, plan: Recommendation | None) -> Iterable[_Fact]:
         yield "prices", (f"{plain(prices.name)}; {offers}",)
         return
     oldest, newest = prices.oldest_observed_at, prices.newest_observed_at
-    ages = [wording.age_text(each, plan.created_at) for each in (newest, oldest)]
-    span = f"seen {oldest:%Y-%m-%d}"
-    span += f" to {newest:%Y-%m-%d}" if newest.date() != oldest.date() else ""
-    old = " to ".join(dict.fromkeys(ages))
-    yield "prices", (f"{plain(prices.name)}, {span} ({old} old); {offers}",)
+    old = f"{wording.age_text(oldest, plan.created_at)} old"
+    if newest.date() == oldest.date():
+        seen = f"seen {oldest:%Y-%m-%d} ({old})"
+    elif (plan.created_at - newest).days < 1:
+        seen = f"seen {oldest:%Y-%m-%d} to {newest:%Y-%m-%d} (up to {old})"
+    else:
+        young = wording.age_text(newest, plan.created_at)
+        seen = f"seen {oldest:%Y-%m-%d} to {newest:%Y-%m-%d} ({young} to {old})"
+    yield "prices", (f"{plain(prices.name)}, {seen}; {offers}",)
 
 
 def _verdict(plan: Recommendation) -> str:
@@ -250,6 +252,10 @@ def _sources(plan: Recommendation) -> tuple[str, ...]:
 
 
 def _left_out(prices: PricesUsed) -> Iterable[_Fact]:
-    lines = tuple(f"{number:,}: {plain(reason)}" for reason, number in prices.left_out if number)
+    lines = tuple(
+        f"{counted(number, 'offer')}: {plain(reason)}"
+        for reason, number in prices.left_out
+        if number
+    )
     if lines:
         yield "left out", lines

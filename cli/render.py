@@ -7,16 +7,19 @@ import os
 import sys
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from costplan.cli.view import Column, Facts, Grid, Line, Style, View
+from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
 
 PIPE_WIDTH = 120
 """Columns where the output is no terminal and COLUMNS says nothing."""
 
 _NARROWEST = 40
+_LABEL_WIDTH = 10
+_BETWEEN_COLUMNS = 2
 _STYLES: dict[Style, str] = {
     "plain": "",
     "strong": "bold",
@@ -62,27 +65,32 @@ def _trimmed(text: str) -> str:
 
 def _print(view: View, console: Console) -> None:
     console.print(Text(view.title, style="bold"))
-    labels = [
-        label for block in view.blocks if isinstance(block, Facts) for label, _ in block.pairs
-    ]
-    label_width = min(max(map(len, labels), default=0), console.width // 3)
-    before: object = None
+    before: Block | None = None
     for block in view.blocks:
-        is_sentence = isinstance(block, Line)
-        if before is not None and not (is_sentence and isinstance(before, Line)):
+        if before is not None and not _belongs(block, before):
             console.print()
         match block:
             case Line():
                 console.print(Text(block.text, style=_STYLES[block.style]))
             case Facts():
-                console.print(_facts(block, label_width))
+                console.print(_facts(block, console.width))
             case Grid():
                 console.print(_grid(block, console))
         before = block
 
 
-def _facts(facts: Facts, label_width: int) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+def _belongs(block: Block, before: Block) -> bool:
+    """True where no empty line stands between the two: sentences of one kind, and a legend."""
+    if not isinstance(block, Line):
+        return False
+    legend = isinstance(before, Grid) and block.style == "quiet"
+    return legend or (isinstance(before, Line) and before.style == block.style)
+
+
+def _facts(facts: Facts, width: int) -> Table:
+    widest = max((len(label) for label, _ in facts.pairs), default=0)
+    label_width = min(max(widest, _LABEL_WIDTH), width // 3)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _BETWEEN_COLUMNS, 0, 0))
     table.add_column(style="dim", width=label_width, overflow="fold")
     table.add_column(overflow="fold")
     for label, lines in facts.pairs:
@@ -95,14 +103,23 @@ def _grid(grid: Grid, console: Console) -> Table:
     """The grid with as much in it as the console is wide; the last resort is to wrap words."""
     for fit in (_as_it_is, _without_optional, _split, _stacked):
         grid = fit(grid)
-        table = _table(grid)
-        if console.measure(table).maximum <= console.width:
+        if _width(grid) <= console.width:
             break
-    return table
+    return _table(grid)
+
+
+def _width(grid: Grid) -> int:
+    """How wide the grid is when nothing in it is wrapped."""
+    heads = tuple(column.head for column in grid.columns)
+    columns = zip(heads, *grid.rows, strict=True)
+    widths = [max(cell_len(line) for c in cells for line in c.split("\n")) for cells in columns]
+    return sum(widths) + _BETWEEN_COLUMNS * (len(widths) - 1)
 
 
 def _table(grid: Grid) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        box=None, pad_edge=False, padding=(0, _BETWEEN_COLUMNS, 0, 0), header_style="bold"
+    )
     for column in grid.columns:
         table.add_column(
             Text(column.head), justify="right" if column.is_number else "left", overflow="fold"

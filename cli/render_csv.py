@@ -44,7 +44,8 @@ def csv_text(answer: Recommendation | Infeasible) -> str:
         for packing in pool["packings"]:
             workers = ";".join(f"{name}={count}" for name, count in packing["workers"].items())
             together = money_text(each * packing["nodes"])
-            rows.append({**pool, **packing, "workers": workers, "usd_per_hour": together})
+            row = {**pool, **packing, "workers": workers, "usd_per_hour": together}
+            rows.append({**row, "price_is_estimate": str(pool["price_is_estimate"]).lower()})
     _write(out, _HEADS, rows)
     return out.getvalue()
 

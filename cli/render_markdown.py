@@ -6,7 +6,7 @@ import re
 
 from costplan.cli.view import Facts, Grid, Line, View
 
-_SPECIAL = re.compile(r"([\\|<>*`~\[\]])")
+_SPECIAL = re.compile(r"([\\|<>&*`~\[\]])")
 
 
 def markdown_text(view: View) -> str:
