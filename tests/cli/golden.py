@@ -1,0 +1,45 @@
+"""What the samples look like, as files beside this one.
+
+After a change that is meant, `python -m tests.cli.golden` writes them anew; read the difference
+before it goes in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from costplan.cli.plan_view import view_of
+from costplan.cli.render import plain_text
+from costplan.cli.render_csv import csv_text
+from costplan.cli.render_markdown import markdown_text
+from costplan.planner.plan_document import document_text
+from costplan.planner.plan_schema import json_schema
+from tests.cli import samples
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Name and text of each file."""
+    plan, diffed, infeasible = samples.plan(), samples.diffed(), samples.infeasible()
+    for width in (80, 120):
+        yield f"plan_{width}.txt", plain_text(view_of(plan), width)
+        yield f"diff_{width}.txt", plain_text(view_of(diffed), width)
+        yield f"infeasible_{width}.txt", plain_text(view_of(infeasible), width)
+    notes = ("tcp://10.0.0.1:8786", "any: 98 workers of 4 slots")
+    yield "explain_120.txt", plain_text(view_of(plan, explain=True, notes=notes), 120)
+    yield "diff.md", markdown_text(view_of(diffed))
+    yield "infeasible.md", markdown_text(view_of(infeasible))
+    yield "plan.csv", csv_text(plan)
+    yield "infeasible.csv", csv_text(infeasible)
+    yield "diff.json", document_text(diffed)
+    yield "infeasible.json", document_text(infeasible)
+    yield "plan_schema.json", json.dumps(json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in texts():
+        (FOLDER / name).write_text(text, encoding="utf-8")
