@@ -1,0 +1,73 @@
+# Everything a developer does. It needs Python 3.11 or newer, pip and make, and nothing else:
+# `.venv` is made on the first call and brought up to date when the pins change.
+#
+#   make PYTHON=python3.12 test      another Python (after `make clean`)
+#   make test ARGS="-k knapsack"     arguments for pytest
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+PACKAGES := adapters cli planner policies
+BENCHMARKS = $(sort $(subst /,.,$(basename $(shell grep -l '__main__' tests/bench/*.py))))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint typecheck bench lock clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Recommend a fleet for the example workload, with the bundled prices
+	@$(BIN)/costplan recommend examples/fraud-training.yaml
+
+test: $(READY) ## Run all tests
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope $(ARGS)
+
+lint: $(READY) ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+typecheck: $(READY) ## Check types
+	@mkdir -p .types/costplan
+	@for name in $(PACKAGES); do ln -sfn ../../$$name .types/costplan/$$name; done
+	@MYPYPATH=.types $(BIN)/mypy
+
+bench: $(BENCH_READY) ## Run the benchmarks; takes minutes
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m $$name; done
+
+lock: $(READY) ## Resolve the dependencies anew and write them to requirements.lock
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove everything that make made
+	@rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Some systems split ensurepip from Python; there pip puts itself into the new environment.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else \
+		"costplan needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v > (3, 13) and print( \
+		"note: costplan is tested on Python 3.11 to 3.13, and $(PYTHON) is %d.%d" % v)'
+	@echo "making $(VENV), once"
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(PYTHON) -m pip --quiet --python $(BIN)/python install pip; }
+
+$(READY): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "installing the packages of requirements.lock into $(VENV)"
+	@$(PIP) install --requirement requirements.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(BENCH_READY): $(READY)
+	@$(PIP) install --constraint requirements.lock --editable '.[bench]' || \
+		echo "note: the bench extra cannot be installed here; what needs it is skipped"
+	@touch $@
