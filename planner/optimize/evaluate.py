@@ -15,6 +15,7 @@ from decimal import ROUND_CEILING, Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
 from math import isnan
+from statistics import median_high
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,7 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
                 unknown,
                 _price_violations(priced),
                 _offer_violations(priced, workload),
+                _suspect_violations(priced, catalogue, workload),
                 _fit_violations(priced, workload),
                 _placement_violations(placed, workload),
                 _share_violations(pool_milli, vcpu_milli, workload),
@@ -215,6 +217,27 @@ def _offer_violations(priced: _Priced, workload: Workload) -> Iterator[str]:
         most = market.max_hazard_per_hour
         if most is not None and machine.hazard_per_hour > _exact(most):
             yield f"{key}: hazard {float(machine.hazard_per_hour):.6g} an hour is above {most}"
+
+
+def _suspect_violations(priced: _Priced, catalogue: Catalogue, workload: Workload) -> Iterator[str]:
+    """Prices so far below those of the same machine elsewhere that they must be mistakes."""
+    share = _exact(workload.machines.suspect_share)
+    kinds = {(m.key.provider, m.key.instance_type, m.key.market) for _, m in priced}
+    of_types = np.flatnonzero(_named(catalogue.instance_type, {kind[1] for kind in kinds}))
+    likes: dict[tuple[str, str, Market], list[int]] = {kind: [] for kind in kinds}
+    for row in of_types.tolist() if share else ():
+        key = catalogue.key(row)
+        kind = (key.provider, key.instance_type, key.market)
+        if kind in likes:
+            likes[kind].append(int(catalogue.price_pico[row]))
+    for machine in {m.key: m for _, m in priced}.values() if share else ():
+        key = machine.key
+        usual = median_high(likes[key.provider, key.instance_type, key.market])
+        if machine.price_pico < share * usual:
+            yield (
+                f"{key}: ${usd_text(machine.price_pico)} is below {share} of ${usd_text(usual)}, "
+                "the median of its type and market"
+            )
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -11,7 +11,8 @@ This is how Karpenter packs, so the answer is never dearer than that.
 Workers are counted, not listed: equal nodes are one group, so 10,000 workers cost no more than
 100. Shares of the fleet's vCPU are kept by an allowance: a fleet has at least the vCPU that was
 asked for, so a share of that is safe; the next pass allows a share of what the last fleet had,
-and its answer counts only if it keeps every limit.
+and its answer counts only if it keeps every limit. Where spot is short it goes to the nodes on
+which it saves most by vCPU, and what it saves at the margin is a rent for packing once more.
 """
 
 from __future__ import annotations
@@ -24,24 +25,20 @@ from numpy.typing import NDArray
 
 from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
+from costplan.planner.optimize.stock import Stock, keeps
 
 MOST_SITES = 4
 PASSES = 3
+RENTS = 2
 GUESSES = (1.0, 1.5, 2.0, 4.0)
-CLOSE = 1e-9
+SPARE = 3
+LOOKS = 48
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Node:
-    """`nodes` nodes of class `klass` that run `pattern` [S] each."""
-
-    klass: int
-    pattern: Ints
-    nodes: int
-
-
-_Packing = list[_Node]
-_Packer = Callable[[Problem, "_Stock"], _Packing | None]
+_Pack = Callable[["Stock"], bool]
+"""Buys nodes for all workers from a stock; False where the stock does not do."""
+_Packer = Callable[[Problem, "Stock"], _Pack]
+"""A way of packing made ready for a problem, whose untouched stock is the second argument."""
 
 
 def greedy(problem: Problem) -> Fleet | None:
@@ -114,203 +111,154 @@ def _most(room: Ints, need: Ints) -> Ints:
 
 
 def _cheapest_fleet(problem: Problem, packers: tuple[_Packer, ...]) -> Fleet | None:
-    """The cheapest fleet of one site; see the module's words on allowances and passes."""
-    least = float(problem.needs[:, 0] @ problem.count) / 1000
-    rests_on_vcpu = problem.pool_share < 1 or any(
+    """The cheapest fleet of one site: from its cheapest offers, or from all where those do not
+    do; see the module's words on allowances, rents and passes."""
+    for part in _shelves(problem):
+        offers = problem.take(part)
+        fleets = [fleet for packer in packers for fleet in _fleets(offers, packer)]
+        if fleets:
+            best = min(fleets, key=lambda fleet: fleet.cost)
+            bought = np.zeros(problem.offers, dtype=np.int64)
+            bought[part] = best.bought
+            return replace(best, bought=bought)
+    return None
+
+
+def _shelves(problem: Problem) -> Iterator[NDArray[np.intp]]:
+    """The cheapest offers of each class and way of being limited, then all offers."""
+    group = 2 * problem.klass + problem.is_spot
+    for limit in problem.limits:
+        group = 3 * group + np.sign(limit.per_node).astype(np.int64) + 1
+    order = np.lexsort((problem.cost, group))
+    sorted_group = group[order]
+    starts = np.flatnonzero(np.r_[True, sorted_group[1:] != sorted_group[:-1]])
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    first = np.sort(order[place < SPARE + np.ceil(1 / problem.pool_share)])
+    yield first
+    if len(first) < problem.offers:
+        yield np.arange(problem.offers)
+
+
+def _fleets(problem: Problem, packer: _Packer) -> list[Fleet]:
+    """Fleets of one packer that keep every limit; none where it finds none."""
+    shares = problem.pool_share < 1 or any(
         limit.share is not None or limit.most < 0 for limit in problem.limits
     )
+    least = float(problem.needs[:, 0] @ problem.count) / 1000
     fleets: list[Fleet] = []
-    for packer in packers:
-        for guess in GUESSES if rests_on_vcpu else GUESSES[:1]:
-            vcpu, first = guess * least, len(fleets)
-            for _ in range(PASSES if rests_on_vcpu else 1):
-                fleet = _attempt(problem, packer, vcpu)
-                if fleet is None:
-                    break
-                if _keeps(problem, fleet.bought):
-                    fleets.append(fleet)
-                vcpu = float(problem.vcpu @ fleet.bought)
-            if len(fleets) > first:
+    for guess in GUESSES if shares else GUESSES[:1]:
+        vcpu, rent = guess * least, 0.0
+        pack = packer(problem, Stock(problem, vcpu))
+        for _ in range(RENTS):
+            wanted = Stock(problem, vcpu, rent, any_spot=True)
+            if not pack(wanted):
                 break
-    return min(fleets, key=lambda fleet: fleet.cost, default=None)
+            patterns = [(node.pattern, node.nodes) for node in wanted.packing]
+            marginal = 0.0
+            for _ in range(PASSES if shares else 1):
+                stock = Stock(problem, vcpu, rent)
+                saved = _settle(patterns, stock)
+                if saved is None or not stock.buy_base():
+                    break
+                if keeps(problem, stock.bought):
+                    fleets.append(stock.fleet())
+                before, vcpu = vcpu, float(problem.vcpu @ stock.bought)
+                marginal = max(marginal, saved)
+                if vcpu == before:
+                    break
+            if marginal <= rent:
+                break
+            rent = marginal
+        if fleets:
+            break
+    return fleets
 
 
-def _attempt(problem: Problem, packer: _Packer, vcpu: float) -> Fleet | None:
-    """A packer's fleet with allowances for `vcpu`, with nodes off spot bought up to the base."""
-    stock = _Stock(problem, vcpu)
-    packing = packer(problem, stock)
-    if packing is None or not stock.buy_base():
-        return None
-    again = _Stock(problem, vcpu)
-    cheaper = _settle([(node.pattern, node.nodes) for node in packing], problem, again)
-    if cheaper is not None and again.buy_base() and again.cost < stock.cost:
-        packing, stock = cheaper, again
-    return _fleet(packing, stock)
-
-
-def _fleet(packing: _Packing, stock: _Stock) -> Fleet:
-    nodes: dict[tuple[int, tuple[int, ...]], int] = {}
-    for node in packing:
-        name = (node.klass, tuple(node.pattern.tolist()))
-        nodes[name] = nodes.get(name, 0) + node.nodes
-    return Fleet(
-        bought=stock.bought,
-        classes=np.array([klass for klass, _ in nodes], dtype=np.int64),
-        patterns=np.array([pattern for _, pattern in nodes], dtype=np.int64),
-        configured=np.array(list(nodes.values()), dtype=np.int64),
-        cost=stock.cost,
-    )
-
-
-def _keeps(problem: Problem, bought: Ints) -> bool:
-    """True where no limit and no pool's share is passed."""
-    room = problem.pool_share * float(problem.vcpu @ bought)
-    pools = problem.is_spot & (bought > np.floor(room / problem.vcpu + CLOSE))
-    within = all(float(lim.per_node @ bought) <= lim.most + CLOSE for lim in problem.limits)
-    return within and (problem.pool_share >= 1 or not bool(pools.any()))
-
-
-class _Stock:
-    """What may still be bought of each offer for a fleet of `vcpu`, and what has been.
-
-    `price` [K] is the cheapest node of each class that may still be bought, else infinite.
-    """
-
-    def __init__(self, problem: Problem, vcpu: float) -> None:
-        self.problem = problem
-        self.bought = np.zeros(problem.offers, dtype=np.int64)
-        self._order = np.lexsort((problem.cost, problem.klass))
-        klass = problem.klass[self._order]
-        self._starts = np.flatnonzero(np.r_[True, klass[1:] != klass[:-1]])
-        self._classes = klass[self._starts]
-        allowances = [vcpu]
-        rows, left = [], []
-        self._base = 0.0
-        for limit in problem.limits:
-            if limit.share is not None:
-                allowances.append(limit.share * vcpu)
-            elif limit.most < 0:
-                self._base = max(self._base, -limit.most)
-                allowances.append(vcpu + limit.most)
-            else:
-                rows.append(limit.per_node)
-                left.append(limit.most)
-        if min(allowances) < vcpu:
-            rows.append(np.where(problem.is_spot, problem.vcpu, 0.0))
-            left.append(max(min(allowances), 0.0))
-        self._rows, self._left = rows, left
-        self._most = np.full(problem.offers, np.iinfo(np.int64).max // 2, dtype=np.int64)
-        if problem.pool_share < 1:
-            pool = np.floor(problem.pool_share * vcpu / problem.vcpu + CLOSE).astype(np.int64)
-            self._most = np.where(problem.is_spot, pool, self._most)
-        self._refresh()
-
-    @property
-    def cost(self) -> float:
-        """Expected dollars per hour of what has been bought."""
-        return float(self.problem.cost @ self.bought)
-
-    def buy(self, klass: int, nodes: int) -> int:
-        """Buys up to `nodes` of the class's cheapest offer; says how many."""
-        place = int(np.searchsorted(self._classes, klass))
-        end = self._starts[place + 1] if place + 1 < len(self._starts) else len(self._order)
-        mine = self._order[self._starts[place] : end]
-        offer = int(mine[np.argmax(self._room[mine] > 0)])
-        return self._take(offer, min(nodes, int(self._room[offer])))
-
-    def buy_base(self) -> bool:
-        """Buys nodes off the spot market until there is the base of vCPU; says if it could."""
-        problem = self.problem
-        while True:
-            firm = float(np.where(problem.is_spot, 0.0, problem.vcpu) @ self.bought)
-            if firm >= self._base - CLOSE:
-                return True
-            nodes = np.ceil((self._base - firm) / problem.vcpu - CLOSE)
-            most = np.minimum(nodes, self._room)
-            usable = ~problem.is_spot & (most > 0)
-            if not usable.any():
-                return False
-            gained = np.minimum(most * problem.vcpu, self._base - firm)
-            rate = np.where(usable, problem.cost * most / np.where(usable, gained, 1.0), np.inf)
-            offer = int(np.argmin(rate))
-            self._take(offer, int(most[offer]))
-
-    def _take(self, offer: int, nodes: int) -> int:
-        self.bought[offer] += nodes
-        self._left = [
-            left - nodes * float(row[offer])
-            for row, left in zip(self._rows, self._left, strict=True)
-        ]
-        self._refresh()
-        return nodes
-
-    def _refresh(self) -> None:
-        room = (self._most - self.bought).astype(np.float64)
-        for row, left in zip(self._rows, self._left, strict=True):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                here = np.where(row > 0, np.floor(left / row + CLOSE), np.inf)
-            room = np.minimum(room, here)
-        self._room = np.maximum(room, 0).astype(np.int64)
-        self.price = np.full(len(self.problem.capacity), np.inf)
-        if len(self._order):
-            open_cost = np.where(self._room > 0, self.problem.cost, np.inf)[self._order]
-            self.price[self._classes] = np.minimum.reduceat(open_cost, self._starts)
-
-
-def _by_worth(problem: Problem, stock: _Stock) -> _Packing | None:
+def _by_worth(problem: Problem, _: Stock) -> _Pack:
     """Nodes bought one filling at a time, each time the one with most worth for its price."""
-    worth, orders = _worth(problem, stock.price), _orders(problem)
-    left = problem.count.copy()
-    packing: _Packing = []
-    while left.any():
-        klasses = np.flatnonzero(np.isfinite(stock.price))
-        if not len(klasses):
-            return None
-        fillings = [_fill(problem, klasses, left, order) for order in orders]
-        rates = np.stack([filling @ worth for filling in fillings])
-        which = rates.argmax(axis=0)
-        most = rates.max(axis=0)
-        if not most.any():
-            return None
-        place = int(np.argmin(stock.price[klasses] / np.maximum(most, 1e-300)))
-        pattern = fillings[which[place]][place]
-        used = pattern > 0
-        nodes = stock.buy(int(klasses[place]), int((left[used] // pattern[used]).min()))
-        packing.append(_Node(klass=int(klasses[place]), pattern=pattern, nodes=nodes))
-        left = left - nodes * pattern
-    return packing
+    orders = _orders(problem)
+
+    def pack(stock: Stock) -> bool:
+        worth = _worth(problem, stock.price)
+        left = problem.count.copy()
+        rate = np.zeros(len(problem.capacity))
+        while left.any():
+            klass, pattern = _best_filling(problem, stock, worth, left, orders, rate)
+            if not np.isfinite(rate[klass]):
+                return False
+            used = pattern > 0
+            nodes = int((left[used] // pattern[used]).min())
+            left -= stock.buy(klass, pattern, nodes) * pattern
+        return True
+
+    return pack
+
+
+def _best_filling(
+    problem: Problem, stock: Stock, worth: Floats, left: Ints, orders: Ints, rate: Floats
+) -> tuple[int, Ints]:
+    """The class and filling with the least dollars for its worth.
+
+    `rate` [K] is what each class came to when it was last looked at. Prices only rise and less
+    and less is left to place, so it is no more than what it comes to now: a class is looked at
+    again only where its old rate is among the least.
+    """
+    while True:
+        order = np.argsort(rate, kind="stable")
+        klasses, rest = order[:LOOKS], order[LOOKS:]
+        fillings = _fill(problem, klasses, left, orders)
+        earned = fillings @ worth
+        most = earned.max(axis=0)
+        with np.errstate(divide="ignore"):
+            rate[klasses] = np.where(most > 0, stock.price[klasses] / most, np.inf)
+        place = int(np.argmin(rate[klasses]))
+        if not len(rest) or rate[klasses[place]] <= rate[rest[0]]:
+            return int(klasses[place]), fillings[earned[:, place].argmax(), place]
 
 
 def _worth(problem: Problem, price: Floats) -> Floats:
     """What a worker of each shape costs where it costs least, on machines of its own [S]."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        each = price[:, None] / _most_alone(problem)
-    least = np.where(np.isfinite(each), each, np.inf).min(axis=0)
+    alone = _most_alone(problem)
+    with np.errstate(divide="ignore"):
+        each = np.where(alone > 0, price[:, None] / alone, np.inf)
+    least = each.min(axis=0, initial=np.inf)
     return np.where(np.isfinite(least), least, 1.0)
 
 
-def _orders(problem: Problem) -> list[NDArray[np.intp]]:
-    """Orders to fill a node in, all with GPU workers first: by size, by memory for CPU, and
-    the other way round, since some machines are rich in memory and others in CPU."""
+def _orders(problem: Problem) -> Ints:
+    """Orders [3, S] to fill a node in, all with GPU workers first: by size, by memory for CPU,
+    and the other way round, since some machines are rich in memory and others in CPU."""
     vcpu, memory, gpus = (problem.needs[:, axis] for axis in range(3))
     lean = memory / np.maximum(vcpu, 1)
-    return [
-        np.lexsort((-memory, -vcpu, -gpus)),
-        np.lexsort((-vcpu, -lean, -gpus)),
-        np.lexsort((-vcpu, lean, -gpus)),
-    ]
+    return np.stack(
+        [
+            np.lexsort((-memory, -vcpu, -gpus)),
+            np.lexsort((-vcpu, -lean, -gpus)),
+            np.lexsort((-vcpu, lean, -gpus)),
+        ]
+    )
 
 
-def _fill(problem: Problem, klasses: Ints, left: Ints, order: NDArray[np.intp]) -> Ints:
-    """Workers on one node of each class [C, S]: shape by shape, as many as fit and are left."""
-    room = problem.capacity[klasses]
-    filling = np.zeros((len(klasses), len(left)), dtype=np.int64)
-    for shape in order.tolist():
-        if left[shape]:
-            need = problem.needs[shape]
-            most = np.minimum(_most(room, need), left[shape])
-            filling[:, shape] = np.where(problem.admits[klasses, shape], most, 0)
-            room -= filling[:, shape, None] * need
+def _fill(problem: Problem, klasses: Ints, left: Ints, orders: Ints) -> Ints:
+    """Workers on one node of each class in each order [3, C, S]: shape by shape, as many as fit
+    and are left. All orders advance together, since a step's cost is the call and not the size.
+    """
+    orders = orders[left[orders] > 0].reshape(len(orders), -1)
+    each, column = np.arange(len(orders))[:, None], np.arange(len(klasses))
+    room = np.repeat(problem.capacity[klasses].T[:, None], len(orders), axis=1)
+    filling = np.zeros((len(orders), len(klasses), len(left)), dtype=np.int64)
+    admits = problem.admits[klasses].T
+    for shapes in orders.T:
+        need = problem.needs[shapes].T[:, :, None]
+        times = left[shapes, None] * admits[shapes]
+        for axis in range(3):
+            if need[axis].all():
+                times = np.minimum(times, room[axis] // need[axis])
+            elif need[axis].any():
+                most = room[axis] // np.maximum(need[axis], 1)
+                times = np.where(need[axis] > 0, np.minimum(times, most), times)
+        filling[each, column, shapes[:, None]] = times
+        room -= times * need
     return filling
 
 
@@ -324,42 +272,43 @@ class _Group:
     able: Bools
 
 
-def _by_first_fit(problem: Problem, stock: _Stock) -> _Packing | None:
+def _by_first_fit(problem: Problem, first: Stock) -> _Pack:
     """First fit by CPU, then memory, largest first; each node as the cheapest type that holds
-    it. Groups keep the order in which their nodes were opened."""
-    classes = np.isfinite(stock.price)
+    it. Which workers share a node does not depend on what is bought, so it is found once."""
+    groups = _open_nodes(problem, np.isfinite(first.price))
+
+    def pack(stock: Stock) -> bool:
+        return groups is not None and _settle(groups, stock) is not None
+
+    return pack
+
+
+def _open_nodes(problem: Problem, classes: Bools) -> list[tuple[Ints, int]] | None:
+    """Patterns with their nodes by first fit, in the order in which nodes were opened."""
     groups: list[_Group] = []
+    nothing = np.zeros(len(problem.count), dtype=np.int64)
     for shape in np.lexsort((-problem.needs[:, 1], -problem.needs[:, 0])).tolist():
         left = int(problem.count[shape])
         placed: list[_Group] = []
-        for group in groups:
+        empty = _Group(nodes=left, pattern=nothing, load=np.zeros(3, dtype=np.int64), able=classes)
+        for group in (*groups, empty):
             more, left = _add(problem, group, shape, left)
-            placed += more
-        if left:
-            empty = _Group(
-                nodes=left,
-                pattern=np.zeros(len(problem.count), dtype=np.int64),
-                load=np.zeros(3, dtype=np.int64),
-                able=classes,
-            )
-            more, left = _add(problem, empty, shape, left)
-            placed += [group for group in more if group.pattern.any()]
+            placed += [each for each in more if each.pattern.any()]
         if left:
             return None
         groups = placed
-    return _settle([(group.pattern, group.nodes) for group in groups], problem, stock)
+    return [(group.pattern, group.nodes) for group in groups]
 
 
 def _add(problem: Problem, group: _Group, shape: int, left: int) -> tuple[list[_Group], int]:
     """A group with as many of `left` workers of a shape as fit, node by node, and those left."""
+    if not left:
+        return [group], left
     need = problem.needs[shape]
     able = group.able & problem.admits[:, shape] & (problem.capacity >= group.load).all(axis=1)
-    room = problem.capacity[able] - group.load
-    each = int(_most(room, need).max(initial=0))
-    if not each or not left:
-        return [group], left
+    each = int(_most(problem.capacity[able] - group.load, need).max(initial=0))
     parts, rest = [], group.nodes
-    for workers in (each, left % each):
+    for workers in (each, left % each if each else 0):
         nodes = min(rest, left // workers) if workers else 0
         if nodes:
             pattern = group.pattern.copy()
@@ -372,19 +321,44 @@ def _add(problem: Problem, group: _Group, shape: int, left: int) -> tuple[list[_
     return parts, left
 
 
-def _settle(wanted: list[tuple[Ints, int]], problem: Problem, stock: _Stock) -> _Packing | None:
-    """Each pattern's nodes as the cheapest types that hold them and may still be bought."""
-    packing: _Packing = []
-    for pattern, nodes in wanted:
-        load = pattern @ problem.needs
-        holds = (problem.capacity >= load).all(axis=1) & problem.admits[:, pattern > 0].all(axis=1)
-        left = nodes
+def _settle(wanted: list[tuple[Ints, int]], stock: Stock) -> float | None:
+    """Buys each pattern's nodes as the cheapest types that hold them and may still be bought,
+    those first that save most by a vCPU on spot; None where some cannot be bought.
+
+    The answer is what a vCPU on spot saves where spot ran out, 0 where it did not.
+    """
+    problem = stock.problem
+    holds = [_holds(problem, pattern) for pattern, _ in wanted]
+    saved = _saved(holds, stock)
+    marginal = 0.0
+    for place in np.argsort(-saved, kind="stable").tolist():
+        pattern, left = wanted[place]
         while left:
-            price = np.where(holds, stock.price, np.inf)
+            price = np.where(holds[place], stock.price, np.inf)
             klass = int(np.argmin(price))
             if not np.isfinite(price[klass]):
                 return None
-            bought = stock.buy(klass, left)
-            packing.append(_Node(klass=klass, pattern=pattern, nodes=bought))
-            left -= bought
-    return packing
+            left -= stock.buy(klass, pattern, left)
+        if stock.is_out_of_spot and not marginal:
+            marginal = max(float(saved[place]), 0.0)
+    return marginal if np.isfinite(marginal) else 0.0
+
+
+def _holds(problem: Problem, pattern: Ints) -> Bools:
+    """Which classes [K] hold a pattern and admit all of its workers."""
+    large = np.all(problem.capacity >= pattern @ problem.needs, axis=1)
+    return np.asarray(large & problem.admits[:, pattern > 0].all(axis=1))
+
+
+def _saved(holds: list[Bools], stock: Stock) -> Floats:
+    """What each pattern saves by being on spot, by vCPU there; infinite where it must be."""
+    spot, firm = stock.least(spot=True), stock.least(spot=False)
+    vcpu = np.ones(len(spot))
+    vcpu[stock.problem.klass] = stock.problem.vcpu
+    saved = np.full(len(holds), -np.inf)
+    for place, mine in enumerate(holds):
+        best = int(np.argmin(np.where(mine, spot, np.inf)))
+        if mine[best] and np.isfinite(spot[best]):
+            dearer = np.where(mine, firm, np.inf).min()
+            saved[place] = (dearer - spot[best]) / vcpu[best]
+    return saved

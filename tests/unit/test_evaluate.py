@@ -229,6 +229,20 @@ def test_each_rule_allows_what_just_keeps_it(rules: dict[str, Any]) -> None:
     assert priced(*BASE, count=8, **rules).violations == ()
 
 
+def test_prices_too_low_to_be_true_are_not_for_use() -> None:
+    """$0.10, $0.11 and $0.02 in three regions: the median is $0.10, a fifth of it is $0.02."""
+    odd = replace(FIRM, region="eu-west-1", zone="eu-west-1a", usd="0.019")
+    even = replace(odd, usd="0.02")
+    for row, share, violations in ((odd, 0.2, 1), (even, 0.2, 0), (odd, 0.19, 0), (odd, 0.0, 0)):
+        rules = workload(shape(count=2, gib=4), machines=Machines(suspect_share=share))
+        plan = evaluate((pool(row, (1, {"work": 2})),), catalogue([FIRM, WEST, row]), rules)
+        assert len(plan.violations) == violations
+        assert all(
+            found.endswith("$0.019 is below 0.2 of $0.10, the median of its type and market")
+            for found in plan.violations
+        )
+
+
 def test_workers_stay_off_markets_they_do_not_name() -> None:
     steady = workload(shape(count=2, gib=4, markets=(Market.ON_DEMAND,)))
     (found,) = evaluate((pool(SPOT, (1, {"work": 2})),), PRICES, steady).violations
