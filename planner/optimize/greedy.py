@@ -275,7 +275,7 @@ class _Group:
 def _by_first_fit(problem: Problem, first: Stock) -> _Pack:
     """First fit by CPU, then memory, largest first; each node as the cheapest type that holds
     it. Which workers share a node does not depend on what is bought, so it is found once."""
-    groups = _open_nodes(problem, np.isfinite(first.price))
+    groups = open_nodes(problem, np.isfinite(first.price))
 
     def pack(stock: Stock) -> bool:
         return groups is not None and _settle(groups, stock) is not None
@@ -283,7 +283,7 @@ def _by_first_fit(problem: Problem, first: Stock) -> _Pack:
     return pack
 
 
-def _open_nodes(problem: Problem, classes: Bools) -> list[tuple[Ints, int]] | None:
+def open_nodes(problem: Problem, classes: Bools) -> list[tuple[Ints, int]] | None:
     """Patterns with their nodes by first fit, in the order in which nodes were opened."""
     groups: list[_Group] = []
     nothing = np.zeros(len(problem.count), dtype=np.int64)

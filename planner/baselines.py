@@ -1,0 +1,173 @@
+"""What else one would buy for the same workers: one machine type for all, or one a group.
+
+This is what Dask's cluster classes and most people do: pick a type and ask for as many as it
+takes. The workers are packed first-fit-decreasing, and the same clouds, regions, machines and
+markets are allowed as for the plan, but no cap counts against them (shares, quotas, budget, nodes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costplan.planner.catalogue import MARKETS, Catalogue
+from costplan.planner.optimize.greedy import open_nodes
+from costplan.planner.optimize.offers import Candidates, candidates
+from costplan.planner.optimize.problem import Floats, Ints, Problem, build
+from costplan.planner.plan import Baseline
+from costplan.planner.types import Market
+from costplan.planner.units import usd_from_pico
+from costplan.planner.workload import Limits, MarketRules, Workload
+
+_WORDS = {Market.ON_DEMAND: "on-demand", Market.SPOT: "spot"}
+
+
+def baselines(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> tuple[Baseline, ...]:
+    """The cheapest single on-demand and spot types, and one on-demand type per worker group."""
+    firm = _problem(catalogue, chosen, workload, Market.ON_DEMAND)
+    spot = _problem(catalogue, chosen, workload, Market.SPOT)
+    return (
+        _single_type(catalogue, firm, Market.ON_DEMAND),
+        _single_type(catalogue, spot, Market.SPOT),
+        _type_per_group(catalogue, firm),
+    )
+
+
+def single_type_baseline(catalogue: Catalogue, workload: Workload, market: Market) -> Baseline:
+    """The cheapest one type in one region and market that alone holds every worker."""
+    chosen = candidates(catalogue, workload)
+    return _single_type(catalogue, _problem(catalogue, chosen, workload, market), market)
+
+
+def type_per_group_baseline(catalogue: Catalogue, workload: Workload) -> Baseline:
+    """Each worker group on the on-demand type that is cheapest for it, in the region (or zone,
+    where the rules ask for one) where that costs least together."""
+    chosen = candidates(catalogue, workload)
+    return _type_per_group(catalogue, _problem(catalogue, chosen, workload, Market.ON_DEMAND))
+
+
+def _problem(
+    catalogue: Catalogue, chosen: Candidates, workload: Workload, market: Market
+) -> Problem:
+    """The problem without caps over one market, with the cheapest zone of each type only."""
+    rows = chosen.rows[catalogue.market[chosen.rows] == MARKETS.index(market)]
+    free = replace(workload, market=MarketRules(), limits=Limits(), budget_pico_per_hour=None)
+    if not workload.where.single_zone:
+        rows = rows[_cheapest_zones(catalogue, rows)]
+    return build(catalogue, replace(chosen, rows=rows), free)
+
+
+def _cheapest_zones(catalogue: Catalogue, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places in `rows` of the cheapest row of each provider, region and type; ties by order."""
+    types = len(catalogue.instance_type.names)
+    key = catalogue.provider.codes[rows].astype(np.int64) * len(catalogue.region.names)
+    key = (key + catalogue.region.codes[rows]) * types + catalogue.instance_type.codes[rows]
+    order = np.lexsort((rows, catalogue.price_pico[rows], key))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = key[order][1:] != key[order][:-1]
+    return np.sort(order[first])
+
+
+def _single_type(catalogue: Catalogue, problem: Problem, market: Market) -> Baseline:
+    name = f"cheapest single {_WORDS[market]} type"
+    holds_all = problem.fits().all(axis=1)
+    price = np.full(len(problem.capacity), np.inf)
+    np.minimum.at(price, problem.klass, problem.price)
+    price[~holds_all] = np.inf
+    least = price * _fewest_nodes(problem)
+    best: tuple[float, int, int] | None = None
+    for klass in np.argsort(least, kind="stable").tolist():
+        if not np.isfinite(least[klass]) or (best is not None and least[klass] >= best[0]):
+            break
+        nodes = _nodes_packed(problem, klass)
+        cost = float(price[klass]) * nodes
+        if best is None or cost < best[0]:
+            best = (cost, klass, nodes)
+    if best is None:
+        return Baseline(name=name, usd_per_hour=None, detail=_why_none(problem, market))
+    _, klass, nodes = best
+    offers = np.flatnonzero(problem.klass == klass)
+    row = int(problem.row[offers[np.argmin(problem.price[offers])]])
+    return Baseline(
+        name=name,
+        usd_per_hour=usd_from_pico(int(catalogue.price_pico[row]) * nodes),
+        detail=f"{_bought(catalogue, row, nodes)}, all workers packed first-fit-decreasing",
+    )
+
+
+def _fewest_nodes(problem: Problem) -> Floats:
+    """No fewer nodes of each class than this hold all workers [K]: the demand, divisible."""
+    demand = (problem.needs * problem.count[:, None]).sum(axis=0)
+    size = np.maximum(problem.capacity, 1)
+    fewest: Floats = np.ceil(demand / size).max(axis=1)
+    return fewest
+
+
+def _nodes_packed(problem: Problem, klass: int) -> int:
+    """Nodes of one class that hold all workers, packed first-fit-decreasing."""
+    alone = replace(
+        problem,
+        capacity=problem.capacity[klass : klass + 1],
+        admits=problem.admits[klass : klass + 1],
+    )
+    groups = open_nodes(alone, np.ones(1, dtype=bool))
+    return sum(nodes for _, nodes in groups or ())
+
+
+def _why_none(problem: Problem, market: Market) -> str:
+    word = _WORDS[market]
+    if not problem.offers:
+        return f"the rules leave no {word} type that holds any of the workers"
+    here = np.unique(problem.klass)
+    alone = problem.fits()[here].any(axis=0)
+    if not alone.all():
+        names = [problem.shape_names[s] for s in np.flatnonzero(~alone)]
+        return f"no {word} type that the rules allow holds a worker of {', '.join(names)}"
+    return f"no one {word} type holds workers of every group: {', '.join(problem.shape_names)}"
+
+
+def _type_per_group(catalogue: Catalogue, problem: Problem) -> Baseline:
+    name = "one on-demand type per worker group"
+    together = np.zeros(len(problem.sites))
+    costs, counts = [], []
+    for shape in range(len(problem.count)):
+        nodes = _nodes_for_group(problem, shape)[problem.klass]
+        cost = np.where(nodes > 0, problem.price * nodes, np.inf)
+        least = np.full(len(problem.sites), np.inf)
+        np.minimum.at(least, problem.site, cost)
+        together += least
+        costs.append(cost)
+        counts.append(nodes)
+    site = int(np.argmin(together)) if problem.offers else 0
+    if not problem.offers or not np.isfinite(together[site]):
+        alone = _why_none(problem, Market.ON_DEMAND)
+        if alone.startswith("no one "):
+            alone = "no place that the rules allow has an on-demand type for every worker group"
+        return Baseline(name=name, usd_per_hour=None, detail=alone)
+    pico, parts = 0, []
+    for shape, (cost, nodes) in enumerate(zip(costs, counts, strict=True)):
+        offer = int(np.argmin(np.where(problem.site == site, cost, np.inf)))
+        row = int(problem.row[offer])
+        pico += int(catalogue.price_pico[row]) * int(nodes[offer])
+        bought = _bought(catalogue, row, int(nodes[offer]))
+        parts.append(f"{problem.shape_names[shape]}: {bought}")
+    return Baseline(name=name, usd_per_hour=usd_from_pico(pico), detail="; ".join(parts))
+
+
+def _nodes_for_group(problem: Problem, shape: int) -> Ints:
+    """Nodes of each class for all workers of one shape alone [K], 0 where none fits."""
+    need = problem.needs[shape]
+    asked = need > 0
+    each = (problem.capacity[:, asked] // need[asked]).min(axis=1)
+    each = np.where(problem.admits[:, shape], each, 0)
+    nodes: Ints = np.where(each > 0, -(-problem.count[shape] // np.maximum(each, 1)), 0)
+    return nodes
+
+
+def _bought(catalogue: Catalogue, row: int, nodes: int) -> str:
+    """What is bought, in words: '12 x m5.large in aws/us-east-1'; spot prices are of a zone."""
+    key = catalogue.key(row)
+    place = key.zone if key.zone and key.market is Market.SPOT else key.region
+    return f"{nodes} x {key.instance_type} in {key.provider}/{place}"
