@@ -133,10 +133,10 @@ def packing_grid(plan: Recommendation) -> Grid:
             each = sorted(packing.workers.items(), key=lambda item: (-item[1], item[0]))
             workers = ", ".join(f"{count:,} {plain(name)}" for name, count in each if count)
             hazard = f"{pool.hazard_per_hour:.2g}" if pool.hazard_per_hour else ""
-            mark = "~" if hazard and pool.hazard_assumed else ""
+            assumed = " assumed" if hazard and pool.hazard_assumed else ""
             market = market_text(pool.pool.key.market)
             kind = plain(pool.pool.key.instance_type)
-            rows.append((market, kind, f"{packing.nodes:,}", workers, mark + hazard))
+            rows.append((market, kind, f"{packing.nodes:,}", workers, hazard + assumed))
     placed = zip(rows, _places(keys), strict=True)
     return Grid(
         columns=(

@@ -12,10 +12,11 @@ from costplan.cli.wording import against, counted, percent, plain, rate, rule_pe
 from costplan.planner.plan import Baseline, Binding, Infeasible, PricesUsed, Recommendation
 from costplan.planner.types import Gap
 from costplan.planner.units import memory_text, seconds_text, usd_from_pico
-from costplan.planner.workload import Quota, Workload
+from costplan.planner.workload import MarketRules, Quota, Where, Workload
 
 _MOST_GAPS = 5
 _MOST_SHAPES = 6
+_MOST_NOTES = 8
 _UNITS = {"USD/h": "$1/h"}
 
 
@@ -35,7 +36,7 @@ def plan_view(plan: Recommendation, *, explain: bool = False, notes: Sequence[st
     nodes = sum(pool.pool.nodes for pool in plan.pools)
     where = "" if plan.site == "anywhere" else f" in {plain(plan.site)}"
     title = f"{plain(workload.name)}: {counted(workers, 'worker')} on {counted(nodes, 'node')}"
-    asked = Facts((*_asked(workload), *_prices(plan.prices, plan)))
+    asked = Facts((*_asked(workload, notes), *_prices(plan.prices, plan)))
     diff = plan.diff
     blocks: list[Block] = [asked, fleet_grid(plan) if diff is None else diff_grid(plan, diff)]
     if any(pool.price_is_estimate for pool in plan.pools):
@@ -46,7 +47,7 @@ def plan_view(plan: Recommendation, *, explain: bool = False, notes: Sequence[st
     blocks += [Line(_verdict(plan), "strong"), Facts(tuple(_behind(plan, explain=explain)))]
     if explain:
         blocks += [Line("Which workers share a node:"), packing_grid(plan)]
-        blocks.append(Facts(tuple(_explained(plan, notes))))
+        blocks.append(Facts(tuple(_explained(plan))))
     return View(title=title + where, blocks=tuple(blocks))
 
 
@@ -57,7 +58,7 @@ def infeasible_view(
     workload = answer.workload
     workers = sum(shape.count for shape in workload.shapes)
     blocks: list[Block] = [
-        Facts((*_asked(workload), *_prices(answer.prices, None))),
+        Facts((*_asked(workload, notes), *_prices(answer.prices, None))),
         Line("No fleet meets all of this:", "strong"),
         Facts(
             tuple(
@@ -67,8 +68,6 @@ def infeasible_view(
         ),
     ]
     facts = [*_left_out(answer.prices), *_unknown(answer.gaps, explain=explain)]
-    if notes and explain:
-        facts.append(("demand", tuple(map(plain, notes))))
     if facts:
         blocks.append(Facts(tuple(facts)))
     title = f"{plain(workload.name)}: {counted(workers, 'worker')}, and no fleet for them"
@@ -78,7 +77,7 @@ def infeasible_view(
 _Fact = tuple[str, tuple[str, ...]]
 
 
-def _asked(workload: Workload) -> Iterable[_Fact]:
+def _asked(workload: Workload, notes: Sequence[str]) -> Iterable[_Fact]:
     """The request as it was understood, so that a misread one is seen at once."""
     shapes = [wording.shape_text(shape) for shape in workload.shapes]
     if len(shapes) > _MOST_SHAPES:
@@ -86,6 +85,9 @@ def _asked(workload: Workload) -> Iterable[_Fact]:
         rest = sum(shape.count for shape in others)
         shapes[_MOST_SHAPES - 1 :] = [f"{rest:,} of {len(others)} other shapes"]
     yield "workers", tuple(shapes)
+    if notes:
+        shown = notes if len(notes) <= _MOST_NOTES else notes[:_MOST_NOTES]
+        yield "demand", tuple(map(plain, shown))
     yield "rules", ("; ".join(_rules(workload)),)
     overhead = workload.overhead
     kept = (
@@ -98,14 +100,29 @@ def _asked(workload: Workload) -> Iterable[_Fact]:
 
 
 def _rules(workload: Workload) -> Iterable[str]:
-    where, machines, market = workload.where, workload.machines, workload.market
+    where, machines, limits = workload.where, workload.machines, workload.limits
     if where.single_zone:
         yield "one zone"
-    elif where.single_region:
-        yield "one region"
     else:
-        yield "any mix of regions"
+        yield "one region" if where.single_region else "any mix of regions"
+    if where.providers or where.regions:
+        yield " or ".join(_clouds(where))
     yield " or ".join(map(plain, machines.arch))
+    if machines.include:
+        yield f"types {' or '.join(map(plain, machines.include))}"
+    if machines.exclude:
+        yield f"not {' or '.join(map(plain, machines.exclude))}"
+    if machines.max_vcpu is not None:
+        yield f"nodes of at most {machines.max_vcpu:g} vCPU"
+    yield from _market_rules(workload.market)
+    if limits.max_nodes is not None:
+        yield f"at most {counted(limits.max_nodes, 'node')}"
+    if workload.budget_pico_per_hour is not None:
+        yield f"at most {usd(usd_from_pico(workload.budget_pico_per_hour))}/h"
+    yield from map(_quota, limits.quotas)
+
+
+def _market_rules(market: MarketRules) -> Iterable[str]:
     yield " or ".join(map(wording.market_text, market.allow))
     if market.spot_max_share < 1:
         yield f"spot at most {rule_percent(market.spot_max_share)}"
@@ -116,13 +133,13 @@ def _rules(workload: Workload) -> Iterable[str]:
         yield f"{base:,g} vCPU or more not spot"
     if market.max_hazard_per_hour is not None:
         yield f"at most {market.max_hazard_per_hour:g} interruptions per node-hour"
-    if machines.max_vcpu is not None:
-        yield f"nodes of at most {machines.max_vcpu:g} vCPU"
-    if workload.limits.max_nodes is not None:
-        yield f"at most {counted(workload.limits.max_nodes, 'node')}"
-    if workload.budget_pico_per_hour is not None:
-        yield f"at most {usd(usd_from_pico(workload.budget_pico_per_hour))}/h"
-    yield from map(_quota, workload.limits.quotas)
+
+
+def _clouds(where: Where) -> Iterable[str]:
+    """'aws (us-east-1, us-east-2)', or a cloud's name where all of its regions will do."""
+    for name in where.providers or sorted(where.regions):
+        regions = ", ".join(map(plain, where.regions.get(name, ())))
+        yield plain(f"{name} ({regions})" if regions else name)
 
 
 def _quota(quota: Quota) -> str:
@@ -155,15 +172,15 @@ def _prices(prices: PricesUsed, plan: Recommendation | None) -> Iterable[_Fact]:
 
 def _verdict(plan: Recommendation) -> str:
     mark = "~" if any(pool.price_is_estimate for pool in plan.pools) else ""
+    billed, expected = usd(plan.usd_per_hour), usd(plan.expected_usd_per_hour)
     risk = plan.risk
-    if plan.expected_usd_per_hour == plan.usd_per_hour:
-        text = f"{mark}{usd(plan.usd_per_hour)}/h"
-    else:
-        text = f"{mark}{usd(plan.usd_per_hour)}/h billed, "
-        text += f"{mark}{usd(plan.expected_usd_per_hour)}/h expected with interruptions"
-        low, high = usd(risk.expected_usd_per_hour_low), usd(risk.expected_usd_per_hour_high)
-        if low != high:
-            text += f" ({low} to {high})"
+    low, high = usd(risk.expected_usd_per_hour_low), usd(risk.expected_usd_per_hour_high)
+    text = f"{mark}{billed}/h"
+    if len({billed, expected, low, high}) > 1:
+        band = f" ({low} to {high})" if low != high else ""
+        text += f" billed, {mark}{expected}/h expected with interruptions{band}"
+    elif plan.expected_usd_per_hour != plan.usd_per_hour:
+        text += ", and interruptions add less than a cent"
     if plan.total_usd is not None and plan.workload.duration_seconds is not None:
         duration = seconds_text(plan.workload.duration_seconds)
         text += f"; {mark}{usd(plan.total_usd)} over {duration}"
@@ -187,7 +204,7 @@ def _behind(plan: Recommendation, *, explain: bool) -> Iterable[_Fact]:
         cost = f"{at_least}{usd(other.expected_usd_per_hour)}/h expected"
         yield "runner-up", (f"{plain(other.description)}, {cost}: {plain(other.reason)}",)
     if plan.not_priced:
-        yield "not priced", (", ".join(map(plain, plan.not_priced)),)
+        yield "not priced", ("; ".join(map(plain, plan.not_priced)),)
     yield from _unknown(plan.gaps, explain=explain)
 
 
@@ -235,9 +252,11 @@ def _unknown(gaps: Sequence[Gap], *, explain: bool) -> Iterable[_Fact]:
         yield "not known", tuple(lines)
 
 
-def _explained(plan: Recommendation, notes: Sequence[str]) -> Iterable[_Fact]:
-    if notes:
-        yield "demand", tuple(map(plain, notes))
+def _explained(plan: Recommendation) -> Iterable[_Fact]:
+    interruption = plan.workload.interruption
+    lost, restart = interruption.lost_work_seconds, interruption.restart_seconds
+    interrupted = f"{seconds_text(lost)} of work done again, {seconds_text(restart)} to start over"
+    yield "interrupted", (interrupted,)
     yield "sources", _sources(plan)
     yield from _left_out(plan.prices)
     yield "plan", (plan.plan_id, f"prices {plan.prices.digest}")

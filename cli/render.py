@@ -18,7 +18,7 @@ PIPE_WIDTH = 120
 """Columns where the output is no terminal and COLUMNS says nothing."""
 
 _NARROWEST = 40
-_LABEL_WIDTH = 10
+_LABEL_WIDTH = 11
 _BETWEEN_COLUMNS = 2
 _STYLES: dict[Style, str] = {
     "plain": "",

@@ -28,10 +28,11 @@ def _digits(amount: Decimal) -> str:
 
 
 def usd_column(amounts: Iterable[Decimal | None], least_digits: int = 2) -> list[str]:
-    """Dollars for a column, all with as many digits as the smallest of them asks for."""
+    """Dollars for a column, all with as many digits as it takes to tell them from nothing."""
     listed = list(amounts)
-    smallest = min((abs(each) for each in listed if each), default=Decimal(1))
-    digits = max(least_digits, 4 if smallest < Decimal("0.1") else 2)
+    sizes = [abs(each) for each in listed if each]
+    small = bool(sizes) and (max(sizes) < 1 or min(sizes) < Decimal("0.005"))
+    digits = max(least_digits, 4 if small else 2)
     return ["?" if each is None else f"{each:,.{digits}f}" for each in listed]
 
 
@@ -120,8 +121,8 @@ def gap_text(gap: float, termination: str) -> str:
         return "how close this is to the cheapest possible is not known"
     if termination == "optimal" and gap < 1e-9:
         return "proven: no fleet is cheaper"
-    close = "0.01 %" if gap < 0.0001 else percent(math.ceil(gap * 1e4 - 1e-9) / 1e4)
-    words = f"within {close} of the cheapest possible"
+    hundredths = max(math.ceil(gap * 1e4 - 1e-9), 1)
+    words = f"within {hundredths / 100:,.4g} % of the cheapest possible"
     match termination:
         case "steps":
             return f"{words}; the search ended before it came closer"

@@ -28,7 +28,8 @@ def text(plan: Recommendation, width: int = 120) -> str:
         (0.0003, "gap", "within 0.03 % of the cheapest possible"),
         (0.000301, "gap", "within 0.04 % of the cheapest possible"),
         (0.0, "gap", "within 0.01 % of the cheapest possible"),
-        (0.0123, "steps", "within 1.2 % of the cheapest possible; the search ended before"),
+        (0.0123, "steps", "within 1.23 % of the cheapest possible; the search ended before"),
+        (0.010201, "gap", "within 1.03 % of the cheapest possible"),
         (0.5, "fallback", "within 50 % of the cheapest possible; packed greedily"),
         (float("inf"), "gap", "how close this is to the cheapest possible is not known"),
     ],
@@ -104,8 +105,14 @@ def test_a_narrow_terminal_loses_columns_before_words() -> None:
 def test_a_plan_without_spot_and_estimates_has_no_word_of_them() -> None:
     plan = samples.plan()
     firm = tuple(each for each in plan.pools if each.pool.key.market is Market.ON_DEMAND)
-    risk = replace(plan.risk, spot_share=0.0, largest_pool=None, largest_pool_share=0.0)
     cost = Decimal("0.8")
+    risk = replace(
+        plan.risk,
+        spot_share=0.0,
+        largest_pool=None,
+        expected_usd_per_hour_low=cost,
+        expected_usd_per_hour_high=cost,
+    )
     calm = replace(
         plan, pools=firm, risk=risk, usd_per_hour=cost, expected_usd_per_hour=cost, total_usd=None
     )
