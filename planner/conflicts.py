@@ -66,10 +66,10 @@ def _homeless(
     """A conflict for each shape that fits on no machine that the rules leave."""
     used = np.zeros(len(problem.capacity), dtype=bool)
     used[problem.klass] = True
-    fits = problem.fits()[used].any(axis=0) if problem.offers else np.zeros(0, dtype=bool)
+    fits = np.any(problem.fits()[used], axis=0)
     found = []
     for s, shape in enumerate(workload.shapes):
-        if len(fits) and fits[s]:
+        if fits[s]:
             continue
         rows = chosen.rows
         if shape.need.gpus:

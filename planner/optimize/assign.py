@@ -16,6 +16,7 @@ from __future__ import annotations
 import highspy
 import numpy as np
 
+from costplan.planner.optimize.master import quiet_solver
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 
 MOST_TREE_NODES = 300
@@ -67,11 +68,10 @@ def _solve(problem: Problem, class_nodes: Ints, chosen: Ints, most: Ints) -> Int
     classes = np.flatnonzero(class_nodes)
     row_of = np.full(len(class_nodes), -1)
     row_of[classes] = np.arange(len(classes))
-    solver = highspy.Highs()
+    solver = quiet_solver()
     for option, value in (
-        ("output_flag", False),
-        ("threads", 1),
-        ("random_seed", 1),
+        ("solver", "choose"),
+        ("presolve", "on"),
         ("mip_rel_gap", GAP),
         ("mip_max_nodes", MOST_TREE_NODES),
     ):

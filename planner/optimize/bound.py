@@ -6,13 +6,14 @@ of class k can earn,
     cost  >=  pi.count - lam.b + sum_o rc_o y_o,
     rc_o  =   cost_o + lam.A_o + vcpu_o (sigma_o - share * sum sigma) - V_k(o)(pi).
 
-Let eps be the largest -rc_o / cost_o over all offers (0 where none is negative). The sum is at
-least -eps * cost, hence
+All multipliers may be scaled by one t >= 0, and the right-hand side with them. No rc is negative
+while t (V_k - lam.A_o - ...) <= cost_o for all o; with u the largest (V_k - lam.A_o - ...) /
+cost_o over all offers that allows t = 1 / u, hence
 
-    cost  >=  (pi.count - lam.b) / (1 + eps).
+    cost  >=  (pi.count - lam.b) / u.
 
 It holds for whatever numbers are put in, so a wrong dual, a pruned column or a stopped solver
-can only weaken it; at the optimum of the full linear program eps is 0 and the bound is its value
+can only weaken it; at the optimum of the full linear program u is 1 and the bound is its value
 (a Farley bound, with limits). It is evaluated over the whole price list, site by site.
 """
 
@@ -52,5 +53,10 @@ def lower_bound(problem: Problem, reduced: Reduced, earns: Floats) -> float:
     """The bound in dollars per hour; `earns` [K] is V_k or anything above it."""
     if not problem.offers or reduced.constant <= 0:
         return 0.0
-    short = (earns[problem.klass] - reduced.cost) / problem.cost
-    return reduced.constant / (1.0 + max(0.0, float(short.max())))
+    used = lower_bound_terms(problem, reduced, earns)
+    return reduced.constant / max(float(used.max()), 1e-9)
+
+
+def lower_bound_terms(problem: Problem, reduced: Reduced, earns: Floats) -> Floats:
+    """For each offer [O] the share of its cost that the prices use up; u is the largest."""
+    return 1.0 + (earns[problem.klass] - reduced.cost) / problem.cost

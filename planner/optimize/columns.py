@@ -9,6 +9,7 @@ the same master with one pattern a class, its whole capacity, and takes a few mi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +24,8 @@ TOLERANCE = 3e-5
 OFFERS_A_ROUND = 60
 PENALTY = 50.0
 NEAR = 0.002
+MOST_OPEN = 32
+NEAREST = 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,56 +66,83 @@ def relax(
 
     Stops once the bound passes `cutoff`: then there is nothing to gain here.
     """
-    duals, first = _fluid_start(problem)
+    if seed is None:
+        duals, first = _fluid_start(problem)
+    else:
+        duals, first = without_pools(seed.duals), np.zeros(0, dtype=np.int64)
     penalty = PENALTY * np.maximum(duals.pi, 0.01 * duals.pi.max())
     master = Master(problem, penalty)
     master.add_offers(first)
     if seed is not None:
         present = np.zeros(len(problem.capacity), dtype=bool)
         present[problem.klass] = True
-        known = present[seed.classes]
+        known = present[seed.classes] & (seed.configured > 1e-9)
         master.add_patterns(seed.classes[known], seed.patterns[known])
-    bound, point, opening = 0.0, None, 0.7
+    bound, point, opening, most = 0.0, None, 0.7, MOST_OPEN
     for _ in range(MOST_ROUNDS):
         reduced = reduced_costs(problem, duals)
         class_price = cheapest(problem, reduced.cost)
         upper = knapsack.bound(duals.pi)
-        priced = knapsack.price(duals.pi, upper, upper > opening * class_price)
+        priced = knapsack.price(duals.pi, upper, _open(upper, opening * class_price, most))
         bound = max(bound, lower_bound(problem, reduced, priced.upper))
         if point is not None and point.objective <= bound * (1 + TOLERANCE):
             break
         if bound >= cutoff:
             break
-        if not _grow(master, priced, reduced.cost, class_price, first=point is None) and point:
-            break
+        grown = _grow(master, priced, reduced.cost, class_price, first=point is None)
+        if not grown and point is not None:
+            if most == len(problem.capacity):
+                break
+            # Nothing to gain on the promising classes: look at all of them before giving up.
+            most = len(problem.capacity)
+            continue
         point = master.solve()
-        duals, opening = point.duals, 1.0 - 1e-9
+        duals, opening, most = point.duals, 1.0 - 1e-9, MOST_OPEN
     if point is None:
         point = master.solve()
     class_price = cheapest(problem, reduced_costs(problem, point.duals).cost)
+    classes = np.array(master.pattern_classes, dtype=np.int64)
+    patterns = np.array(master.patterns, dtype=np.int64).reshape(-1, len(problem.count))
     if bound < cutoff:
-        _widen(master, knapsack, point.duals, class_price, NEAR * point.objective)
+        slack = NEAR * point.objective
+        more, besides = _near(knapsack, point.duals, class_price, slack)
+        classes, patterns = np.concatenate([classes, more]), np.concatenate([patterns, besides])
     return Relaxation(
         value=point.objective,
         bound=bound,
         duals=point.duals,
         class_price=class_price,
-        classes=np.array(master.pattern_classes, dtype=np.int64),
-        patterns=np.array(master.patterns, dtype=np.int64).reshape(-1, len(problem.count)),
-        configured=np.pad(point.configured, (0, len(master.patterns) - len(point.configured))),
+        classes=classes,
+        patterns=patterns,
+        configured=np.pad(point.configured, (0, len(classes) - len(point.configured))),
         offers=np.array(master.offers, dtype=np.int64),
         nodes=point.nodes,
         unplaced=point.missing,
     )
 
 
-def _widen(
-    master: Master, knapsack: Knapsack, duals: Duals, class_price: Floats, slack: float
-) -> None:
-    """Adds patterns that lose at most `slack`: whole nodes need more of a choice than shares."""
+def without_pools(duals: Duals) -> Duals:
+    """The same multipliers for other offers, whose pools have no rent yet."""
+    return replace(duals, sigma=np.zeros(0), pool_offers=np.zeros(0, dtype=np.int64))
+
+
+def _open(upper: Floats, price: Floats, most: int) -> Bools:
+    """The classes that may earn more than their price, of many only the `most` promising.
+
+    The others keep the weaker bound of duality until a round looks at all of them.
+    """
+    ratio = np.where(upper > price, upper / np.maximum(price, 1e-300), 0.0)
+    open_: Bools = ratio > 0
+    if np.count_nonzero(open_) > most:
+        open_ &= ratio >= np.partition(ratio, -most)[-most]
+    return open_
+
+
+def _near(knapsack: Knapsack, duals: Duals, class_price: Floats, slack: float) -> tuple[Ints, Ints]:
+    """Patterns that lose at most `slack`: whole nodes need more of a choice than shares do."""
     upper = knapsack.bound(duals.pi)
     priced = knapsack.price(duals.pi, upper, upper >= class_price - slack)
-    master.add_patterns(*priced.near(class_price, slack=slack))
+    return priced.near(class_price, slack=slack, most=NEAREST)
 
 
 def cheapest(problem: Problem, cost: Floats) -> Floats:
@@ -125,7 +155,7 @@ def cheapest(problem: Problem, cost: Floats) -> Floats:
 def _grow(master: Master, priced: Priced, cost: Floats, class_price: Floats, *, first: bool) -> int:
     """Adds the columns that price out, of offers and of patterns; says how many."""
     problem = master.problem
-    classes, patterns = priced.patterns(class_price, per_shape=3)
+    classes, patterns = priced.patterns(class_price, per_shape=2)
     earned = patterns @ priced.worth
     best = np.zeros(len(problem.capacity))
     np.maximum.at(best, classes, earned)
@@ -163,7 +193,9 @@ def _fluid_start(problem: Problem) -> tuple[Duals, Ints]:
         need[mine] = problem.needs[mine, 2]
         needs.append(need)
     size, need_by_row = np.stack(sizes, axis=1), np.stack(needs)
-    fluid = replace(problem, count=need_by_row @ problem.count, capacity=size)
+    # The same program, but counted in fractions: types say whole numbers everywhere else.
+    whole = cast(Ints, size)
+    fluid = replace(problem, count=cast(Ints, need_by_row @ problem.count), capacity=whole)
     least = cheapest(problem, problem.cost)
     with np.errstate(divide="ignore"):
         guess = (least[:, None] / size).min(axis=0)
@@ -186,7 +218,7 @@ def _fluid_start(problem: Problem) -> tuple[Duals, Ints]:
         chosen = np.concatenate([tempting[leaders][:OFFERS_A_ROUND], tempting[:OFFERS_A_ROUND]])
         fresh = master.add_offers(np.unique(chosen))
         mine = classes[np.isin(classes, problem.klass[master.offers])]
-        fresh += master.add_patterns(mine, size[mine])
+        fresh += master.add_patterns(mine, whole[mine])
         if not fresh and round_number:
             break
         duals = master.solve().duals

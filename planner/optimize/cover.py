@@ -20,8 +20,9 @@ from costplan.planner.optimize.pool import Pool
 from costplan.planner.optimize.problem import Floats, Ints
 
 SEED = 20_261
-WIDTH = 24
-PATIENCE = 30
+WIDTH = 16
+PATIENCE = 24
+MOST_REPAIRS = 100
 NODES_A_REPAIR = 9
 Small = NDArray[np.float32]
 
@@ -40,7 +41,9 @@ def cover(pool: Pool, demand: Ints, start: Floats, *, good_enough: float) -> Int
         return None
     nodes = nodes + dived
     best, dice, idle = pool.cost(nodes), np.random.default_rng(SEED), 0
-    while best > good_enough and idle < PATIENCE:
+    for _ in range(MOST_REPAIRS):
+        if best <= good_enough or idle == PATIENCE:
+            break
         idle += 1
         trial = nodes - np.bincount(_removal(pool, nodes, demand, dice), minlength=len(nodes))
         residual, kept = _residual(pool, trial, demand), pool.group_nodes(trial)

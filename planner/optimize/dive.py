@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
-from costplan.planner.errors import InvariantBroken
-from costplan.planner.optimize.master import quiet_solver
+from costplan.planner.optimize.master import quiet_solver, run_to_optimum
 from costplan.planner.optimize.pool import Pool
 from costplan.planner.optimize.problem import Floats, Ints
 
@@ -86,12 +86,12 @@ class Dive:
         most = np.where(open_, _INF, 0.0)
         self.solver.changeColsBounds(count, columns, np.zeros(count), most)
         need = left * self.scale
-        self.solver.changeRowsBounds(self.rows, rows, need, np.full(self.rows, _INF))
+        self._bound_rows(rows, need, np.full(self.rows, _INF))
         caps = self.rows + np.arange(len(self.groups), dtype=np.int32)
-        self.solver.changeRowsBounds(
-            len(caps), caps, np.full(len(caps), -_INF), room[self.groups].astype(np.float64)
-        )
-        self.solver.run()
-        if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise InvariantBroken(f"a cover program ended {self.solver.getModelStatus()}")
+        self._bound_rows(caps, np.full(len(caps), -_INF), room[self.groups].astype(np.float64))
+        run_to_optimum(self.solver)
         return np.array(self.solver.getSolution().col_value)[self.rows :]
+
+    def _bound_rows(self, rows: NDArray[np.int32], least: Floats, most: Floats) -> None:
+        for row, low, high in zip(rows.tolist(), least.tolist(), most.tolist(), strict=True):
+            self.solver.changeRowBounds(row, low, high)

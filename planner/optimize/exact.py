@@ -38,7 +38,7 @@ def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet
     earned = np.zeros(len(problem.capacity))
     np.maximum.at(earned, classes, patterns @ relaxation.duals.pi)
     offers = np.flatnonzero(net - earned[problem.klass] <= room)
-    offers = np.union1d(offers, np.flatnonzero(fleet.bought))
+    offers = np.union1d(_enough(problem, offers), np.flatnonzero(fleet.bought))
     master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, fleet.cost)))
     master.add_offers(offers)
     master.add_patterns(classes, patterns)
@@ -61,6 +61,30 @@ def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet
         close=True,
     )
     return better, better.cost, True
+
+
+def _enough(problem: Problem, offers: Ints) -> Ints:
+    """Of these offers, for each class and way of being limited, as many as a fleet can need.
+
+    A pool that may hold a node at all may hold floor(share V / v) >= share V / 2v of them, and
+    the class's nodes n v <= V, so that 2 / share pools are enough; without shares one is. The
+    cheapest are kept, by cost and (for a budget) by price.
+    """
+    most = 1 if problem.pool_share >= 1 else math.ceil(2 / max(problem.pool_share, 1e-3)) + 1
+    way = np.where(problem.is_spot[offers], 1, 0)
+    for limit in problem.limits:
+        if limit.name != "budget.usd_per_hour":
+            _, code = np.unique(limit.per_node[offers], return_inverse=True)
+            way = way * (int(code.max(initial=0)) + 1) + code.reshape(-1)
+    kept = []
+    for value in (problem.cost[offers], problem.price[offers]):
+        order = np.lexsort((offers, value, way, problem.klass[offers]))
+        group = np.stack([problem.klass[offers][order], way[order]])
+        fresh = np.r_[True, (group[:, 1:] != group[:, :-1]).any(axis=0)]
+        starts = np.flatnonzero(fresh)
+        place = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+        kept.append(offers[order[place < most]])
+    return np.union1d(*kept)
 
 
 def _columns(

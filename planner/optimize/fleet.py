@@ -25,7 +25,7 @@ def pools(problem: Problem, fleet: Fleet, catalogue: Catalogue) -> tuple[PoolPla
     loads = _loads(problem, fleet)
     bought = fleet.bought.copy()
     plans = []
-    for offer in sorted(np.flatnonzero(bought), key=lambda o: catalogue.key(problem.row[o])):
+    for offer in sorted(np.flatnonzero(bought), key=lambda o: catalogue.key(int(problem.row[o]))):
         mine: dict[Load, int] = {}
         waiting = loads[int(problem.klass[offer])]
         room = int(bought[offer])

@@ -64,15 +64,15 @@ class Priced:
         that hold it at least once, on the `per_shape` classes where that loses least."""
         return self._collect(node_cost, per_shape, None)
 
-    def near(self, node_cost: Floats, *, slack: float) -> tuple[Ints, Ints]:
+    def near(self, node_cost: Floats, *, slack: float, most: int) -> tuple[Ints, Ints]:
         """Classes [P] and patterns [P, S] that hold one shape for sure, are best besides, and
-        earn all but `slack` of their node's cost."""
-        return self._collect(node_cost, 0, slack)
+        earn all but `slack` of their node's cost; in each family the `most` that lose least."""
+        return self._collect(node_cost, most, slack)
 
-    def _collect(self, node_cost: Floats, per_shape: int, slack: float | None) -> tuple[Ints, Ints]:
+    def _collect(self, node_cost: Floats, most: int, slack: float | None) -> tuple[Ints, Ints]:
         classes, patterns = [np.zeros(0, dtype=np.int64)], []
         for filled in self._filled:
-            start, pinned, place = _starts(filled, self.worth, node_cost, per_shape, slack)
+            start, pinned, place = _starts(filled, self.worth, node_cost, most, slack)
             pattern = _unpack(filled, self.worth, start)
             held = pinned >= 0
             pattern[np.flatnonzero(held), pinned[held]] += 1
@@ -244,7 +244,7 @@ def _fill(family: Family, kept: Ints, capacity: Ints, worth: Floats) -> Grid:
 
 
 def _starts(
-    filled: Filled, worth: Floats, node_cost: Floats, per_shape: int, slack: float | None
+    filled: Filled, worth: Floats, node_cost: Floats, most: int, slack: float | None
 ) -> tuple[Ints, Ints, Ints]:
     """Capacities [P, 3] to pack, the shape pinned beforehand (-1: none), and whose class it is."""
     sizes, shapes = filled.capacity, filled.family.shapes
@@ -255,34 +255,44 @@ def _starts(
     cost = node_cost[filled.members]
     if slack is None:
         score = np.where(possible, value / np.maximum(cost, 1e-12)[:, None], -1.0)
-        order = np.argsort(-score, axis=0, kind="stable")[:per_shape]
+        order = np.argsort(-score, axis=0, kind="stable")[:most]
         place, shape = order.reshape(-1), np.tile(np.arange(len(shapes)), len(order))
         good = score[place, shape] > 0
         place, shape = place[good], shape[good]
         start = np.concatenate([sizes, rest[place, shape]])
         pinned = np.concatenate([np.full(len(sizes), -1), shapes[shape]])
         return start, pinned, np.concatenate([np.arange(len(sizes)), place])
-    place, shape = np.nonzero(possible & (cost[:, None] - value <= slack))
+    loss = np.where(possible, cost[:, None] - value, np.inf)
+    place, shape = np.nonzero(loss <= slack)
+    least = np.sort(np.argsort(loss[place, shape], kind="stable")[:most])
+    place, shape = place[least], shape[least]
     return rest[place, shape], shapes[shape], place
 
 
 def _unpack(filled: Filled, worth: Floats, start: Ints) -> Ints:
     """One best pattern [P, S] for each capacity, walked back through the grid together."""
-    kept, left = filled.kept, start.copy()
-    pattern = np.zeros((len(left), len(worth)), dtype=np.int64)
-    if not len(kept) or not len(left):
+    kept = filled.kept
+    pattern = np.zeros((len(start), len(worth)), dtype=np.int64)
+    if not len(kept) or not len(start):
         return pattern
     size, gain = filled.family.needs[kept], worth[kept].astype(np.float32)
-    live = np.arange(len(left))
+    flat, (_, rows, columns) = filled.grid.reshape(-1), filled.grid.shape
+    step = (size[:, 2] * rows + size[:, 0]) * columns + size[:, 1]
+    cpu, memory, gpus = (start[:, axis].copy() for axis in range(3))
+    live = np.arange(len(start))
+    with_gpu = bool(size[:, 2].any())
     while len(live):
-        rest = left[live, None, :] - size[None]
-        possible = (rest >= 0).all(axis=2)
-        np.maximum(rest, 0, out=rest)
-        score = filled.grid[rest[..., 2], rest[..., 0], rest[..., 1]] + gain
+        possible = (cpu[live, None] >= size[:, 0]) & (memory[live, None] >= size[:, 1])
+        if with_gpu:
+            possible &= gpus[live, None] >= size[:, 2]
+        here = (gpus[live] * rows + cpu[live]) * columns + memory[live]
+        score = flat[np.maximum(here[:, None] - step, 0)] + gain
         score[~possible] = -1.0
         pick = score.argmax(axis=1)
         going = possible[np.arange(len(live)), pick]
         live, pick = live[going], pick[going]
         pattern[live, kept[pick]] += 1
-        left[live] -= size[pick]
+        cpu[live] -= size[pick, 0]
+        memory[live] -= size[pick, 1]
+        gpus[live] -= size[pick, 2]
     return pattern

@@ -137,10 +137,7 @@ class Master:
 
     def solve(self) -> Point:
         """The optimum of the program as it stands."""
-        self.solver.run()
-        status = self.solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise InvariantBroken(f"the master program ended {status}, which it cannot")
+        run_to_optimum(self.solver)
         solution = self.solver.getSolution()
         values = np.array(solution.col_value)
         row_dual = np.array(solution.row_dual)
@@ -222,9 +219,22 @@ class _Columns:
         return list(range(first, first + count))
 
 
+def run_to_optimum(solver: highspy.Highs) -> None:
+    """Solves a program that has an optimum; from scratch where a warm start loses its way."""
+    solver.run()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        solver.clearSolver()
+        solver.setOptionValue("presolve", "on")
+        solver.run()
+        solver.setOptionValue("presolve", "off")
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        raise InvariantBroken(f"a program that has an optimum ended {status}")
+
+
 def quiet_solver() -> highspy.Highs:
     """A silent simplex solver on one thread with a fixed seed."""
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     for option, value in (
         ("output_flag", False),
         ("threads", 1),

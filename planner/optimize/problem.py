@@ -94,7 +94,8 @@ class Problem:
 
     def fits(self) -> Bools:
         """Which shapes [K, S] fit on which class at least once."""
-        return self.admits & (self.needs[None, :, :] <= self.capacity[:, None, :]).all(axis=2)
+        fits: Bools = self.admits & np.all(self.needs[None] <= self.capacity[:, None], axis=2)
+        return fits
 
 
 def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Problem:
@@ -108,7 +109,7 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
     group, admits = _admissions(catalogue, rows, workload)
     capacity = _useful(_allocatable(catalogue, rows, workload), group, admits, needs, count)
     klass, capacity, admits = _classes(capacity, group, admits, catalogue.vcpu_milli[rows])
-    able = (admits & (needs[None] <= capacity[:, None]).all(axis=2)).any(axis=1)[klass]
+    able = np.any(admits & np.all(needs[None] <= capacity[:, None], axis=2), axis=1)[klass]
     site, sites = _sites(catalogue, rows, workload)
     price = catalogue.price_pico[rows] / PICO_PER_USD
     cost = price * cost_factor(chosen.hazards.middle[rows], workload.interruption)
@@ -167,7 +168,8 @@ def _allocatable(catalogue: Catalogue, rows: NDArray[np.intp], workload: Workloa
         np.ceil(memory * overhead.memory_share).astype(np.int64), overhead.memory_floor_bytes
     )
     free = (catalogue.vcpu_milli[rows] - overhead.vcpu_milli, memory - kept, catalogue.gpus[rows])
-    return np.maximum(np.stack(free, axis=1), 0)
+    allocatable: Ints = np.maximum(np.stack(free, axis=1), 0)
+    return allocatable
 
 
 def _useful(capacity: Ints, group: Ints, admits: Bools, needs: Ints, count: Ints) -> Ints:

@@ -18,10 +18,10 @@ from costplan.planner.optimize.cover import cover
 from costplan.planner.optimize.pool import Lots, Pool
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
 
-WIDEST_POOL = 2000
+WIDEST_POOL = 3000
 MOST_LOTS = 12
 GOOD_ENOUGH = 2e-4
-PASSES = 3
+PASSES = 2
 UNLIMITED = 10**9
 
 
@@ -129,7 +129,10 @@ def _pool(problem: Problem, relaxation: Relaxation, prices: _Prices, vcpu: float
     loss = lots.price[groups, 0] - patterns @ worth
     rank = np.where(used & np.isfinite(loss), -np.inf, loss)
     order = np.argsort(rank, kind="stable")
-    order = np.sort(order[np.isfinite(loss[order])][:WIDEST_POOL])
+    order = order[np.isfinite(loss[order])][: 2 * WIDEST_POOL]
+    seen = np.column_stack([groups[order], patterns[order]])
+    _, first = np.unique(seen, axis=0, return_index=True)
+    order = np.sort(order[np.sort(first)[:WIDEST_POOL]])
     return Pool(groups=groups[order], patterns=patterns[order], worth=worth, lots=lots)
 
 
@@ -184,11 +187,12 @@ def _buy(problem: Problem, pool: Pool, nodes: Ints, also: Ints, prices: _Prices)
     vcpu = float(class_vcpu(problem)[pool.groups // 2] @ nodes)
     lots, behind = _lots(problem, prices.lot, vcpu)
     taken = lots.taken(group_nodes)
-    bought: Ints | None = np.zeros(problem.offers, dtype=np.int64)
+    direct = np.zeros(problem.offers, dtype=np.int64)
     place = taken > 0
-    bought[behind[place]] = taken[place]
+    direct[behind[place]] = taken[place]
+    bought: Ints | None = direct
     whole = (taken.sum(axis=1) == group_nodes).all()
-    if not whole or any(lim.per_node @ bought > lim.most + 1e-9 for lim in problem.limits):
+    if not whole or any(lim.per_node @ direct > lim.most + 1e-9 for lim in problem.limits):
         class_nodes = group_nodes.reshape(-1, 2).sum(axis=1)
         bought = assign(problem, class_nodes, also, prices.net)
     if bought is None:

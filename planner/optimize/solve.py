@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from costplan.planner.optimize.bound import lower_bound, reduced_costs
-from costplan.planner.optimize.columns import Relaxation, relax
+from costplan.planner.optimize.bound import lower_bound_terms, reduced_costs
+from costplan.planner.optimize.columns import Relaxation, relax, without_pools
 from costplan.planner.optimize.exact import MOST_WORKERS, prove
 from costplan.planner.optimize.greedy import greedy
 from costplan.planner.optimize.knapsack import Knapsack
-from costplan.planner.optimize.master import Duals
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet, round_up
 
@@ -64,8 +63,11 @@ def solve(problem: Problem, *, effort: float = 1.0) -> Solution | None:
     """
     search = _Sites(problem, effort)
     for site in search.ranking():
-        if search.may_win(site):
-            search.try_site(site)
+        search.try_site(site)
+        if search.best is not None:
+            break
+    while (nearest := search.most_promising()) is not None:
+        search.try_site(nearest)
     return search.answer()
 
 
@@ -78,6 +80,11 @@ class _Sites:
         self.best: tuple[int, Fleet, Relaxation, str] | None = None
         self.results: dict[int, SiteResult] = {}
         self.seed: Relaxation | None = None
+        self.able: list[int] = []
+        self.bounds: dict[int, float] = {}
+        self.priced_by: Relaxation | None = None
+        self.used: Floats = np.zeros(0)
+        self.constant = 0.0
         edges = np.flatnonzero(np.diff(problem.site)) + 1
         bounds = [0, *edges.tolist(), problem.offers]
         self.offers = {
@@ -98,33 +105,38 @@ class _Sites:
             total = float((each * problem.count).sum())
             if np.isfinite(total):
                 looks.append((total, site))
-        return [site for _, site in sorted(looks)]
+        self.able = [site for _, site in sorted(looks)]
+        return self.able
 
-    def may_win(self, site: int) -> bool:
-        """False where the bound of the best fleet's prices already rules a site out."""
-        if self.best is None or self.seed is None:
-            return True
-        part = self.problem.take(self.offers[site])
-        none = np.zeros(0)
-        duals = Duals(
-            pi=self.seed.duals.pi,
-            lam=self.seed.duals.lam,
-            sigma=none,
-            pool_offers=none.astype(np.int64),
+    def most_promising(self) -> int | None:
+        """The untried site with the lowest bound, None where none can beat the best fleet."""
+        left = [site for site in self.able if site not in self.results]
+        if self.best is None or self.seed is None or not left:
+            return None
+        for site, bound in zip(left, self._bounds(left), strict=True):
+            self.bounds[site] = max(self.bounds.get(site, 0.0), bound)
+        lost = [s for s in left if self.bounds[s] >= self.best[1].cost * (1 - PROVEN)]
+        for site in lost:
+            self.results[site] = SiteResult(site=site, bound=self.bounds[site], cost=None)
+        return min(
+            (s for s in left if s not in self.results),
+            key=lambda s: (self.bounds[s], s),
+            default=None,
         )
-        bound = lower_bound(part, reduced_costs(part, duals), self._earns(duals.pi))
-        if bound < self.best[1].cost * (1 - PROVEN):
-            return True
-        self.results[site] = SiteResult(site=site, bound=bound, cost=None)
-        return False
 
-    def _earns(self, worth: Floats) -> Floats:
-        if self._priced is None or self._priced[0] is not worth:
-            upper = self.knapsack.bound(worth)
-            self._priced = (worth, self.knapsack.price(worth, upper, upper > 0).upper)
-        return self._priced[1]
-
-    _priced: tuple[Floats, Floats] | None = None
+    def _bounds(self, sites: list[int]) -> list[float]:
+        """Lower bounds of sites from the prices of the best fleet, in one pass over all offers."""
+        assert self.seed is not None  # noqa: S101 - most_promising has seen to it
+        problem, duals = self.problem, without_pools(self.seed.duals)
+        if self.priced_by is not self.seed:
+            upper = self.knapsack.bound(duals.pi)
+            earns = self.knapsack.price(duals.pi, upper, upper > 0).upper
+            reduced = reduced_costs(problem, duals)
+            self.priced_by, self.used = self.seed, lower_bound_terms(problem, reduced, earns)
+            self.constant = reduced.constant
+        return [
+            self.constant / max(float(self.used[self.offers[site]].max()), 1e-9) for site in sites
+        ]
 
     def try_site(self, site: int) -> None:
         """Solves one site and keeps its fleet if it is the cheapest so far."""
@@ -132,7 +144,8 @@ class _Sites:
         part = self.problem.take(offers)
         cutoff = self.best[1].cost if self.best else np.inf
         relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff)
-        if not relaxation.feasible:
+        if not relaxation.feasible and relaxation.bound < cutoff:
+            self.results[site] = SiteResult(site=site, bound=relaxation.bound, cost=None)
             return
         bound, cost = relaxation.bound, None
         if bound < cutoff * (1 - PROVEN):
@@ -144,7 +157,9 @@ class _Sites:
                 cost = fleet.cost
                 if self.best is None or cost < self.best[1].cost:
                     self._keep(site, offers, fleet, relaxation, termination)
-        self.results[site] = SiteResult(site=site, bound=bound, cost=cost)
+        self.results[site] = SiteResult(
+            site=site, bound=max(bound, self.bounds.get(site, 0.0)), cost=cost
+        )
 
     def _keep(
         self, site: int, offers: Ints, fleet: Fleet, relaxation: Relaxation, termination: str
