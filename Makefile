@@ -9,7 +9,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PACKAGES := adapters cli planner policies
@@ -43,8 +43,8 @@ bench: $(BENCH_READY) ## Run the benchmarks; takes minutes
 lock: $(READY) ## Resolve the dependencies anew and write them to requirements.lock
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
-		--output-file requirements.lock pyproject.toml
+		--no-emit-index-url --no-emit-find-links --fork-strategy fewest \
+		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that make made
 	@rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
@@ -59,7 +59,7 @@ $(BIN)/python:
 	@echo "making $(VENV), once"
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
 		$(PYTHON) -m venv --clear --without-pip $(VENV) && \
-		$(PYTHON) -m pip --quiet --python $(BIN)/python install pip; }
+		$(PYTHON) -m pip --quiet --quiet --python $(BIN)/python install pip; }
 
 $(READY): pyproject.toml requirements.lock | $(BIN)/python
 	@echo "installing the packages of requirements.lock into $(VENV)"
