@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -38,8 +38,6 @@ class Ended(Exception):
 class CommandGroup(TyperGroup):
     """A group of commands whose errors are one line each: the only place that reports them."""
 
-    label: ClassVar[str] = "error"
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Remembers whether exit code 2 means a change, so that a wrong flag is not one."""
         if _DETAILED in args:
@@ -48,15 +46,18 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """What the command answers; errors that costplan raises on purpose end it quietly."""
-        from costplan.planner.errors import CostplanError
+        from costplan.planner.errors import CostplanError, InvariantBroken
 
         try:
             return super().invoke(ctx)
+        except InvariantBroken as bug:
+            _say(f"error: a bug in costplan, please report it: {bug}")
+            raise typer.Exit(BAD_INPUT) from None
         except CostplanError as error:
-            _say(f"{self.label}: {error}")
+            _say(f"error: {error}")
             raise typer.Exit(BAD_INPUT) from None
         except Ended as end:
-            _say(f"{self.label}: {end}")
+            _say(f"error: {end}")
             raise typer.Exit(end.exit_code) from None
         except _UsageError as error:
             if ctx.meta.get(_DETAILED):

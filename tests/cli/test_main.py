@@ -8,6 +8,12 @@ import sys
 from importlib.metadata import version
 
 import jsonschema
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from costplan.cli.errors import CommandGroup, Ended
+from costplan.planner.errors import InputError, InvariantBroken
 
 COSTPLAN = (sys.executable, "-c", "from costplan.cli.main import main; main()")
 HEAVY = ("numpy", "pyarrow", "pydantic", "rich", "yaml", "highspy", "distributed", "dask")
@@ -85,3 +91,31 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_prices_report_errors_as_every_command_does() -> None:
     result = run("prices", "show", "--prices", "none.csv")
     assert (result.returncode, result.stderr) == (1, "error: none.csv: there is no such file\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "message"),
+    [
+        (InputError("w.yaml", "is empty"), 1, "error: w.yaml: is empty\n"),
+        (
+            InvariantBroken("5 > 3"),
+            1,
+            "error: a bug in costplan, please report it: 5 > 3\n",
+        ),
+        (Ended("too old", 4), 4, "error: too old\n"),
+    ],
+)
+def test_errors_of_any_command_are_reported_in_one_place(
+    error: Exception, exit_code: int, message: str
+) -> None:
+    app = typer.Typer(cls=CommandGroup)
+
+    @app.callback()
+    def group() -> None: ...
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    result = CliRunner().invoke(app, ["fail"])
+    assert (result.exit_code, result.stderr, result.stdout) == (exit_code, message, "")
