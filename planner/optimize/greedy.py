@@ -12,7 +12,7 @@ Workers are counted, not listed: equal nodes are one group, so 10,000 workers co
 100. Shares of the fleet's vCPU are kept by an allowance: a fleet has at least the vCPU that was
 asked for, so a share of that is safe; the next pass allows a share of what the last fleet had,
 and its answer counts only if it keeps every limit. Where spot is short it goes to the nodes on
-which it saves most by vCPU, and what it saves at the margin is a rent for packing once more.
+which it saves most by vCPU, and a rent on it, bisected, makes the packing use less of it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
 from costplan.planner.optimize.stock import Stock, keeps
 
-MOST_SITES = 4
-PASSES = 3
-RENTS = 2
+MOST_SITES = 3
+PASSES = 6
+RENTS = 4
 GUESSES = (1.0, 1.5, 2.0, 4.0)
 SPARE = 3
 LOOKS = 48
@@ -141,37 +141,55 @@ def _shelves(problem: Problem) -> Iterator[NDArray[np.intp]]:
 
 def _fleets(problem: Problem, packer: _Packer) -> list[Fleet]:
     """Fleets of one packer that keep every limit; none where it finds none."""
-    shares = problem.pool_share < 1 or any(
-        limit.share is not None or limit.most < 0 for limit in problem.limits
-    )
     least = float(problem.needs[:, 0] @ problem.count) / 1000
     fleets: list[Fleet] = []
-    for guess in GUESSES if shares else GUESSES[:1]:
-        vcpu, rent = guess * least, 0.0
+    for guess in GUESSES if _rests_on_vcpu(problem) else GUESSES[:1]:
+        vcpu, rent, low, high = guess * least, 0.0, 0.0, 0.0
         pack = packer(problem, Stock(problem, vcpu))
         for _ in range(RENTS):
             wanted = Stock(problem, vcpu, rent, any_spot=True)
             if not pack(wanted):
                 break
             patterns = [(node.pattern, node.nodes) for node in wanted.packing]
-            marginal = 0.0
-            for _ in range(PASSES if shares else 1):
-                stock = Stock(problem, vcpu, rent)
-                saved = _settle(patterns, stock)
-                if saved is None or not stock.buy_base():
-                    break
-                if keeps(problem, stock.bought):
-                    fleets.append(stock.fleet())
-                before, vcpu = vcpu, float(problem.vcpu @ stock.bought)
-                marginal = max(marginal, saved)
-                if vcpu == before:
-                    break
-            if marginal <= rent:
+            found, vcpu, marginal = _at_rent(problem, patterns, vcpu, rent)
+            fleets += found
+            if marginal > rent:
+                low, high = rent, high or 2 * marginal
+            else:
+                high = rent
+            if high == 0:
                 break
-            rent = marginal
+            rent = (low + high) / 2
         if fleets:
             break
     return fleets
+
+
+def _rests_on_vcpu(problem: Problem) -> bool:
+    """True where what may be bought depends on the vCPU that the fleet turns out to have."""
+    shares = any(limit.share is not None or limit.most < 0 for limit in problem.limits)
+    return shares or problem.pool_share < 1
+
+
+def _at_rent(
+    problem: Problem, patterns: list[tuple[Ints, int]], vcpu: float, rent: float
+) -> tuple[list[Fleet], float, float]:
+    """Fleets of these patterns that keep every limit, with allowances for the vCPU of the last
+    one each time; that vCPU, and what a vCPU on spot saves at the margin."""
+    fleets: list[Fleet] = []
+    marginal = 0.0
+    for _ in range(PASSES if _rests_on_vcpu(problem) else 1):
+        stock = Stock(problem, vcpu, rent)
+        saved = _settle(patterns, stock)
+        if saved is None or not stock.buy_base():
+            break
+        if keeps(problem, stock.bought):
+            fleets.append(stock.fleet())
+        before, vcpu = vcpu, float(problem.vcpu @ stock.bought)
+        marginal = max(marginal, saved)
+        if vcpu == before:
+            break
+    return fleets, vcpu, marginal
 
 
 def _by_worth(problem: Problem, _: Stock) -> _Pack:
