@@ -70,8 +70,7 @@ def relax(
         duals, first = _fluid_start(problem)
     else:
         duals, first = without_pools(seed.duals), np.zeros(0, dtype=np.int64)
-    penalty = PENALTY * np.maximum(duals.pi, 0.01 * duals.pi.max())
-    master = Master(problem, penalty)
+    master = Master(problem, _penalty(problem))
     master.add_offers(first)
     if seed is not None:
         present = np.zeros(len(problem.capacity), dtype=bool)
@@ -119,6 +118,13 @@ def relax(
         nodes=point.nodes,
         unplaced=point.missing,
     )
+
+
+def _penalty(problem: Problem) -> Floats:
+    """What leaving a worker of each shape unplaced costs [S]: many times a node of its own."""
+    least = cheapest(problem, problem.cost)
+    alone = np.where(problem.fits(), least[:, None], np.inf).min(axis=0)
+    return PENALTY * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
 
 
 def without_pools(duals: Duals) -> Duals:

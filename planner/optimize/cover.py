@@ -23,14 +23,19 @@ SEED = 20_261
 WIDTH = 16
 PATIENCE = 24
 MOST_REPAIRS = 100
+FEWEST_REPAIRS = 25
+MOST_WORK = 4_000_000
 NODES_A_REPAIR = 9
 Small = NDArray[np.float32]
 
 
-def cover(pool: Pool, demand: Ints, start: Floats, *, good_enough: float) -> Ints | None:
+def cover(
+    pool: Pool, demand: Ints, start: Floats, *, good_enough: float, tolerable: float
+) -> Ints | None:
     """Nodes by column [P], cheap and whole, that cover `demand` [S]; near `start` [P].
 
-    Stops early at a cost of `good_enough`; None where the pool's lots do not suffice.
+    Stops at a cost of `good_enough`, and soon after the start at one that is `tolerable`; None
+    where the pool's lots do not suffice.
     """
     search = _Search(pool)
     nodes = np.floor(start + 1e-6).astype(np.int64)
@@ -41,8 +46,9 @@ def cover(pool: Pool, demand: Ints, start: Floats, *, good_enough: float) -> Int
         return None
     nodes = nodes + dived
     best, dice, idle = pool.cost(nodes), np.random.default_rng(SEED), 0
-    for _ in range(MOST_REPAIRS):
-        if best <= good_enough or idle == PATIENCE:
+    repairs = np.clip(MOST_WORK // pool.patterns.size, FEWEST_REPAIRS, MOST_REPAIRS)
+    for number in range(MOST_REPAIRS):
+        if best <= good_enough or idle == PATIENCE or (number >= repairs and best <= tolerable):
             break
         idle += 1
         trial = nodes - np.bincount(_removal(pool, nodes, demand, dice), minlength=len(nodes))

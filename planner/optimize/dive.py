@@ -69,11 +69,20 @@ class Dive:
             if not step.any():
                 if share.max(initial=0.0) < 1e-9:
                     return None
-                step[int(np.argmax(share))] = 1
+                step[self._pick(share, left, kept)] = 1
             nodes += step
             kept += pool.group_nodes(step)
             left = np.maximum(left - step @ pool.patterns, 0)
         return nodes
+
+    def _pick(self, share: Floats, left: Ints, kept: Ints) -> int:
+        """The column to round up: one that loses little of its price, and is nearly whole."""
+        price = self.pool.lots.rest(kept)[1][self.pool.groups]
+        gain = np.minimum(self.pool.patterns, left) @ self.pool.worth
+        likely = share >= 0.1 * share.max()
+        loss = np.full(len(share), np.inf)
+        loss[likely] = 1.0 - gain[likely] / price[likely] - 0.2 * share[likely]
+        return int(np.argmin(loss))
 
     def _solve(self, left: Ints, kept: Ints) -> Floats:
         room, price, _ = self.pool.lots.rest(kept)

@@ -21,6 +21,7 @@ from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
 WIDEST_POOL = 3000
 MOST_LOTS = 12
 GOOD_ENOUGH = 2e-4
+TOLERABLE = 4e-3
 PASSES = 2
 UNLIMITED = 10**9
 
@@ -69,8 +70,13 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
     for _ in range(PASSES):
         demand = np.append(problem.count, _firm_need(problem, vcpu))
         least = float(pool.worth @ demand) - prices.room_worth * vcpu
-        target = least + near * relaxation.value
-        nodes = cover(pool, demand, start, good_enough=target)
+        nodes = cover(
+            pool,
+            demand,
+            start,
+            good_enough=least + near * relaxation.value,
+            tolerable=least + max(near, TOLERABLE) * relaxation.value,
+        )
         if nodes is None:
             break
         fleet = _buy(problem, pool, nodes, also, prices)

@@ -141,4 +141,4 @@ def _real(dice: np.random.Generator, shapes: int) -> list[Size]:
     )
     frequent = [size for size, _ in seen.most_common(2 * shapes)]
     kept = [size for size in frequent if dice.random() < 0.8]
-    return kept[:shapes]
+    return (kept or frequent)[:shapes]
