@@ -10,6 +10,7 @@ dice are seeded: the same input gives the same fleet on any machine at any load.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,12 @@ Small = NDArray[np.float32]
 
 
 def cover(
-    pool: Pool, demand: Ints, start: Floats, *, good_enough: float, tolerable: float
+    pool: Pool, demand: Ints, start: Floats, *, good_enough: float, tolerable: float, effort: float
 ) -> Ints | None:
     """Nodes by column [P], cheap and whole, that cover `demand` [S]; near `start` [P].
 
     Stops at a cost of `good_enough`, and soon after the start at one that is `tolerable`; None
-    where the pool's lots do not suffice.
+    where the pool's lots do not suffice. `effort` 0 to 1 is the share of repairs to try.
     """
     search = _Search(pool)
     nodes = np.floor(start + 1e-6).astype(np.int64)
@@ -47,7 +48,7 @@ def cover(
     nodes = nodes + dived
     best, dice, idle = pool.cost(nodes), np.random.default_rng(SEED), 0
     repairs = np.clip(MOST_WORK // pool.patterns.size, FEWEST_REPAIRS, MOST_REPAIRS)
-    for number in range(MOST_REPAIRS):
+    for number in range(math.ceil(MOST_REPAIRS * effort)):
         if best <= good_enough or idle == PATIENCE or (number >= repairs and best <= tolerable):
             break
         idle += 1
@@ -102,7 +103,8 @@ def _removal(pool: Pool, nodes: Ints, demand: Ints, dice: np.random.Generator) -
     spare = np.maximum(nodes @ pool.patterns - demand, 0)
     wasted = (np.minimum(pool.patterns[used], spare) > 0) @ (pool.worth * (spare > 0))
     loss = np.maximum(price - pool.patterns[used] @ pool.worth + 0.5 * wasted, 0.0)
-    weight = (loss / max(float(price.max()), 1e-12) + 0.02) * np.sqrt(nodes[used])
+    weight = loss * nodes[used]
+    weight = 0.7 * weight / max(float(weight.sum()), 1e-12) + 0.3 / len(used)
     count = min(NODES_A_REPAIR, int(nodes.sum()))
     drawn = dice.choice(used, size=4 * count, p=weight / weight.sum())
     taken: list[int] = []

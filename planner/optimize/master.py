@@ -157,7 +157,9 @@ class Master:
             duals=duals,
         )
 
-    def solve_whole(self, *, most_nodes: int) -> tuple[float, Ints, Ints, bool] | None:
+    def solve_whole(
+        self, *, most_nodes: int, gap: float = 0.0
+    ) -> tuple[float, Ints, Ints, bool] | None:
         """The optimum in whole nodes: cost, nodes by offer and by pattern, and whether proven.
 
         None where no fleet was found within `most_nodes` of the search tree.
@@ -172,7 +174,7 @@ class Master:
         for option, value in (
             ("solver", "choose"),
             ("presolve", "on"),
-            ("mip_rel_gap", 0.0),
+            ("mip_rel_gap", gap),
             ("mip_abs_gap", 1e-9),
             ("mip_max_nodes", most_nodes),
         ):

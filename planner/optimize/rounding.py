@@ -23,6 +23,7 @@ MOST_LOTS = 12
 GOOD_ENOUGH = 2e-4
 TOLERABLE = 4e-3
 PASSES = 2
+HASTY = 0.5
 UNLIMITED = 10**9
 
 
@@ -58,7 +59,7 @@ class _Prices:
 def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -> Fleet | None:
     """A whole fleet near the relaxation, None where none was found that keeps the limits.
 
-    An `effort` of 0.1 is content with ten times the gap.
+    An `effort` of 0.1 is content with ten times the gap and tries a tenth of the repairs.
     """
     near = GOOD_ENOUGH / effort
     prices = _prices(problem, relaxation)
@@ -67,7 +68,7 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
     also = relaxation.offers[relaxation.nodes > 1e-6]
     pool = _pool(problem, relaxation, prices, vcpu)
     start = _start(problem, relaxation, pool)
-    for _ in range(PASSES):
+    for _ in range(PASSES if effort > HASTY else 1):
         demand = np.append(problem.count, _firm_need(problem, vcpu))
         least = float(pool.worth @ demand) - prices.room_worth * vcpu
         nodes = cover(
@@ -76,6 +77,7 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
             start,
             good_enough=least + near * relaxation.value,
             tolerable=least + max(near, TOLERABLE) * relaxation.value,
+            effort=effort,
         )
         if nodes is None:
             break

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from costplan.planner.optimize.bound import lower_bound_terms, reduced_costs
+from costplan.planner.optimize.branch import WIDE, branch
 from costplan.planner.optimize.columns import Relaxation, relax, without_pools
-from costplan.planner.optimize.exact import MOST_WORKERS, prove
+from costplan.planner.optimize.exact import MOST_WORKERS, by_tree, prove
 from costplan.planner.optimize.greedy import greedy
 from costplan.planner.optimize.knapsack import Knapsack
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet, round_up
 
 PROVEN = 1e-9
+ASTRAY = 0.02
 SQUEEZES = (0.995, 0.98, 0.95, 0.9, 0.8)
 
 
@@ -153,6 +155,8 @@ class _Sites:
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
                 termination = "optimal" if proven else termination
+            if fleet is not None and fleet.cost > bound * (1 + WIDE / self.effort):
+                fleet, bound = branch(part, self.knapsack, relaxation, fleet, self.effort)
             if fleet is not None:
                 cost = fleet.cost
                 if self.best is None or cost < self.best[1].cost:
@@ -190,10 +194,20 @@ class _Sites:
 
 
 def _whole(problem: Problem, relaxation: Relaxation, effort: float) -> tuple[Fleet | None, str]:
-    """A whole fleet for a site: rounded, rounded under tighter limits, or packed greedily."""
+    """A whole fleet for a site: rounded or, where that is cheaper or all there is, packed greedily;
+    rounded under tighter limits where neither keeps them."""
     fleet = round_up(problem, relaxation, effort=effort)
-    if fleet is not None:
-        return fleet, "gap" if fleet.close else "steps"
+    if fleet is not None and fleet.close:
+        return fleet, "gap"
+    packed = greedy(problem)
+    if fleet is None or fleet.cost > relaxation.bound * (1 + ASTRAY):
+        grown = by_tree(problem, relaxation)
+        if fleet is None or (grown is not None and grown.cost < fleet.cost):
+            fleet = grown
+    if fleet is not None and (packed is None or fleet.cost <= packed.cost):
+        return fleet, "steps"
+    if packed is not None:
+        return packed, "fallback"
     for squeeze in SQUEEZES:
         tight = replace(
             problem,
@@ -208,4 +222,4 @@ def _whole(problem: Problem, relaxation: Relaxation, effort: float) -> tuple[Fle
         fleet = round_up(tight, again, effort=effort)
         if fleet is not None:
             return fleet, "steps"
-    return greedy(problem), "fallback"
+    return None, "steps"
