@@ -124,7 +124,8 @@ def _penalty(problem: Problem) -> Floats:
     """What leaving a worker of each shape unplaced costs [S]: many times a node of its own."""
     least = cheapest(problem, problem.cost)
     alone = np.where(problem.fits(), least[:, None], np.inf).min(axis=0)
-    return PENALTY * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
+    penalty: Floats = PENALTY * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
+    return penalty
 
 
 def without_pools(duals: Duals) -> Duals:

@@ -97,7 +97,8 @@ def _enough(problem: Problem, offers: Ints) -> Ints:
 
     A pool that may hold a node at all may hold floor(share V / v) >= share V / 2v of them, and
     the class's nodes n v <= V, so that 2 / share pools are enough; without shares one is. The
-    cheapest are kept, by cost and (for a budget) by price.
+    cheapest are kept. Under a budget an offer may be dearer and yet be wanted for its lower
+    price, so there those stay that fewer others beat in both.
     """
     most = 1 if problem.pool_share >= 1 else math.ceil(2 / max(problem.pool_share, 1e-3)) + 1
     way = np.where(problem.is_spot[offers], 1, 0)
@@ -105,15 +106,17 @@ def _enough(problem: Problem, offers: Ints) -> Ints:
         if limit.name != "budget.usd_per_hour":
             _, code = np.unique(limit.per_node[offers], return_inverse=True)
             way = way * (int(code.max(initial=0)) + 1) + code.reshape(-1)
-    kept = []
-    for value in (problem.cost[offers], problem.price[offers]):
-        order = np.lexsort((offers, value, way, problem.klass[offers]))
-        group = np.stack([problem.klass[offers][order], way[order]])
-        fresh = np.r_[True, (group[:, 1:] != group[:, :-1]).any(axis=0)]
-        starts = np.flatnonzero(fresh)
-        place = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-        kept.append(offers[order[place < most]])
-    return np.union1d(*kept)
+    cost, price, klass = problem.cost[offers], problem.price[offers], problem.klass[offers]
+    order = np.lexsort((offers, price, cost, way, klass))
+    group = np.stack([klass[order], way[order]])
+    starts = np.flatnonzero(np.r_[True, (group[:, 1:] != group[:, :-1]).any(axis=0)])
+    ends = np.r_[starts[1:], len(order)]
+    place = np.arange(len(order)) - np.repeat(starts, ends - starts)
+    if any(limit.name == "budget.usd_per_hour" for limit in problem.limits):
+        for a, b in zip(starts, ends, strict=True):
+            inside = price[order[a:b]]
+            place[a:b] = np.tril(inside[None] <= inside[:, None], -1).sum(axis=1)
+    return np.sort(offers[order[place < most]])
 
 
 def _columns(

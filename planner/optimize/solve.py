@@ -180,8 +180,11 @@ class _Sites:
             return None
         site, fleet, relaxation, termination = self.best
         bound = min(fleet.cost, *(result.bound for result in self.results.values()))
-        if termination != "fallback" and fleet.cost <= bound * (1 + PROVEN):
+        if fleet.cost <= bound * (1 + PROVEN):
             termination = "optimal"
+        elif termination == "optimal":
+            # Proven for its own site, while another site's bound is lower.
+            termination = "gap"
         return Solution(
             problem=self.problem,
             site=site,

@@ -54,7 +54,7 @@ def test_a_plan_of_ours_is_a_fleet(tmp_path: Path) -> None:
 
 BROKEN = [
     ("", "f.json: line 1, column 1: is not JSON: Expecting value; write it like [{"),
-    ('[{"provider": "aws",}]', "f.json: line 1, column 21: is not JSON"),
+    ('[{"provider" "aws"}]', "f.json: line 1, column 14: is not JSON"),
     ("[" * 100_000, "f.json: is not JSON that describes a fleet"),
     ("9" * 5_000, "f.json: is not JSON that describes a fleet"),
     ("3", "f.json: holds 3, not a fleet"),
