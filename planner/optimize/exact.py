@@ -22,9 +22,9 @@ MOST_WORKERS = 60
 MOST_MIXES = 250_000
 MOST_COLUMNS = 40_000
 MOST_TREE_NODES = 20_000
-TREE_COLUMNS = 600
-TREE_NODES = 3000
-TREE_GAP = 2e-3
+TREE_COLUMNS = 400
+TREE_NODES = 150
+TREE_GAP = 4e-3
 
 
 def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet, float, bool]:

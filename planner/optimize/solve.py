@@ -151,7 +151,7 @@ class _Sites:
             return
         bound, cost = relaxation.bound, None
         if bound < cutoff * (1 - PROVEN):
-            fleet, termination = _whole(part, relaxation, self.effort)
+            fleet, termination = _whole(part, relaxation, self.effort, cutoff)
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
                 termination = "optimal" if proven else termination
@@ -196,14 +196,18 @@ class _Sites:
         )
 
 
-def _whole(problem: Problem, relaxation: Relaxation, effort: float) -> tuple[Fleet | None, str]:
+def _whole(
+    problem: Problem, relaxation: Relaxation, effort: float, cutoff: float
+) -> tuple[Fleet | None, str]:
     """A whole fleet for a site: rounded or, where that is cheaper or all there is, packed greedily;
-    rounded under tighter limits where neither keeps them."""
+    rounded under tighter limits where neither keeps them. A slow search for a fleet that went
+    astray is worth it only where the site may well beat `cutoff`."""
     fleet = round_up(problem, relaxation, effort=effort)
     if fleet is not None and fleet.close:
         return fleet, "gap"
     packed = greedy(problem)
-    if fleet is None or fleet.cost > relaxation.bound * (1 + ASTRAY):
+    astray = fleet is None or fleet.cost > relaxation.bound * (1 + ASTRAY)
+    if astray and (fleet is None or relaxation.bound * (1 + ASTRAY) < cutoff):
         grown = by_tree(problem, relaxation)
         if fleet is None or (grown is not None and grown.cost < fleet.cost):
             fleet = grown
