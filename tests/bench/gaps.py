@@ -104,6 +104,27 @@ def summary(results: list[Result]) -> None:
             )
 
 
+def small() -> None:
+    """Prints for how many fleets of up to 50 workers the answer is proven optimal."""
+    print("\nup to 50 workers, 5,000 and 94,000 offers, with caps and without")
+    for shapes in (1, 2, 3, 5, 10):
+        proven, gaps, seconds = 0, [], []
+        sizes = itertools.product((5_000, 94_000), (10, 25, 50), MARKETS)
+        for seed, (offers, workers, (_, market)) in enumerate(sizes, start=1000):
+            prices, workload = instance(
+                offers, shapes, max(workers, shapes), seed, single_region=False, market=market
+            )
+            gap, spent = measure(prices, workload)
+            proven += gap <= 1e-9
+            gaps.append(gap)
+            seconds.append(spent)
+        print(
+            f"{shapes:>2} shapes: {proven} of {len(gaps)} proven, largest gap {max(gaps):.2%}, "
+            f"seconds median {np.median(seconds):.2f} max {max(seconds):.2f}",
+            flush=True,
+        )
+
+
 def million() -> None:
     """Prints gap and seconds for a million offers: the price list many times over, jittered."""
     prices, workload = instance(94_000, 20, 10_000, 7, single_region=False, market=CAPPED)
@@ -134,6 +155,7 @@ def main() -> int:
         print(f"skipped: {absent}")
         return 0
     summary(list(grid("--quick" in sys.argv)))
+    small()
     million()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of all of it: {peak:.0f} MB")
