@@ -48,6 +48,8 @@ def class_vcpu(problem: Problem) -> Floats:
 def _shortlist(problem: Problem, class_nodes: Ints, most: Ints, net_cost: Floats) -> Ints:
     """For each class and way of being limited, the cheapest offers that hold all its nodes."""
     used = np.flatnonzero((class_nodes[problem.klass] > 0) & (most > 0))
+    if not len(used):
+        return used
     way = problem.is_spot[used].astype(np.int64)
     for limit in problem.limits:
         way = 3 * way + np.sign(limit.per_node[used]).astype(np.int64) + 1

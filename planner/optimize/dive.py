@@ -81,7 +81,8 @@ class Dive:
         gain = np.minimum(self.pool.patterns, left) @ self.pool.worth
         likely = share >= 0.1 * share.max()
         loss = np.full(len(share), np.inf)
-        loss[likely] = 1.0 - gain[likely] / price[likely] - 0.2 * share[likely]
+        # A node that multipliers pay for is free: it has no loss that could be a share of it.
+        loss[likely] = 1.0 - gain[likely] / np.maximum(price[likely], 1e-12) - 0.2 * share[likely]
         return int(np.argmin(loss))
 
     def _solve(self, left: Ints, kept: Ints) -> Floats:

@@ -122,7 +122,10 @@ def _enough(problem: Problem, offers: Ints) -> Ints:
 def _columns(
     problem: Problem, class_price: Floats, worth: Floats, room: float
 ) -> tuple[Ints, Ints] | None:
-    """Every mix of workers on every class, without those that can take more or lose too much."""
+    """Every mix of workers on every class, without those that can take more or lose too much.
+
+    Workers may be worth nothing, where machines that a base asks for have room for them.
+    """
     counts = [np.arange(int(n) + 1) for n in problem.count]
     mixes = np.stack(np.meshgrid(*counts, indexing="ij"), axis=-1).reshape(-1, len(counts))
     value, size = mixes @ worth, mixes @ problem.needs
@@ -136,7 +139,7 @@ def _columns(
         rows = rows[inside]
         left = problem.capacity[klass] - size[rows]
         more = (problem.needs[None] <= left[:, None]).all(axis=2) & ~barred
-        rows = rows[~(more & (mixes[rows] < problem.count)).any(axis=1) & (value[rows] > 0)]
+        rows = rows[~(more & (mixes[rows] < problem.count)).any(axis=1) & mixes[rows].any(axis=1)]
         total += len(rows)
         if total > MOST_COLUMNS:
             return None
