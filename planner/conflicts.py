@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from costplan.planner.catalogue import Catalogue
+from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.optimize.offers import Candidates
 from costplan.planner.optimize.problem import Floats, Limit, Problem
 from costplan.planner.optimize.solve import Solution, solve
@@ -20,6 +20,8 @@ from costplan.planner.units import memory_text
 from costplan.planner.workload import Workload
 
 EFFORT = 0.05
+MOST_HALVINGS = 8
+CLOSE = 1e-9
 POOL = "market.pool_max_share"
 
 
@@ -72,6 +74,12 @@ def _homeless(
         if fits[s]:
             continue
         rows = chosen.rows
+        if shape.markets:
+            rows = rows[np.isin(catalogue.market[rows], [MARKETS.index(m) for m in shape.markets])]
+        if not len(rows):
+            remedy = f"it may run in {' or '.join(shape.markets)} only, and no such offer is left"
+            found.append(_no_room(shape, remedy))
+            continue
         if shape.need.gpus:
             kinds = catalogue.gpu_kind.names
             named = [k for k, n in enumerate(kinds) if not shape.gpu_kinds or n in shape.gpu_kinds]
@@ -87,9 +95,16 @@ def _homeless(
                 f"before overhead, {int(catalogue.gpus[rows].max())} GPU; widen where, machines "
                 "or market, or ask for less"
             )
-        problem_text = f"no machine has room for one {shape.name!r} worker ({_need_text(shape)})"
-        found.append(Conflict(limit=f"workers.{shape.name}", problem=problem_text, remedy=remedy))
+        found.append(_no_room(shape, remedy))
     return found
+
+
+def _no_room(shape: WorkerShape, remedy: str) -> Conflict:
+    return Conflict(
+        limit=f"workers.{shape.name}",
+        problem=f"no machine has room for one {shape.name!r} worker ({_need_text(shape)})",
+        remedy=remedy,
+    )
 
 
 def _scattered(problem: Problem) -> Conflict | None:
@@ -119,6 +134,8 @@ def _lifted(problem: Problem, name: str) -> Conflict | None:
     limit = next(lim for lim in problem.limits if lim.name == name)
     others = tuple(lim for lim in problem.limits if lim.name != name)
     least = _least(replace(problem, limits=others), limit)
+    if least is not None and limit.most < 0:
+        least = _most_firm(problem, limit, least)
     return None if least is None else _needs(limit, least)
 
 
@@ -135,9 +152,30 @@ def _least(problem: Problem, limit: Limit) -> Solution | None:
     return replace(found, problem=problem)
 
 
+def _most_firm(problem: Problem, base: Limit, least: Solution) -> Solution:
+    """A fleet with about as much vCPU off the spot market as the other limits allow.
+
+    Halves the way between what some fleet has and what is asked for; idle machines count.
+    """
+    asked = -base.most
+    for _ in range(MOST_HALVINGS):
+        has = -float(base.per_node @ least.fleet.bought)
+        if asked - has <= 1:
+            break
+        middle = replace(base, most=-(has + asked) / 2)
+        limits = tuple(middle if lim.name == base.name else lim for lim in problem.limits)
+        found = solve(replace(problem, limits=limits), effort=EFFORT)
+        if found is None:
+            asked = -middle.most
+        else:
+            least = found
+    return least
+
+
 def _needs(limit: Limit, least: Solution) -> Conflict:
     bought, problem = least.fleet.bought, least.problem
     used = float(limit.per_node @ bought)
+    firm = abs(used)
     if limit.share is not None:
         spot = float((problem.vcpu * problem.is_spot) @ bought) / float(problem.vcpu @ bought)
         return Conflict(
@@ -148,8 +186,8 @@ def _needs(limit: Limit, least: Solution) -> Conflict:
     if limit.most < 0:
         return Conflict(
             limit=limit.name,
-            problem=f"at most {-used:g} vCPU can be on-demand, {-limit.most:g} are asked for",
-            remedy=f"lower {limit.name} to {-used:g} or allow on-demand machines",
+            problem=f"at most {firm:g} vCPU can be on-demand, {-limit.most:g} are asked for",
+            remedy=f"lower {limit.name} to {firm:g} or allow on-demand machines",
         )
     if limit.unit == "USD/h":
         needed = _up(used, 2)
@@ -158,9 +196,10 @@ def _needs(limit: Limit, least: Solution) -> Conflict:
             problem=f"needs ${needed:.2f}/h, budget is ${limit.most:.2f}",
             remedy=f"raise {limit.name} to {needed:.2f} or ask for fewer workers",
         )
+    plural = "s" if limit.unit == "node" and used != 1 else ""
     return Conflict(
         limit=limit.name,
-        problem=f"needs {used:g} {limit.unit}, the limit is {limit.most:g}",
+        problem=f"needs {used:g} {limit.unit}{plural}, the limit is {limit.most:g}",
         remedy=f"raise {limit.name} to {used:g}",
     )
 
@@ -176,12 +215,16 @@ def _eased_pool(problem: Problem) -> Conflict | None:
         if share <= problem.pool_share:
             continue
         if solve(replace(problem, pool_share=share), effort=EFFORT) is not None:
-            return Conflict(
-                limit=POOL,
-                problem=f"there are too few pools to keep each below {problem.pool_share:.0%}",
-                remedy=f"raise {POOL} to {share:g}, or allow more zones, types or on-demand",
-            )
+            return _too_few_pools(problem, share)
     return None
+
+
+def _too_few_pools(problem: Problem, share: float) -> Conflict:
+    return Conflict(
+        limit=POOL,
+        problem=f"there are too few pools to keep each below {problem.pool_share:.0%}",
+        remedy=f"raise {POOL} to {share:g}, or allow more zones, types or on-demand",
+    )
 
 
 def _together(problem: Problem) -> tuple[Conflict, ...]:
@@ -195,9 +238,15 @@ def _together(problem: Problem) -> tuple[Conflict, ...]:
                 remedy="ask for fewer workers",
             ),
         )
-    broken = [
-        lim for lim in problem.limits if float(lim.per_node @ free.fleet.bought) > lim.most + 1e-9
+    bought = free.fleet.bought
+    found = [
+        _needs(lim, free)
+        for lim in problem.limits
+        if float(lim.per_node @ bought) > lim.most + CLOSE
     ]
-    found = [_needs(lim, free) for lim in broken]
+    pools = problem.vcpu * problem.is_spot * bought
+    largest = float(pools.max()) / float(problem.vcpu @ bought)
+    if largest > problem.pool_share + CLOSE or not found:
+        found.append(_too_few_pools(problem, max(_up(largest, 2), problem.pool_share)))
     note = "; no single limit is enough, these have to change together"
     return tuple(replace(c, problem=c.problem + note) for c in found)

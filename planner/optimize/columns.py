@@ -61,16 +61,18 @@ def relax(
     seed: Relaxation | None = None,
     *,
     cutoff: float = np.inf,
+    penalty: float = PENALTY,
 ) -> Relaxation:
     """The relaxation of a problem; `seed` is that of another one with the same classes.
 
-    Stops once the bound passes `cutoff`: then there is nothing to gain here.
+    Stops once the bound passes `cutoff`: then there is nothing to gain here. A `penalty` that is
+    not many times what the limits drive the cost to leaves workers unplaced that have a place.
     """
     if seed is None:
         duals, first = _fluid_start(problem)
     else:
         duals, first = without_pools(seed.duals), np.zeros(0, dtype=np.int64)
-    master = Master(problem, _penalty(problem))
+    master = Master(problem, _penalty(problem, penalty))
     master.add_offers(first)
     if seed is not None:
         present = np.zeros(len(problem.capacity), dtype=bool)
@@ -120,11 +122,11 @@ def relax(
     )
 
 
-def _penalty(problem: Problem) -> Floats:
-    """What leaving a worker of each shape unplaced costs [S]: many times a node of its own."""
+def _penalty(problem: Problem, times: float) -> Floats:
+    """What leaving a worker of each shape unplaced costs [S]: so many times a node of its own."""
     least = cheapest(problem, problem.cost)
     alone = np.where(problem.fits(), least[:, None], np.inf).min(axis=0)
-    penalty: Floats = PENALTY * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
+    penalty: Floats = times * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
     return penalty
 
 

@@ -24,6 +24,7 @@ from costplan.planner.optimize.rounding import Fleet, round_up
 
 PROVEN = 1e-9
 ASTRAY = 0.02
+LAST_RESORT = 1e5
 SQUEEZES = (0.995, 0.98, 0.95, 0.9, 0.8)
 
 
@@ -146,6 +147,8 @@ class _Sites:
         part = self.problem.take(offers)
         cutoff = self.best[1].cost if self.best else np.inf
         relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff)
+        if not relaxation.feasible and relaxation.bound < cutoff:
+            relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff, penalty=LAST_RESORT)
         if not relaxation.feasible and relaxation.bound < cutoff:
             self.results[site] = SiteResult(site=site, bound=relaxation.bound, cost=None)
             return
