@@ -86,6 +86,7 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
     expected = checked.expected_usd_per_hour.quantize(PICO)
     bound = min(Decimal(repr(solution.bound)).quantize(PICO), expected)
     rows = _rows(problem, solution, catalogue)
+    solution = _as_planned(solution, {rows[pool.key]: pool.nodes for pool in plan})
     priced = tuple(_priced(catalogue, chosen, rows[pool.key], pool) for pool in plan)
     hours = Decimal(workload.duration_seconds or 0) / SECONDS_PER_HOUR
     total = expected * hours if workload.duration_seconds else None
@@ -116,6 +117,14 @@ def _rows(problem: Problem, solution: Solution, catalogue: Catalogue) -> dict[Of
     """The catalogue's row of each offer that the fleet is bought as."""
     rows = problem.row[np.flatnonzero(solution.fleet.bought)]
     return {catalogue.key(int(row)): int(row) for row in rows}
+
+
+def _as_planned(solution: Solution, nodes: dict[int, int]) -> Solution:
+    """The solution without the idle nodes that the plan left out; `nodes` are by row."""
+    bought = solution.fleet.bought.copy()
+    for offer in np.flatnonzero(bought):
+        bought[offer] = nodes.get(int(solution.problem.row[offer]), 0)
+    return replace(solution, fleet=replace(solution.fleet, bought=bought))
 
 
 def _prices_used(catalogue: Catalogue, chosen: Candidates, name: str, digest: str) -> PricesUsed:
