@@ -20,6 +20,7 @@ from costplan.planner.units import memory_text
 from costplan.planner.workload import Workload
 
 EFFORT = 0.05
+MOST_SITES = 6
 MOST_HALVINGS = 8
 CLOSE = 1e-9
 POOL = "market.pool_max_share"
@@ -146,7 +147,7 @@ def _least(problem: Problem, limit: Limit) -> Solution | None:
         use = np.where(problem.is_spot, problem.vcpu, 0.0)
     scale = float(np.abs(use).max(initial=0.0)) or 1.0
     cost: Floats = np.maximum(use, 0.0) / scale + 1e-3 * problem.cost / problem.cost.max()
-    found = solve(replace(problem, cost=cost), effort=EFFORT)
+    found = solve(replace(problem, cost=cost), effort=EFFORT, most_sites=MOST_SITES)
     if found is None:
         return None
     return replace(found, problem=problem)
@@ -164,7 +165,7 @@ def _most_firm(problem: Problem, base: Limit, least: Solution) -> Solution:
             break
         middle = replace(base, most=-(has + asked) / 2)
         limits = tuple(middle if lim.name == base.name else lim for lim in problem.limits)
-        found = solve(replace(problem, limits=limits), effort=EFFORT)
+        found = solve(replace(problem, limits=limits), effort=EFFORT, most_sites=MOST_SITES)
         if found is None:
             asked = -middle.most
         else:
@@ -214,7 +215,10 @@ def _eased_pool(problem: Problem) -> Conflict | None:
     for share in (0.35, 0.4, 0.5, 0.6, 0.75, 1.0):
         if share <= problem.pool_share:
             continue
-        if solve(replace(problem, pool_share=share), effort=EFFORT) is not None:
+        if (
+            solve(replace(problem, pool_share=share), effort=EFFORT, most_sites=MOST_SITES)
+            is not None
+        ):
             return _too_few_pools(problem, share)
     return None
 
@@ -229,7 +233,7 @@ def _too_few_pools(problem: Problem, share: float) -> Conflict:
 
 def _together(problem: Problem) -> tuple[Conflict, ...]:
     """What each limit would have to be when all are lifted together."""
-    free = solve(replace(problem, limits=(), pool_share=1.0), effort=EFFORT)
+    free = solve(replace(problem, limits=(), pool_share=1.0), effort=EFFORT, most_sites=MOST_SITES)
     if free is None:
         return (
             Conflict(

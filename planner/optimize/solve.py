@@ -2,7 +2,8 @@
 
 Every site (region or zone that the cluster must share) is a problem of its own over the same
 classes. The most promising is solved first; its prices then give every other site a lower bound,
-and only sites whose bound is below the best fleet so far are solved themselves. The bound of the
+and only sites whose bound is below the best fleet so far are solved themselves, up to MOST_SITES of
+them and thoroughly only where a hasty fleet comes near. The bound of the
 answer is the least over all sites, so the certificate covers those that were never solved.
 """
 
@@ -24,6 +25,9 @@ from costplan.planner.optimize.rounding import Fleet, round_up
 
 PROVEN = 1e-9
 ASTRAY = 0.02
+HASTE = 0.1
+NEAR_MISS = 0.02
+MOST_SITES = 24
 LAST_RESORT = 1e5
 SQUEEZES = (0.995, 0.98, 0.95, 0.9, 0.8)
 
@@ -59,18 +63,23 @@ class Solution:
         return max(0.0, self.fleet.cost / self.bound - 1.0) if self.bound > 0 else float("inf")
 
 
-def solve(problem: Problem, *, effort: float = 1.0) -> Solution | None:
+def solve(
+    problem: Problem, *, effort: float = 1.0, most_sites: int | None = None
+) -> Solution | None:
     """The cheapest fleet, None where none was found that keeps the limits.
 
-    An `effort` below 1 accepts a wider gap sooner; it is for fleets to compare with.
+    An `effort` below 1 accepts a wider gap sooner; it is for fleets to compare with. With
+    `most_sites` only those that look cheapest are tried for a first fleet.
     """
     search = _Sites(problem, effort)
-    for site in search.ranking():
+    for site in search.ranking()[:most_sites]:
         search.try_site(site)
         if search.best is not None:
             break
-    while (nearest := search.most_promising()) is not None:
+    tried = 0
+    while tried < MOST_SITES and (nearest := search.most_promising()) is not None:
         search.try_site(nearest)
+        tried += 1
     return search.answer()
 
 
@@ -153,7 +162,7 @@ class _Sites:
             self.results[site] = SiteResult(site=site, bound=relaxation.bound, cost=None)
             return
         bound, cost = relaxation.bound, None
-        if bound < cutoff * (1 - PROVEN):
+        if bound < cutoff * (1 - PROVEN) and self._near(part, relaxation):
             fleet, termination = _whole(part, relaxation, self.effort, cutoff)
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
@@ -167,6 +176,13 @@ class _Sites:
         self.results[site] = SiteResult(
             site=site, bound=max(bound, self.bounds.get(site, 0.0)), cost=cost
         )
+
+    def _near(self, part: Problem, relaxation: Relaxation) -> bool:
+        """Whether a hasty fleet of a site comes near enough to the best for a thorough search."""
+        if self.best is None:
+            return True
+        hasty = round_up(part, relaxation, effort=HASTE)
+        return hasty is not None and hasty.cost < self.best[1].cost * (1 + NEAR_MISS)
 
     def _keep(
         self, site: int, offers: Ints, fleet: Fleet, relaxation: Relaxation, termination: str
@@ -182,6 +198,11 @@ class _Sites:
         if self.best is None:
             return None
         site, fleet, relaxation, termination = self.best
+        for left in self.able:
+            if left not in self.results:
+                # Never tried, so its bound is all that is known, and it holds for the answer too.
+                known = self.bounds.get(left, 0.0)
+                self.results[left] = SiteResult(site=left, bound=known, cost=None)
         bound = min(fleet.cost, *(result.bound for result in self.results.values()))
         if fleet.cost <= bound * (1 + PROVEN):
             termination = "optimal"
