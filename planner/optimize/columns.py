@@ -140,7 +140,7 @@ def _open(upper: Floats, price: Floats, most: int) -> Bools:
 
     The others keep the weaker bound of duality until a round looks at all of them.
     """
-    ratio = np.where(upper > price, upper / np.maximum(price, 1e-300), 0.0)
+    ratio = np.where(upper > price, upper / np.maximum(price, 1e-12), 0.0)
     open_: Bools = ratio > 0
     if np.count_nonzero(open_) > most:
         open_ &= ratio >= np.partition(ratio, -most)[-most]

@@ -178,10 +178,15 @@ class _Sites:
         )
 
     def _near(self, part: Problem, relaxation: Relaxation) -> bool:
-        """Whether a hasty fleet of a site comes near enough to the best for a thorough search."""
-        if self.best is None:
+        """Whether a hasty fleet of a site comes near enough to the best for a thorough search.
+
+        Small ones are solved to the end in any case, and say little by a fleet made in haste.
+        """
+        if self.best is None or part.count.sum() <= MOST_WORKERS:
             return True
         hasty = round_up(part, relaxation, effort=HASTE)
+        if hasty is None:
+            hasty = greedy(part)
         return hasty is not None and hasty.cost < self.best[1].cost * (1 + NEAR_MISS)
 
     def _keep(
