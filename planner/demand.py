@@ -25,7 +25,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from costplan.planner.types import Gap, Load, Resources, TaskGroup, WorkerLoad, WorkerShape
+from costplan.planner.load import Load, TaskGroup, WorkerLoad
+from costplan.planner.types import Gap, Resources, WorkerShape
 from costplan.planner.units import GIB, memory_text
 
 _LEAST_MEAN_SECONDS = 0.001

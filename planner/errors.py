@@ -3,6 +3,8 @@
     CostplanError
     ├─ InputError(subject, problem, remedy)      what a person wrote or handed over is wrong
     ├─ InvariantBroken                           a bug of ours; carries the object's story
+    ├─ ClusterUnreachable(endpoint, problem)     the scheduler does not answer -> a gap, never idle
+    ├─ StoreError(path, problem, remedy)         the store cannot be trusted or written -> stop
     └─ ProviderError(provider, operation, subject)
        ├─ CapacityUnavailable(retry_after_seconds)  the market has none -> another offer
        ├─ QuotaExceeded(quota, limit)               our account may not -> tell a human
@@ -37,6 +39,22 @@ class InputError(CostplanError):
 
 class InvariantBroken(CostplanError):
     """A bug of ours: a value that must hold does not. Carries what led to it."""
+
+
+class ClusterUnreachable(CostplanError):
+    """The scheduler cannot be asked, or says what cannot be trusted: what it does is unknown."""
+
+    def __init__(self, endpoint: str, problem: str) -> None:
+        self.endpoint, self.problem = endpoint, problem
+        super().__init__(f"{endpoint}: {problem}")
+
+
+class StoreError(CostplanError):
+    """The store cannot be opened, trusted or written. Carries the path and the way out."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        self.path, self.problem, self.remedy = path, problem, remedy
+        super().__init__(f"{path}: {problem}; {remedy}")
 
 
 class ProviderError(CostplanError):

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from costplan.planner.types import (
-    LaunchRequest,
-    Load,
-    Notice,
-    Offer,
-    OfferKey,
-    ProviderNode,
-    Quote,
-    Retired,
-)
+from costplan.planner.load import Load
+from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode, Retired
+from costplan.planner.types import Offer, OfferKey, Quote
 
 
 class Provider(Protocol):
-    """A cloud in five verbs. Only machines that carry our tag are listed or touched."""
+    """A cloud in five verbs. Only machines that carry our cluster's tag are listed or touched.
+
+    Thread-safe, synchronous, without retries, caches, sleeps or logs; errors are those of
+    `errors.ProviderError`. `adapters/conformance.py` holds every adapter to this.
+    """
 
     name: str
 
@@ -27,11 +24,16 @@ class Provider(Protocol):
         ...
 
     def nodes(self) -> Sequence[ProviderNode]:
-        """Every machine with our tag, pending and stopping ones too; complete, or raises."""
+        """Every machine with our tag: pending, stopping and lately ended ones too; complete, or
+        raises."""
         ...
 
     def launch(self, request: LaunchRequest) -> ProviderNode:
-        """One machine, accepted and not yet booted; the same request gives the same machine."""
+        """One machine, accepted and not yet booted; the same request gives the same machine.
+
+        Goes on to the request's next key only after a definite refusal of capacity. Raises
+        RequestRejected where the token was used for another request.
+        """
         ...
 
     def terminate(self, provider_ids: Collection[str]) -> None:
@@ -52,20 +54,27 @@ class PriceFeed(Protocol):
 
 
 class Cluster(Protocol):
-    """A Dask cluster as the planner sees it."""
+    """A Dask cluster as the planner sees it. Workers are named; names that are not there are
+    skipped. Every call may be repeated, and none waits for a drain to end.
+
+    Raises errors.ClusterUnreachable where the scheduler cannot be asked.
+    """
 
     def load(self) -> Load:
-        """What waits, what runs, and who holds what; raises where the scheduler is away."""
+        """What waits, what runs, and who holds what."""
         ...
 
-    def cordon(self, workers: Collection[str]) -> None:
-        """These workers take no new tasks."""
+    def cordon(self, workers: Collection[str], token: str) -> None:
+        """These workers take no new tasks, and copies of what they alone hold are begun; tasks
+        that run go on. All victims of one tick come in one call, so that none is copied to
+        another."""
+        ...
+
+    def uncordon(self, workers: Collection[str]) -> None:
+        """These workers take tasks again."""
         ...
 
     def retire(self, workers: Collection[str], token: str) -> Retired:
-        """Moves what they alone hold elsewhere; a worker that cannot be spared is refused."""
-        ...
-
-    def close(self, workers: Collection[str]) -> None:
-        """Ends the worker processes."""
+        """Begins, or goes on with, removing workers once nothing is on them alone, and says how
+        far it is. A worker is done when it left with nothing lost, by the scheduler's own event."""
         ...

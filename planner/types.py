@@ -58,13 +58,13 @@ class Phase(StrEnum):
     GONE = "gone"
 
 
-def _require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
     if not condition:
         raise InvariantBroken(message)
 
 
-def _require_utc(instant: datetime, field: str) -> None:
-    _require(instant.utcoffset() == timedelta(0), f"{field} is not aware UTC: {instant!r}")
+def require_utc(instant: datetime, field: str) -> None:
+    require(instant.utcoffset() == timedelta(0), f"{field} is not aware UTC: {instant!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +80,10 @@ class Resources:
     gpu_kind: str | None = None
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             min(self.vcpu_milli, self.memory_bytes, self.gpus) >= 0, f"negative resource in {self}"
         )
-        _require(self.gpus > 0 or self.gpu_kind is None, f"a kind without GPUs in {self}")
+        require(self.gpus > 0 or self.gpu_kind is None, f"a kind without GPUs in {self}")
 
     def fits_in(self, other: Resources) -> bool:
         """True where `other` has at least as much of everything, of the kind asked for."""
@@ -147,9 +147,9 @@ class Quote:
     valid_until: datetime | None = None
 
     def __post_init__(self) -> None:
-        _require(self.usd_per_hour > 0, f"a price must be above zero: {self}")
-        _require(self.hazard_per_hour is None or self.hazard_per_hour >= 0, f"hazard of {self}")
-        _require_utc(self.observed_at, "observed_at")
+        require(self.usd_per_hour > 0, f"a price must be above zero: {self}")
+        require(self.hazard_per_hour is None or self.hazard_per_hour >= 0, f"hazard of {self}")
+        require_utc(self.observed_at, "observed_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,90 +175,12 @@ class Commitment:
     end: datetime
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             (self.nodes is None) != (self.usd_per_hour is None),
             f"commitment {self.commitment_id} must be of nodes or of dollars, not both",
         )
-        _require_utc(self.start, "start")
-        _require(self.start < self.end, f"commitment {self.commitment_id} ends before it starts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A machine of ours. It exists from the intention on and keeps the history of its phases."""
-
-    node_id: str
-    key: OfferKey
-    resources: Resources
-    phase: Phase
-    phase_since: datetime
-    token: str
-    workload: str
-    provider_id: str | None = None
-    workers: tuple[str, ...] = ()
-    history: tuple[tuple[Phase, datetime, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        _require_utc(self.phase_since, "phase_since")
-        _require(0 < len(self.token) <= 64, "a token has 1 to 64 characters")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskGroup:
-    """Tasks of one prefix that need the same: counts, and the mean seconds where known.
-
-    `queued` could run now and does not; `running` does; `waiting` depends on unfinished tasks.
-    Of the queued and running, `unrunnable` have no worker that may run them, and `pinned` may
-    run on named workers or hosts only. `mean_task_seconds` is over the `observed_tasks` that
-    have finished, None where none has; it is never a default.
-    """
-
-    prefix: str
-    need: Mapping[str, float]
-    queued: int
-    running: int
-    waiting: int = 0
-    unrunnable: int = 0
-    pinned: int = 0
-    mean_task_seconds: float | None
-    observed_tasks: int
-
-    def __post_init__(self) -> None:
-        counts = (self.queued, self.running, self.waiting, self.unrunnable, self.pinned)
-        _require(min(*counts, self.observed_tasks) >= 0, f"negative count in {self}")
-        _require(
-            (self.mean_task_seconds is None) == (self.observed_tasks == 0),
-            f"a mean needs observed tasks, and they have one: {self}",
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLoad:
-    """What one worker has and holds at a moment; `memory_bytes` is None without a limit."""
-
-    threads: int
-    memory_bytes: int | None
-    resources: Mapping[str, float]
-    executing: int
-    managed_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What a Dask scheduler has to do and with whom, over `window_seconds` that end at `at`.
-
-    `unread_tasks` of the groups were too many to look at one by one: they are counted, as tasks
-    that need nothing special.
-    """
-
-    at: datetime
-    window_seconds: float
-    groups: tuple[TaskGroup, ...]
-    workers: Mapping[str, WorkerLoad]
-    unread_tasks: int = 0
-
-    def __post_init__(self) -> None:
-        _require_utc(self.at, "at")
+        require_utc(self.start, "start")
+        require(self.start < self.end, f"commitment {self.commitment_id} ends before it starts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +194,8 @@ class WorkerShape:
     markets: tuple[Market, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.count > 0, f"worker shape {self.name!r} has count {self.count}")
-        _require(self.need.gpus > 0 or not self.gpu_kinds, f"{self.name!r} names kinds, no GPUs")
+        require(self.count > 0, f"worker shape {self.name!r} has count {self.count}")
+        require(self.need.gpus > 0 or not self.gpu_kinds, f"{self.name!r} names kinds, no GPUs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +216,7 @@ class PoolPlan:
     packings: tuple[Packing, ...]
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.nodes == sum(p.nodes for p in self.packings) and self.nodes > 0,
             f"packings of {self.key} do not add up to {self.nodes} nodes",
         )
@@ -308,71 +230,3 @@ class Verdict:
     decision: Decision
     reason: str
     numbers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """Dollars for a half-open interval of one node or commitment; corrections are new entries."""
-
-    subject: str
-    start: datetime
-    end: datetime
-    usd: Decimal
-    kind: str
-    rate_source: str
-    workload: str
-
-    def __post_init__(self) -> None:
-        _require_utc(self.start, "start")
-        _require_utc(self.end, "end")
-        _require(self.start < self.end, f"an interval must not be empty: {self}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchRequest:
-    """One machine, please: acceptable offers in order of preference, the plan priced the worst.
-
-    The same request is sent again after a crash, letter for letter.
-    """
-
-    token: str
-    node_id: str
-    keys: tuple[OfferKey, ...]
-    image_ref: str
-    user_data_ref: str
-    tags: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        _require(bool(self.keys), "a launch request names at least one offer")
-        _require(0 < len(self.token) <= 64, "a token has 1 to 64 characters")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderNode:
-    """A machine as its cloud reports it; `state` is pending, running or stopping."""
-
-    provider_id: str
-    key: OfferKey
-    state: str
-    launched_at: datetime
-    node_id: str | None = None
-    token: str | None = None
-    private_address: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """What a cloud warns of: a reclaim, maintenance or rebalance, and when it takes effect."""
-
-    provider_id: str
-    kind: str
-    effective_at: datetime
-    observed_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retired:
-    """What became of a drain: workers that left, and workers that refused with the reason."""
-
-    done: tuple[str, ...]
-    refused: Mapping[str, str]

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from costplan.planner.types import Load, TaskGroup, WorkerLoad
+from costplan.planner.load import Load, TaskGroup, WorkerLoad
 
 _Count = Annotated[int, Field(ge=0, le=2**60)]
 _Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]

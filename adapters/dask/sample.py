@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from costplan.adapters.dask.observation import Answer, load_of
 from costplan.planner.errors import InputError
-from costplan.planner.types import Load
+from costplan.planner.load import Load
 
 MAX_ANSWER_BYTES = 16 * 2**20
 """Six times what 5,000 workers and 1,000 prefixes take."""

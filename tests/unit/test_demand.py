@@ -9,7 +9,8 @@ import pytest
 
 from costplan.planner.demand import Sizing, shapes_from_load
 from costplan.planner.errors import InvariantBroken
-from costplan.planner.types import Gap, Load, Resources, TaskGroup, WorkerLoad, WorkerShape
+from costplan.planner.load import Load, TaskGroup, WorkerLoad
+from costplan.planner.types import Gap, Resources, WorkerShape
 from costplan.planner.units import GIB
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)

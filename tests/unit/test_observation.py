@@ -10,7 +10,7 @@ import pytest
 
 from costplan.adapters.dask.sample import child_environment, load_from_answer, sample
 from costplan.planner.errors import InputError
-from costplan.planner.types import Load, TaskGroup, WorkerLoad
+from costplan.planner.load import Load, TaskGroup, WorkerLoad
 
 ADDRESS = "tcp://127.0.0.1:8786"
 

@@ -10,20 +10,18 @@ from typing import Any
 import pytest
 
 from costplan.planner.errors import InvariantBroken
+from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.load import Load, TaskGroup
+from costplan.planner.nodes import LaunchRequest, Node, WorkerSpec
 from costplan.planner.types import (
     Commitment,
-    LaunchRequest,
-    LedgerEntry,
-    Load,
     Market,
-    Node,
     OfferKey,
     Packing,
     Phase,
     PoolPlan,
     Quote,
     Resources,
-    TaskGroup,
     WorkerShape,
 )
 
@@ -52,14 +50,22 @@ COMMITMENT = Commitment(
     start=NOON,
     end=NOON + timedelta(days=365),
 )
+REQUEST = LaunchRequest(
+    token="t1",  # noqa: S106 - a name for a request, no secret
+    node_id="n1",
+    cluster="c",
+    keys=(KEY,),
+    workers=(WorkerSpec(name="n1-0", shape="w", threads=2, memory_bytes=8, resources={}),),
+    tags={},
+)
 NODE = Node(
     node_id="n1",
     key=KEY,
     resources=RESOURCES,
     phase=Phase.INTENDED,
     phase_since=NOON,
-    token="t" * 64,
     workload="w",
+    request=REQUEST,
 )
 GROUP = TaskGroup(
     prefix="inc", need={}, queued=1, running=0, mean_task_seconds=1.5, observed_tasks=2
@@ -73,21 +79,18 @@ POOL = PoolPlan(
     packings=(Packing(nodes=2, workers={"a": 1}), Packing(nodes=1, workers={})),
 )
 ENTRY = LedgerEntry(
-    subject="n1",
+    node_id="n1",
+    key=KEY,
     start=NOON,
     end=NOON + timedelta(hours=1),
     usd=Decimal("0.04"),
-    kind="node",
+    usd_per_hour=Decimal("0.04"),
+    kind="usage",
+    use=Use.READY,
+    busy_seconds=0.0,
+    thread_seconds=7200.0,
     rate_source="made up",
     workload="w",
-)
-REQUEST = LaunchRequest(
-    token="t1",  # noqa: S106 - a name for a request, no secret
-    node_id="n1",
-    keys=(KEY,),
-    image_ref="image",
-    user_data_ref="start",
-    tags={},
 )
 NAIVE = NOON.replace(tzinfo=None)
 ELSEWHERE = NOON.astimezone(timezone(timedelta(hours=1)))
@@ -104,8 +107,6 @@ BROKEN: list[tuple[Any, dict[str, Any], str]] = [
     (COMMITMENT, {"nodes": None}, "not both"),
     (COMMITMENT, {"end": NOON}, "ends before it starts"),
     (COMMITMENT, {"start": NAIVE}, "start is not aware UTC"),
-    (NODE, {"token": ""}, "1 to 64 characters"),
-    (NODE, {"token": "t" * 65}, "1 to 64 characters"),
     (NODE, {"phase_since": NAIVE}, "phase_since is not aware UTC"),
     (GROUP, {"queued": -1}, "negative count"),
     (GROUP, {"pinned": -1}, "negative count"),
@@ -120,6 +121,7 @@ BROKEN: list[tuple[Any, dict[str, Any], str]] = [
     (ENTRY, {"start": NAIVE}, "start is not aware UTC"),
     (REQUEST, {"keys": ()}, "at least one offer"),
     (REQUEST, {"token": ""}, "1 to 64 characters"),
+    (REQUEST, {"token": "t" * 65}, "1 to 64 characters"),
 ]
 
 

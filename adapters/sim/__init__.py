@@ -1,0 +1,1 @@
+"""A world that is only simulated: machines, scheduler, clock."""

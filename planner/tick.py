@@ -1,0 +1,308 @@
+"""The values of one tick: what was read, what is known, what is to be done, what became of it.
+
+    Readings + State -> Snapshot -> MovePlan -> guarded MovePlan -> State' + Actions -> Outcomes
+
+All of them are frozen, and all of them serialise (`codec.py`), so that a stored tick replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from costplan.planner.ledger import Meter
+from costplan.planner.load import Load
+from costplan.planner.nodes import (
+    Cause,
+    LaunchRequest,
+    Node,
+    Notice,
+    ProviderNode,
+    Retired,
+)
+from costplan.planner.types import Gap, Mode, Offer, OfferKey, Quote, Verdict, require_utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainRequest:
+    """An operator's word that a node must go; `discard` allows results to be lost with it."""
+
+    node_id: str
+    requested_at: datetime
+    discard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What the operator has said: durable, set by the command line, read by every tick.
+
+    While `paused_until` is ahead nothing is decided (notices are still drained and the ledger
+    goes on); `datetime.max` in UTC is until resumed. `down` ends the whole fleet.
+    """
+
+    paused_until: datetime | None = None
+    drains: tuple[DrainRequest, ...] = ()
+    down: bool = False
+    down_discard: bool = False
+    applied_plan: str | None = None
+
+
+class Outcome(StrEnum):
+    """What became of an action; the error tree of `errors.py` maps onto the refusals."""
+
+    DONE = "done"
+    NO_CAPACITY = "no capacity"
+    QUOTA = "quota"
+    REJECTED = "rejected"
+    CREDENTIALS = "credentials"
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "outcome unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Ask the provider for a machine; sent again letter for letter until the answer is known."""
+
+    node_id: str
+    request: LaunchRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cordon:
+    """These workers take no new tasks, and what they alone hold is copied."""
+
+    node_ids: tuple[str, ...]
+    workers: tuple[str, ...]
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncordon:
+    """A drain was called off: the workers take tasks again."""
+
+    node_ids: tuple[str, ...]
+    workers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """These workers leave once what they alone hold is elsewhere; safe to say again."""
+
+    node_ids: tuple[str, ...]
+    workers: tuple[str, ...]
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminate:
+    """End the machine; unknown ids count as ended."""
+
+    node_id: str
+    provider_id: str
+
+
+Action = Launch | Cordon | Uncordon | Retire | Terminate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionOutcome:
+    """What became of one action, at `at`. `machine` answers a launch, `retired` a Retire.
+
+    `retry_after_seconds` is what the other side asked for; `detail` is for people.
+    """
+
+    action: Action
+    outcome: Outcome
+    at: datetime
+    detail: str = ""
+    machine: ProviderNode | None = None
+    retired: Retired | None = None
+    retry_after_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """The world as it was read for one tick. What could not be read is None, and a gap says why.
+
+    `offers` and `quotes` are what can be bought and for how much; `outcomes` are of the actions
+    that ended since the last tick.
+    """
+
+    at: datetime
+    load: Load | None
+    machines: tuple[ProviderNode, ...] | None
+    notices: tuple[Notice, ...] | None
+    offers: tuple[Offer, ...]
+    quotes: tuple[Quote, ...]
+    outcomes: tuple[ActionOutcome, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_utc(self.at, "at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One consistent view: complete, or it says what is missing.
+
+    `digest` is over everything else. `mode` is what may still be done with it.
+    """
+
+    at: datetime
+    nodes: tuple[Node, ...]
+    load: Load | None
+    offers: tuple[Offer, ...]
+    quotes: tuple[Quote, ...]
+    notices: tuple[Notice, ...]
+    gaps: tuple[Gap, ...]
+    mode: Mode
+    spent_usd: Decimal
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNode:
+    """A proposed machine: offers that will do, dearest priced, and the workers on it by shape."""
+
+    keys: tuple[OfferKey, ...]
+    workers: Mapping[str, int]
+    usd_per_hour: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainNode:
+    """A proposed end of a node: why, what it saves an hour, and what the drain itself costs."""
+
+    node_id: str
+    cause: Cause
+    saving_usd_per_hour: Decimal
+    drain_usd: Decimal
+    drain_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepNode:
+    """A proposed end that was thought of and not made: the node stays, and why."""
+
+    node_id: str
+    reason: str
+
+
+Move = NewNode | DrainNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassDemand:
+    """How many workers of a shape the work asks for, and in words why.
+
+    `work_seconds` of task-time are left (known or guessed), `width` tasks could run at once.
+    """
+
+    shape: str
+    wanted: int
+    present: int
+    coming: int
+    work_seconds: float
+    width: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Tasks that wait and for which nothing is bought: how many, what they need, and why."""
+
+    prefix: str
+    tasks: int
+    need: Mapping[str, float]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedPlan:
+    """The best plan that was not taken: what it costs over the horizon, and why it lost."""
+
+    description: str
+    expected_usd: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePlan:
+    """What to change now, and what it is worth over `horizon_seconds`.
+
+    `expected_usd` and `do_nothing_usd` are over the horizon (machines, boot, drain, shortage);
+    no fleet for this demand costs less than `lower_bound_usd`, which knows no switching cost.
+    The same snapshot and rules give the same plan, with the same `plan_id`.
+    """
+
+    plan_id: str
+    snapshot_digest: str
+    created_at: datetime
+    horizon_seconds: int
+    demand: tuple[ClassDemand, ...]
+    moves: tuple[Move, ...]
+    kept: tuple[KeepNode, ...]
+    waiting: tuple[Waiting, ...]
+    verdicts: tuple[Verdict, ...]
+    usd_per_hour_before: Decimal
+    usd_per_hour_after: Decimal
+    expected_usd: Decimal
+    do_nothing_usd: Decimal
+    lower_bound_usd: Decimal
+    termination: str
+    runner_up: RejectedPlan | None = None
+
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What past ticks have taught, kept across restarts.
+
+    `durations` are (tasks, mean seconds) by prefix over all runs. `boot_seconds` are the last
+    boots seen, `idle_gaps` the last pauses between bursts of work. `idle_since` is when the
+    cluster last ran out of work, None while it has some. `refused` says until when an offer is
+    not asked for again.
+    """
+
+    durations: Mapping[str, tuple[int, float]] = field(
+        default_factory=lambda: MappingProxyType(dict[str, tuple[int, float]]())
+    )
+    boot_seconds: tuple[float, ...] = ()
+    idle_gaps: tuple[float, ...] = ()
+    idle_since: datetime | None = None
+    surplus_since: Mapping[str, datetime] = field(
+        default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+    refused: Mapping[str, datetime] = field(
+        default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that must survive the daemon: nodes by id, meters by node, what was learnt.
+
+    `load` is the last load that could be read, `plan` the last plan. `launches` counts all
+    nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger.
+    """
+
+    nodes: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType(dict[str, Node]()))
+    meters: Mapping[str, Meter] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Meter]())
+    )
+    control: Control = Control()
+    learnt: Learnt = Learnt()
+    load: Load | None = None
+    plan: MovePlan | None = None
+    launches: int = 0
+    spent_usd: Decimal = Decimal(0)
