@@ -54,7 +54,7 @@ class Scaling:
     drain_wait_seconds: int = 600
     boot_seconds: int = 120
     boot_timeout_seconds: int = 900
-    unknown_task_seconds: float = 5.0
+    unknown_task_seconds: float = 0.5
     horizon_seconds: int = 1800
     replace_saving_share: float = 0.1
 

@@ -1,0 +1,95 @@
+"""What a tick teaches the next ones: durations, boots, pauses between bursts, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from costplan.planner.load import Load
+from costplan.planner.nodes import Node
+from costplan.planner.settings import Settings
+from costplan.planner.tick import ActionOutcome, Launch, Learnt, Outcome
+from costplan.planner.types import Phase
+
+MOST_PREFIXES = 5_000
+MOST_BOOTS = 20
+MOST_GAPS = 20
+CAPACITY_OUTCOMES = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
+
+
+def boot_seconds(learnt: Learnt, settings: Settings) -> float:
+    """What a boot takes, from the asking to the last worker's joining: the median of those seen,
+    the configured guess before any."""
+    seen = sorted(learnt.boot_seconds)
+    return seen[len(seen) // 2] if seen else float(settings.scaling.boot_seconds)
+
+
+def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
+    """Durations by prefix, and the pauses in which nothing was runnable while clients were there."""
+    if load is None:
+        return learnt
+    seen = {
+        group.prefix: (group.observed_tasks, group.mean_task_seconds)
+        for group in load.groups
+        if group.mean_task_seconds is not None
+    }
+    durations: Mapping[str, tuple[int, float]] = learnt.durations
+    if any(durations.get(prefix) != value for prefix, value in seen.items()):
+        merged = {k: v for k, v in durations.items() if k not in seen} | seen
+        durations = MappingProxyType(dict(list(merged.items())[-MOST_PREFIXES:]))
+    works = any(group.queued or group.running for group in load.groups)
+    gaps, idle_since = learnt.idle_gaps, learnt.idle_since
+    if works and idle_since is not None:
+        gaps = (*gaps, (now - idle_since).total_seconds())[-MOST_GAPS:]
+        idle_since = None
+    elif not works and idle_since is None and load.workers:
+        idle_since = now
+    if load.clients == 0:
+        # The pause until somebody connects again is not one between bursts of a session.
+        idle_since = None
+    return replace(learnt, durations=durations, idle_gaps=gaps, idle_since=idle_since)
+
+
+def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, Node]) -> Learnt:
+    """Seconds that each node took that became ready in this tick."""
+    found = []
+    for node_id, node in sorted(after.items()):
+        was = before.get(node_id)
+        if was is None or was.ready_at is not None or node.ready_at is None:
+            continue
+        asked = node.launched_at or _asked_at(node)
+        if asked is not None and node.ready_at > asked:
+            found.append((node.ready_at - asked).total_seconds())
+    if not found:
+        return learnt
+    return replace(learnt, boot_seconds=(*learnt.boot_seconds, *found)[-MOST_BOOTS:])
+
+
+def _asked_at(node: Node) -> datetime | None:
+    return next((at for phase, at, _ in node.history if phase is Phase.REQUESTED), None)
+
+
+def from_outcomes(
+    learnt: Learnt, outcomes: tuple[ActionOutcome, ...], settings: Settings, now: datetime
+) -> Learnt:
+    """Offers that were refused are not asked for again for a while, or as long as was asked."""
+    refused = {key: until for key, until in learnt.refused.items() if until > now}
+    for ended in outcomes:
+        if not isinstance(ended.action, Launch) or ended.outcome not in CAPACITY_OUTCOMES:
+            continue
+        wait = max(ended.retry_after_seconds or 0, settings.safety.refused_seconds)
+        for key in ended.action.request.keys:
+            refused[str(key)] = now + timedelta(seconds=wait)
+    if refused == dict(learnt.refused):
+        return learnt
+    return replace(learnt, refused=MappingProxyType(dict(sorted(refused.items()))))
+
+
+def surplus_since(learnt: Learnt, surplus: Mapping[str, bool], now: datetime) -> Learnt:
+    """Since when each kind has had more workers than its work asks for, without a break."""
+    kept = {kind: learnt.surplus_since.get(kind, now) for kind, is_one in surplus.items() if is_one}
+    if kept == dict(learnt.surplus_since):
+        return learnt
+    return replace(learnt, surplus_since=MappingProxyType(kept))

@@ -1,0 +1,217 @@
+"""From work to workers: how many of each kind finish what there is in time, and why.
+
+Tasks are sorted into classes by the resources they ask for, and each class goes to the first kind
+of worker that has them, those with the fewest others first. With R runnable tasks of mean m a
+group (not counting those pinned to named workers), T the target and b what a boot takes:
+
+    slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own
+    here      = slots of the workers that are ready or coming
+    slots(T) <= here:   slots(T) are wanted, nothing is bought
+    else:               left = 1 - (what those here do until a boot ends) / (sum of R x m)
+                        h    = max(T - b, b)
+                        wanted = max(here, slots(h) of the left share)
+
+A new worker is of no use before it has booted, so what is done until then needs none, and the
+rest is to be done in what is left of the target. Where that is less than b, each new worker shall
+at least have as much work as its boot costs: then h = b, counts round down, and work may take two
+boots instead of the target. Fractions of classes that share a kind add up before they are rounded.
+
+A mean that nobody has seen is that of past runs, else `unknown_task_seconds`, and at least twice
+as long as the oldest task of it has run. Waiting tasks are not bought for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from costplan.planner.load import Load, TaskGroup
+from costplan.planner.settings import Scaling, WorkerKind
+from costplan.planner.tick import ClassDemand, Learnt, Waiting
+from costplan.planner.units import memory_text
+
+LEAST_MEAN_SECONDS = 0.001
+FULL_SHARE = 0.6
+"""Above this share of its memory Dask's workers begin to spill; stock scaling uses it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staffing:
+    """Workers of one kind: ready now, and coming in `coming_seconds` on average."""
+
+    ready: int = 0
+    coming: int = 0
+    coming_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What the work asks for by kind, in the kinds' order, and what cannot be helped."""
+
+    demand: tuple[ClassDemand, ...]
+    waiting: tuple[Waiting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A group's share of a kind: tasks, their mean, and tasks that one worker runs at a time."""
+
+    tasks: float
+    mean: float
+    slots_each: int
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What sizing rests on. `missing` says of kinds that cannot be bought why not."""
+
+    load: Load
+    kinds: tuple[WorkerKind, ...]
+    scaling: Scaling
+    learnt: Learnt
+    staff: Mapping[str, Staffing]
+    boot_seconds: float
+    missing: Mapping[str, str]
+
+
+def sizes(question: Question) -> Sizes:
+    """The workers of each kind that the load asks for.
+
+    Example: 40 tasks of 0.5 s, no workers, threads 1, target 5 s, boot 6 s: h = max(-1, 6) = 6,
+    12 tasks a slot, 3.33 slots, rounded down 3.
+    """
+    work: dict[str, list[_Work]] = {kind.name: [] for kind in question.kinds}
+    waiting: list[Waiting] = []
+    for group in question.load.groups:
+        runnable = group.queued + group.running
+        if not runnable:
+            continue
+        pinned = min(group.pinned, runnable)
+        if pinned and group.unrunnable:
+            waiting.append(_waiting(group, min(pinned, group.unrunnable), _PINNED))
+        if runnable == pinned:
+            continue
+        kind = kind_for(group.need, question.kinds)
+        reason = _nobody(group.need, question.kinds) if kind is None else ""
+        if kind is not None and group.unrunnable:
+            reason = question.missing.get(kind.name, "")
+        if reason:
+            waiting.append(_waiting(group, runnable - pinned, reason))
+        if kind is not None and kind.name not in question.missing:
+            mean, is_known = mean_seconds(group, question.learnt, question.scaling)
+            slots = slots_of(group.need, kind)
+            work[kind.name].append(_Work(runnable - pinned, mean, slots, is_known))
+    first = question.kinds[0].name
+    demand = tuple(
+        _demand(kind, work[kind.name], question, holds_data=kind.name == first)
+        for kind in question.kinds
+    )
+    return Sizes(demand=demand, waiting=tuple(waiting))
+
+
+_PINNED = "they may run on named workers or hosts only, and those are not here"
+
+
+def slots_of(need: Mapping[str, float], kind: WorkerKind) -> int:
+    """Tasks of a class that a worker of a kind runs at a time; 0 where it lacks a resource."""
+    fits = [kind.resources.get(name, 0.0) / amount for name, amount in need.items() if amount > 0]
+    return math.floor(min([float(kind.threads), *fits]) + 1e-9)
+
+
+def kind_for(need: Mapping[str, float], kinds: Sequence[WorkerKind]) -> WorkerKind | None:
+    """The kind that runs tasks of a class: fewest resources that it does not need, then order."""
+    able = [kind for kind in kinds if slots_of(need, kind) > 0]
+    return min(able, key=lambda kind: len(set(kind.resources) - set(need)), default=None)
+
+
+def mean_seconds(group: TaskGroup, learnt: Learnt, scaling: Scaling) -> tuple[float, bool]:
+    """The mean of a group's tasks in seconds, and whether this run has seen it."""
+    if group.mean_task_seconds is not None:
+        return max(group.mean_task_seconds, LEAST_MEAN_SECONDS), True
+    before = learnt.durations.get(group.prefix)
+    guess = scaling.unknown_task_seconds if before is None else before[1]
+    return max(guess, 2 * (group.longest_running_seconds or 0.0), LEAST_MEAN_SECONDS), False
+
+
+def _workers(work: Iterable[_Work], horizon_seconds: float, share: float = 1.0) -> float:
+    """Workers, a fraction, that finish a share of the work within the horizon."""
+    return sum(
+        share * part.tasks / max(1, math.floor(horizon_seconds / part.mean)) / part.slots_each
+        for part in work
+    )
+
+
+def _demand(
+    kind: WorkerKind, work: list[_Work], question: Question, *, holds_data: bool
+) -> ClassDemand:
+    staff = question.staff.get(kind.name, Staffing())
+    width = sum(part.tasks for part in work)
+    seconds = sum(part.tasks * part.mean for part in work)
+    widest = math.ceil(sum(part.tasks / part.slots_each for part in work))
+    wanted, reason = _for_work(work, seconds, staff, question)
+    wanted = min(wanted, widest)
+    if holds_data:
+        held = sum(worker.managed_bytes for worker in question.load.workers.values())
+        room = math.ceil(held / (FULL_SHARE * kind.need.memory_bytes))
+        if room > wanted:
+            wanted = room
+            reason = f"{memory_text(held)} of results are held, {FULL_SHARE:.0%} of memory at most"
+    if kind.minimum > wanted:
+        wanted, reason = kind.minimum, f"the minimum of {kind.minimum}"
+    if kind.maximum is not None and wanted > kind.maximum:
+        reason += f"; {wanted} would do, the maximum is {kind.maximum}"
+        wanted = kind.maximum
+    return ClassDemand(
+        shape=kind.name,
+        wanted=wanted,
+        present=staff.ready,
+        coming=staff.coming,
+        work_seconds=seconds,
+        width=math.ceil(width),
+        reason=reason,
+    )
+
+
+def _for_work(
+    work: list[_Work], seconds: float, staff: Staffing, question: Question
+) -> tuple[int, str]:
+    """Workers that the runnable tasks ask for, and why."""
+    if not work:
+        return 0, "nothing is queued or running"
+    target, boot = float(question.scaling.target_seconds), question.boot_seconds
+    here = staff.ready + staff.coming
+    told = f"{seconds:.4g} s of work in {math.ceil(sum(p.tasks for p in work))} tasks"
+    if not all(part.is_known for part in work):
+        told += ", durations partly guessed"
+    enough = _workers(work, target)
+    if enough <= here:
+        return math.ceil(enough - 1e-9), f"{told} within {target:g} s"
+    threads = sum(p.slots_each * p.tasks for p in work) / sum(p.tasks for p in work)
+    meanwhile = staff.ready * boot + staff.coming * max(0.0, boot - staff.coming_seconds)
+    left = max(0.0, 1.0 - meanwhile * threads / seconds)
+    horizon = max(target - boot, boot)
+    workers = _workers(work, horizon, left)
+    is_short = target - boot < boot
+    wanted = math.floor(workers + 1e-9) if is_short else math.ceil(workers - 1e-9)
+    goal = (
+        f"{boot:.3g} s of work for each, as much as a boot costs"
+        if is_short
+        else (f"within {target:g} s, of which a boot takes {boot:.3g} s")
+    )
+    return max(wanted, here, 1), f"{told}: {goal}"
+
+
+def _nobody(need: Mapping[str, float], kinds: Sequence[WorkerKind]) -> str:
+    lacking = sorted(
+        f"{name}={amount:g}"
+        for name, amount in need.items()
+        if all(kind.resources.get(name, 0.0) < amount for kind in kinds)
+    )
+    what = ", ".join(lacking) or "all of its resources at once"
+    return f"no kind of worker in the configuration has {what}"
+
+
+def _waiting(group: TaskGroup, tasks: int, reason: str) -> Waiting:
+    return Waiting(prefix=group.prefix, tasks=tasks, need=group.need, reason=reason)
