@@ -24,7 +24,16 @@ from costplan.planner.nodes import (
     ProviderNode,
     Retired,
 )
-from costplan.planner.types import Gap, Mode, Offer, OfferKey, Quote, Verdict, require_utc
+from costplan.planner.types import (
+    Gap,
+    Mode,
+    Offer,
+    OfferKey,
+    PoolPlan,
+    Quote,
+    Verdict,
+    require_utc,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +46,30 @@ class DrainRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPlan:
+    """A reviewed plan of `recommend` that an operator wants executed, once.
+
+    The fleet is to become `pools`: what is missing is launched, what is not in it is drained.
+    Until `hold_until` nothing else is changed by choice; without it the autoscaler goes on from
+    there. `plan_id` is the document's, and one id is executed once.
+    """
+
+    plan_id: str
+    pools: tuple[PoolPlan, ...]
+    requested_at: datetime
+    hold_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.requested_at, "requested_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """What the operator has said: durable, set by the command line, read by every tick.
 
     While `paused_until` is ahead nothing is decided (notices are still drained and the ledger
-    goes on); `datetime.max` in UTC is until resumed. `down` ends the whole fleet.
+    goes on); `datetime.max` in UTC is until resumed. `down` ends the whole fleet. `applied` is a
+    plan that was handed over and is not yet executed, or still held.
     """
 
     paused_until: datetime | None = None
@@ -49,6 +77,7 @@ class Control:
     down: bool = False
     down_discard: bool = False
     applied_plan: str | None = None
+    applied: AppliedPlan | None = None
 
 
 class Outcome(StrEnum):
