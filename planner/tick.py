@@ -179,7 +179,8 @@ class Readings:
 class Snapshot:
     """One consistent view: complete, or it says what is missing.
 
-    `digest` is over everything else. `mode` is what may still be done with it.
+    `digest` is over everything else. `mode` is what may still be done with it. `spent_today_usd`
+    and `spent_month_usd` are what the ledger has for the UTC day and month of `at`.
     """
 
     at: datetime
@@ -192,16 +193,23 @@ class Snapshot:
     mode: Mode
     spent_usd: Decimal
     digest: str
+    spent_today_usd: Decimal = Decimal(0)
+    spent_month_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewNode:
-    """A proposed machine: offers that will do, dearest priced, and the workers on it by shape."""
+    """A proposed machine: offers that will do, dearest priced, and the workers on it by shape.
+
+    `replaces` names the nodes whose drain for a better price it goes with: neither is done
+    without the other.
+    """
 
     keys: tuple[OfferKey, ...]
     workers: Mapping[str, int]
     usd_per_hour: Decimal
     reason: str
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +330,8 @@ class State:
     """Everything that must survive the daemon: nodes by id, meters by node, what was learnt.
 
     `load` is the last load that could be read, `plan` the last plan. `launches` counts all
-    nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger.
+    nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger,
+    `spent_by_day` the part of each UTC day ('2024-05-17') of this month and the last.
     """
 
     nodes: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType(dict[str, Node]()))
@@ -335,3 +344,6 @@ class State:
     plan: MovePlan | None = None
     launches: int = 0
     spent_usd: Decimal = Decimal(0)
+    spent_by_day: Mapping[str, Decimal] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Decimal]())
+    )
