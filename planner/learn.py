@@ -27,7 +27,7 @@ def boot_seconds(learnt: Learnt, settings: Settings) -> float:
 
 
 def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
-    """Durations by prefix, and the pauses in which nothing was runnable while clients were there."""
+    """Durations by prefix, and pauses in which nothing was runnable while clients were there."""
     if load is None:
         return learnt
     seen = {

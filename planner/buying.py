@@ -1,0 +1,243 @@
+"""What could be bought for workers that are wanted: the columns of the transition program.
+
+The one-shot optimizer packs the workers that are missing, and the whole demand from nothing; the
+machines it would buy are candidates, next to the cheapest single-worker and full machines of each
+kind. Its bound for the whole demand is what no fleet, however it came to be, costs less than.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from costplan.planner.catalogue import Catalogue
+from costplan.planner.market import catalogue_of
+from costplan.planner.optimize.fleet import pools
+from costplan.planner.optimize.offers import candidates
+from costplan.planner.optimize.problem import build
+from costplan.planner.optimize.solve import solve
+from costplan.planner.risk import cost_factor
+from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources, WorkerShape
+from costplan.planner.units import usd_from_pico
+from costplan.planner.workload import Limits, MarketRules, Where, Workload
+
+DEAREST_ALTERNATIVE = Decimal("1.15")
+MOST_ALTERNATIVES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A machine that could be bought: offers that will do, the first preferred, and its workers.
+
+    `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
+    interruptions make be done again.
+    """
+
+    keys: tuple[OfferKey, ...]
+    workers: Mapping[str, int]
+    usd_per_hour: Decimal
+    expected_usd_per_hour: float
+    resources: Resources
+
+
+def missing_kinds(
+    kinds: Sequence[WorkerKind], offers: Iterable[Offer], settings: Settings
+) -> dict[str, str]:
+    """Kinds that no machine that may be bought can hold, and why."""
+    sizes = {(room(offer.resources, settings), offer.key.market) for offer in offers}
+    allowed = [size for size, market in sizes if market in settings.market.allow]
+    found = {}
+    for kind in kinds:
+        if any(fits(kind, size) for size in allowed):
+            continue
+        what = f"{kind.need.vcpu_milli / 1000:g} vCPU"
+        if kind.need.gpus:
+            what = f"{kind.need.gpus} GPU{'s' if kind.need.gpus > 1 else ''}"
+        found[kind.name] = f"no machine that may be bought now has {what} for a {kind.name} worker"
+    return found
+
+
+def room(resources: Resources, settings: Settings) -> Resources:
+    """What of a machine the workers may have."""
+    overhead = settings.overhead
+    kept = max(
+        -int(-resources.memory_bytes * overhead.memory_share // 1), overhead.memory_floor_bytes
+    )
+    return replace(
+        resources,
+        vcpu_milli=max(0, resources.vcpu_milli - overhead.vcpu_milli),
+        memory_bytes=max(0, resources.memory_bytes - kept),
+    )
+
+
+def fits(kind: WorkerKind, size: Resources) -> bool:
+    """True where one worker of the kind fits into what a machine leaves for workers."""
+    kinds_ok = kind.need.gpus == 0 or not kind.gpu_kinds or size.gpu_kind in kind.gpu_kinds
+    return kinds_ok and kind.need.fits_in(size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown)."""
+
+    columns: tuple[Column, ...]
+    bound_usd_per_hour: float
+
+
+def shelf(
+    offers: Sequence[Offer],
+    quotes: Sequence[Quote],
+    settings: Settings,
+    wanted: Mapping[str, int],
+    short: Mapping[str, int],
+) -> Shelf:
+    """What could be bought for `wanted` workers by kind, of which `short` are not there."""
+    catalogue = catalogue_of(offers, quotes)
+    if not len(catalogue) or not any(wanted.values()):
+        return Shelf(columns=(), bound_usd_per_hour=0.0)
+    shop = _Shop(catalogue, settings)
+    whole = shop.pack(wanted, settings.market)
+    shop.pack(short, settings.market)
+    if settings.market.spot_max_share < 1 or settings.market.on_demand_base_vcpu_milli:
+        firm = tuple(m for m in settings.market.allow if m is not Market.SPOT)
+        if firm:
+            shop.pack(wanted, replace(settings.market, allow=firm))
+            shop.pack(short, replace(settings.market, allow=firm))
+    shop.add_plain(wanted)
+    return Shelf(columns=shop.columns(), bound_usd_per_hour=whole)
+
+
+class _Shop:
+    """Collects columns, each (row, workers) once, in the order in which they were found."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self.catalogue, self.settings = catalogue, settings
+        self.found: dict[tuple[int, tuple[tuple[str, int], ...]], None] = {}
+        one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
+        chosen = candidates(catalogue, one)
+        self.rows = [int(row) for row in chosen.rows]
+        factor = cost_factor(chosen.hazards.middle, settings.interruption)
+        self.cost = {
+            row: float(usd_from_pico(int(catalogue.price_pico[row]))) * float(factor[row])
+            for row in self.rows
+        }
+        self.row_of = {catalogue.key(row): row for row in self.rows}
+        self.size = {row: catalogue.offer(row).resources for row in self.rows}
+
+    def _workload(self, count: Mapping[str, int], market: MarketRules) -> Workload:
+        """Rules on the fleet as a whole are the transition program's, not the packing's."""
+        settings = self.settings
+        return Workload(
+            name=settings.workload,
+            shapes=tuple(
+                WorkerShape(
+                    name=kind.name, count=count[kind.name], need=kind.need, gpu_kinds=kind.gpu_kinds
+                )
+                for kind in settings.kinds
+                if count.get(kind.name)
+            ),
+            where=Where(
+                single_region=settings.where.single_region, single_zone=settings.where.single_zone
+            ),
+            machines=settings.machines,
+            market=replace(
+                market, spot_max_share=1.0, pool_max_share=1.0, on_demand_base_vcpu_milli=0
+            ),
+            interruption=settings.interruption,
+            overhead=settings.overhead,
+            limits=Limits(),
+        )
+
+    def pack(self, count: Mapping[str, int], market: MarketRules) -> float:
+        """Adds the machines that the optimizer would buy for so many workers; says its bound."""
+        if not any(count.values()):
+            return 0.0
+        workload = self._workload(count, market)
+        problem = build(self.catalogue, candidates(self.catalogue, workload), workload)
+        solution = solve(problem) if problem.offers else None
+        if solution is None:
+            return 0.0
+        for pool in pools(problem, solution.fleet, self.catalogue):
+            for packing in pool.packings:
+                self._add(self.row_of[pool.key], packing.workers)
+        return solution.bound
+
+    def add_plain(self, wanted: Mapping[str, int]) -> None:
+        """Adds, for each kind and market, the cheapest machine for one worker and the one that is
+        cheapest a worker when it is full."""
+        for kind in self.settings.kinds:
+            if not wanted.get(kind.name):
+                continue
+            able = [row for row in self.rows if fits(kind, room(self.size[row], self.settings))]
+            for market in self.settings.market.allow:
+                here = [row for row in able if self.catalogue.key(row).market is market]
+                if not here:
+                    continue
+                self._add(min(here, key=lambda r: (self.cost[r], r)), {kind.name: 1})
+                most = wanted[kind.name]
+                full = {row: min(most, self._many(kind, row)) for row in here}
+                best = min(here, key=lambda r: (self.cost[r] / full[r], r))
+                self._add(best, {kind.name: full[best]})
+
+    def _many(self, kind: WorkerKind, row: int) -> int:
+        size, need = room(self.size[row], self.settings), kind.need
+        fit = [size.memory_bytes // max(1, need.memory_bytes)]
+        if need.vcpu_milli:
+            fit.append(size.vcpu_milli // need.vcpu_milli)
+        if need.gpus:
+            fit.append(size.gpus // need.gpus)
+        return max(1, min(fit))
+
+    def _add(self, row: int, workers: Mapping[str, int]) -> None:
+        there = tuple(sorted((name, count) for name, count in workers.items() if count))
+        if there:
+            self.found.setdefault((row, there))
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns found, each with other offers that would do at about the price."""
+        return tuple(self._column(row, dict(workers)) for row, workers in self.found)
+
+    def _column(self, row: int, workers: dict[str, int]) -> Column:
+        key, price = self.catalogue.key(row), self._price(row)
+        kinds = {kind.name: kind for kind in self.settings.kinds}
+        need = Resources(
+            vcpu_milli=sum(kinds[name].need.vcpu_milli * n for name, n in workers.items()),
+            memory_bytes=sum(kinds[name].need.memory_bytes * n for name, n in workers.items()),
+            gpus=sum(kinds[name].need.gpus * n for name, n in workers.items()),
+            gpu_kind=self.size[row].gpu_kind if self._needs_gpu(workers, kinds) else None,
+        )
+        others = [
+            other
+            for other in self.rows
+            if other != row
+            and self._like(key, self.catalogue.key(other))
+            and self._price(other) <= price * DEAREST_ALTERNATIVE
+            and need.fits_in(room(self.size[other], self.settings))
+        ]
+        others = sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]
+        rows = [row, *others]
+        return Column(
+            keys=tuple(self.catalogue.key(r) for r in rows),
+            workers=MappingProxyType(workers),
+            usd_per_hour=max(self._price(r) for r in rows),
+            expected_usd_per_hour=self.cost[row],
+            resources=self.size[row],
+        )
+
+    def _like(self, key: OfferKey, other: OfferKey) -> bool:
+        """Same market and place, so that no rule that the one keeps is broken by the other."""
+        same_zone = key.zone == other.zone or not self.settings.where.single_zone
+        return (
+            key.market is other.market
+            and (key.provider, key.region) == (other.provider, other.region)
+            and same_zone
+        )
+
+    def _needs_gpu(self, workers: Mapping[str, int], kinds: Mapping[str, WorkerKind]) -> bool:
+        return any(kinds[name].need.gpus for name in workers)
+
+    def _price(self, row: int) -> Decimal:
+        return usd_from_pico(int(self.catalogue.price_pico[row]))

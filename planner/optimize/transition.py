@@ -1,0 +1,113 @@
+"""From the fleet there is to the fleet that is wanted: what to keep, what to buy, what to let go.
+
+Groups of like nodes that run, and columns (an offer with its workers) that could be bought, are
+items of one small integer program over a horizon:
+
+    minimise   sum_i cost_i x_i  +  sum_k shortage_k z_k  +  penalty sum_j v_j
+    cover_k:   sum_i covers_ik x_i + z_k >= demand_k
+    row_j:     sum_i a_ij x_i - v_j <= most_j          budget, quotas, shares
+    least_i <= x_i <= most_i,  x whole;  z, v >= 0
+
+The cost of an item to be kept is its price over the horizon less what draining it would cost; a
+new one's is its price over the horizon plus its boot, during which it is paid and does nothing. z
+is work that nothing may be bought for, v a row that what must stay breaks already: so there is
+always an answer, and it says what is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from costplan.planner.errors import InvariantBroken
+from costplan.planner.optimize.master import quiet_solver
+
+GAP = 1e-6
+MOST_TREE_NODES = 5_000
+PENALTY = 1e3
+"""Dollars a unit of a broken row costs, in dearest shortages: no saving makes up for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Nodes that are alike: `cost` in dollars over the horizon for each, workers by kind, and
+    what each takes of the rows."""
+
+    cost: float
+    least: int
+    most: int
+    covers: tuple[int, ...]
+    rows: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How many of each item, workers short by kind, and by how much rows are broken.
+
+    `cost` is the objective without penalties for broken rows; `termination` is 'optimal' or
+    'steps', where the search ended at its limit of tree nodes.
+    """
+
+    counts: tuple[int, ...]
+    short: tuple[int, ...]
+    broken: tuple[float, ...]
+    cost: float
+    termination: str
+
+
+def choose(
+    items: Sequence[Item],
+    demand: Sequence[int],
+    row_most: Sequence[float],
+    shortage_cost: float,
+) -> Choice:
+    """The cheapest counts; deterministic: one thread, fixed seed, no clock."""
+    solver = quiet_solver()
+    for option, value in (
+        ("solver", "choose"),
+        ("presolve", "on"),
+        ("mip_rel_gap", GAP),
+        ("mip_max_nodes", MOST_TREE_NODES),
+    ):
+        solver.setOptionValue(option, value)
+    kinds, caps = len(demand), len(row_most)
+    for wanted in demand:
+        solver.addRow(float(wanted), highspy.kHighsInf, 0, [], [])
+    for most in row_most:
+        solver.addRow(-highspy.kHighsInf, float(most), 0, [], [])
+    for item in items:
+        rows = [k for k in range(kinds) if item.covers[k]]
+        values = [float(item.covers[k]) for k in rows]
+        rows += [kinds + j for j in sorted(item.rows)]
+        values += [float(item.rows[j]) for j in sorted(item.rows)]
+        solver.addCol(item.cost, float(item.least), float(item.most), len(rows), rows, values)
+    for k, wanted in enumerate(demand):
+        solver.addCol(shortage_cost, 0.0, float(wanted), 1, [k], [1.0])
+    for j in range(caps):
+        heavy = shortage_cost * PENALTY
+        solver.addCol(heavy, 0.0, highspy.kHighsInf, 1, [kinds + j], [-1.0])
+    whole = len(items) + kinds
+    kind = np.full(whole, highspy.HighsVarType.kInteger)
+    solver.changeColsIntegrality(whole, np.arange(whole, dtype=np.int32), kind)
+    solver.run()
+    solution = solver.getSolution()
+    if not solution.value_valid:
+        raise InvariantBroken(f"no answer to a program that always has one: {demand}")
+    found = np.array(solution.col_value)
+    counts = tuple(int(n) for n in np.rint(found[: len(items)]))
+    covered = [
+        sum(item.covers[k] * n for item, n in zip(items, counts, strict=True)) for k in range(kinds)
+    ]
+    short = tuple(max(0, wanted - have) for wanted, have in zip(demand, covered, strict=True))
+    cost = sum(item.cost * n for item, n in zip(items, counts, strict=True))
+    is_done = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return Choice(
+        counts=counts,
+        short=short,
+        broken=tuple(float(v) if v > 1e-6 else 0.0 for v in found[whole:]),
+        cost=cost + shortage_cost * sum(short),
+        termination="optimal" if is_done else "steps",
+    )
