@@ -108,7 +108,8 @@ class DrainOrder:
 
     Running tasks are waited for until `wait_until`; where `must_end_by` is set the machine is
     gone then, whatever it holds. A voluntary order (surplus, dearer) can be called off, and a
-    refusal to let a worker go stands. `token` names the drain towards the scheduler.
+    refusal to let a worker go stands. `token` names the drain towards the scheduler. Nothing is
+    begun before all nodes of `after` are ready, which are to take its place.
     """
 
     token: str
@@ -116,6 +117,7 @@ class DrainOrder:
     ordered_at: datetime
     wait_until: datetime
     must_end_by: datetime | None = None
+    after: tuple[str, ...] = ()
     discard: bool = False
     """Only an operator's word sets it: results that nobody else holds may be lost."""
 

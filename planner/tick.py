@@ -158,8 +158,8 @@ class ActionOutcome:
 class Readings:
     """The world as it was read for one tick. What could not be read is None, and a gap says why.
 
-    `offers` and `quotes` are what can be bought and for how much; `outcomes` are of the actions
-    that ended since the last tick.
+    `offers` and `quotes` are what can be bought and for how much, and `market_digest` names them
+    where who read them knows it; `outcomes` are of the actions that ended since the last tick.
     """
 
     at: datetime
@@ -170,6 +170,7 @@ class Readings:
     quotes: tuple[Quote, ...]
     outcomes: tuple[ActionOutcome, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    market_digest: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")
