@@ -1,4 +1,4 @@
-"""Numbers, names and places as people read them."""
+"""Numbers, names and places of a plan as people read them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,39 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from costplan.planner.types import Market, OfferKey, WorkerShape
+from costplan.planner.types import WorkerShape
 from costplan.planner.units import memory_text
+from costplan.planner.wording import (
+    counted,
+    market_text,
+    offer_text,
+    percent,
+    place_text,
+    plain,
+    rate,
+    usd,
+)
+
+__all__ = [
+    "against",
+    "age_text",
+    "counted",
+    "gap_text",
+    "machine_text",
+    "market_text",
+    "offer_text",
+    "percent",
+    "place_text",
+    "plain",
+    "rate",
+    "rule_percent",
+    "shape_text",
+    "usd",
+    "usd_column",
+    "workers_text",
+]
 
 _MOST_NAMED = 3
-
-
-def plain(text: str) -> str:
-    """Text without control characters: a price list must not steer a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def usd(amount: Decimal) -> str:
-    """Dollars for a sentence: '$30.48', '$1,234.50', and '$0.0021' where cents would hide it."""
-    return f"-${_digits(-amount)}" if amount < 0 else f"${_digits(amount)}"
-
-
-def _digits(amount: Decimal) -> str:
-    return f"{amount:,.4f}" if 0 < amount < Decimal("0.1") else f"{amount:,.2f}"
 
 
 def usd_column(amounts: Iterable[Decimal | None], least_digits: int = 2) -> list[str]:
@@ -36,44 +51,9 @@ def usd_column(amounts: Iterable[Decimal | None], least_digits: int = 2) -> list
     return ["?" if each is None else f"{each:,.{digits}f}" for each in listed]
 
 
-def percent(share: float | Decimal) -> str:
-    """A share as per cent: 0.582 -> '58.2 %', 0.00031 -> '0.03 %'."""
-    value = float(share) * 100
-    digits = 2 if 0 < abs(value) < 1 else 1
-    text = f"{value:,.{digits}f}"
-    return f"{text.removesuffix('.0')} %"
-
-
 def rule_percent(share: float) -> str:
     """A share that a person wrote, as per cent and in full: 0.125 -> '12.5 %'."""
     return f"{share * 100:.6g} %"
-
-
-def rate(number: float) -> str:
-    """A count that need not be whole: '0.03', '1.2', '1,234'."""
-    if number >= 100:
-        return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
-
-
-def counted(number: int, noun: str) -> str:
-    """'1 node', '1,200 nodes'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def market_text(market: Market) -> str:
-    """'on-demand', 'spot', 'commitment-1y'."""
-    return market.replace("_", "-")
-
-
-def place_text(key: OfferKey) -> str:
-    """The zone with its cloud, or the region where the source prices regions as a whole."""
-    return plain(f"{key.provider}/{key.zone or key.region}")
-
-
-def offer_text(key: OfferKey) -> str:
-    """'spot m5.large in aws/us-east-1a'."""
-    return f"{market_text(key.market)} {plain(key.instance_type)} in {place_text(key)}"
 
 
 def workers_text(workers: Mapping[str, int]) -> str:
