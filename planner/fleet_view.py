@@ -1,0 +1,156 @@
+"""The fleet as the planner sees it: which nodes count, what they cost, which may go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from costplan.planner.drain import binding, drain_usd, loads_of, mean_running_seconds
+from costplan.planner.ledger import Meter
+from costplan.planner.load import Load, WorkerLoad
+from costplan.planner.nodes import Node
+from costplan.planner.risk import ANY_PROVIDER, PRIORS, cost_factor
+from costplan.planner.settings import Settings
+from costplan.planner.sizing import Staffing
+from costplan.planner.types import Market, OfferKey, Phase, Quote
+
+COMING = (Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN, Phase.BOOTING)
+ALIVE = (*COMING, Phase.READY, Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A node that counts: it works or will, and nobody has ordered it away.
+
+    `pinned` says why it must stay now, '' where it may go. `idle_seconds` is for how long all its
+    workers have had nothing to do, None while one has. Dollars are None where nobody knows.
+    """
+
+    node: Node
+    workers: tuple[tuple[str, int], ...]
+    is_ready: bool
+    usd_per_hour: Decimal | None
+    expected_usd_per_hour: float | None
+    drain_usd: Decimal
+    drain_seconds: float
+    pinned: str
+    idle_seconds: float | None
+
+
+def packing(node: Node) -> tuple[tuple[str, int], ...]:
+    """How many workers of each kind a node runs, by kind."""
+    counts: dict[str, int] = {}
+    for worker in node.request.workers:
+        counts[worker.shape] = counts.get(worker.shape, 0) + 1
+    return tuple(sorted(counts.items()))
+
+
+def expected_usd(key: OfferKey, usd: Decimal, quote: Quote | None, settings: Settings) -> float:
+    """Dollars an hour with the work that interruptions make be done again."""
+    if key.market is not Market.SPOT:
+        return float(usd)
+    hazard = None if quote is None else quote.hazard_per_hour
+    if hazard is None:
+        hazard = PRIORS.get(key.provider, ANY_PROVIDER).middle
+    return float(usd) * float(cost_factor(np.array([hazard]), settings.interruption)[0])
+
+
+def assets(
+    nodes: Iterable[Node],
+    load: Load | None,
+    quotes: Sequence[Quote],
+    meters: Mapping[str, Meter],
+    settings: Settings,
+    now: datetime,
+) -> tuple[Asset, ...]:
+    """The nodes that count, in the order of their ids."""
+    priced = {quote.key: quote for quote in quotes}
+    running = 0.0 if load is None else mean_running_seconds(load.groups)
+    found = []
+    for node in sorted(nodes, key=lambda n: n.node_id):
+        is_ready = node.phase is Phase.READY
+        if node.drain is not None or not (is_ready or node.phase in COMING):
+            continue
+        quote, meter = priced.get(node.key), meters.get(node.node_id)
+        usd = quote.usd_per_hour if quote else meter.usd_per_hour if meter else None
+        there = loads_of(node, load)
+        cost, seconds = drain_usd(there, usd or Decimal(0), running)
+        found.append(
+            Asset(
+                node=node,
+                workers=packing(node),
+                is_ready=is_ready,
+                usd_per_hour=usd,
+                expected_usd_per_hour=(
+                    None if usd is None else expected_usd(node.key, usd, quote, settings)
+                ),
+                drain_usd=cost,
+                drain_seconds=seconds,
+                pinned=_pinned(node, there, usd, is_ready=is_ready, now=now),
+                idle_seconds=_idle_seconds(there, now) if is_ready else None,
+            )
+        )
+    return tuple(found)
+
+
+def _pinned(
+    node: Node, there: tuple[WorkerLoad, ...], usd: Decimal | None, *, is_ready: bool, now: datetime
+) -> str:
+    if not is_ready:
+        return "it is still coming"
+    if node.refused_until is not None and node.refused_until > now:
+        return f"it refused to be drained; asked again after {node.refused_until:%H:%M:%S}"
+    if usd is None:
+        return "its price is not known"
+    return binding(there)
+
+
+def _idle_seconds(there: tuple[WorkerLoad, ...], now: datetime) -> float | None:
+    """Seconds since the last worker of a node ran out of work; None while one has some."""
+    since = [worker.idle_since for worker in there if not worker.is_busy]
+    if not there or len(since) < len(there):
+        return None
+    known = [at for at in since if at is not None]
+    return max(0.0, (now - max(known)).total_seconds()) if len(known) == len(since) else None
+
+
+def staffing(fleet: Sequence[Asset], boot_seconds: float, now: datetime) -> dict[str, Staffing]:
+    """Workers by kind that are ready, and that are coming with how long they still take."""
+    ready: dict[str, int] = {}
+    coming: dict[str, list[float]] = {}
+    for asset in fleet:
+        for kind, count in asset.workers:
+            if asset.is_ready:
+                ready[kind] = ready.get(kind, 0) + count
+            else:
+                age = now - (asset.node.launched_at or asset.node.phase_since)
+                left = max(0.0, boot_seconds - age / timedelta(seconds=1))
+                coming.setdefault(kind, []).extend([left] * count)
+    return {
+        kind: Staffing(
+            ready=ready.get(kind, 0),
+            coming=len(coming.get(kind, ())),
+            coming_seconds=(sum(coming[kind]) / len(coming[kind]) if coming.get(kind) else 0.0),
+        )
+        for kind in sorted(set(ready) | set(coming))
+    }
+
+
+def fleet_usd_per_hour(
+    nodes: Iterable[Node], quotes: Sequence[Quote], meters: Mapping[str, Meter]
+) -> Decimal:
+    """What all nodes that are paid for cost an hour now, by the quote or the last known rate."""
+    priced = {quote.key: quote.usd_per_hour for quote in quotes}
+    total = Decimal(0)
+    for node in nodes:
+        if node.phase not in ALIVE:
+            continue
+        rate = priced.get(node.key)
+        if rate is None and node.node_id in meters:
+            rate = meters[node.node_id].usd_per_hour
+        total += rate or Decimal(0)
+    return total

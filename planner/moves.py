@@ -1,0 +1,385 @@
+"""From what is needed to moves: what to launch and what to let go now, and what that is worth."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from costplan.planner.buying import Column, Shelf, shelf
+from costplan.planner.fleet_limits import FleetRow, Sized, fleet_rows
+from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
+from costplan.planner.learn import boot_seconds
+from costplan.planner.market import buyable
+from costplan.planner.needs import Needs
+from costplan.planner.nodes import Cause
+from costplan.planner.optimize.transition import Choice, Item, choose
+from costplan.planner.settings import Settings
+from costplan.planner.tick import (
+    DrainNode,
+    KeepNode,
+    Move,
+    MovePlan,
+    NewNode,
+    RejectedPlan,
+    Snapshot,
+    State,
+)
+from costplan.planner.types import Offer, OfferKey
+from costplan.planner.units import SECONDS_PER_HOUR
+
+SHORTAGE_FACTOR = 10.0
+"""A worker that is wanted and not there costs as much as ten of the dearest that could be."""
+PICO = Decimal("1e-12")
+TIE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Nodes that are alike to the planner, those that go first in front."""
+
+    assets: tuple[Asset, ...]
+    least: int
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """The transition program in the words of the fleet."""
+
+    kinds: tuple[str, ...]
+    demand: tuple[int, ...]
+    groups: tuple[_Group, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[FleetRow, ...]
+    hours: float
+    boot_hours: float
+    stay_share: float
+    shortage_cost: float
+
+
+def plan_moves(
+    snapshot: Snapshot, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
+) -> MovePlan:
+    """The moves that take the fleet to what is needed at the least cost over the horizon."""
+    offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
+    on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
+    question = _question(on_offer, state, settings, fleet, wanted)
+    items = _items(question)
+    most = [row.most for row in question.rows]
+    choice = choose(items, question.demand, most, question.shortage_cost)
+    new, drains, kept = _moves(question, choice, wanted)
+    before = fleet_usd_per_hour(snapshot.nodes, snapshot.quotes, state.meters)
+    moves: tuple[Move, ...] = (*new, *drains)
+    after = (
+        before
+        + sum((move.usd_per_hour for move in new), Decimal(0))
+        - sum((move.saving_usd_per_hour for move in drains), Decimal(0))
+    )
+    do_nothing = _do_nothing_usd(question, wanted)
+    expected = _usd(_cost(question, choice))
+    text = f"{snapshot.digest}|{moves!r}|{wanted.demand!r}"
+    return MovePlan(
+        plan_id=hashlib.sha256(text.encode()).hexdigest()[:16],
+        snapshot_digest=snapshot.digest,
+        created_at=snapshot.at,
+        horizon_seconds=settings.scaling.horizon_seconds,
+        demand=wanted.demand,
+        moves=moves,
+        kept=kept,
+        waiting=wanted.waiting,
+        verdicts=(),
+        usd_per_hour_before=before,
+        usd_per_hour_after=after,
+        expected_usd=expected,
+        do_nothing_usd=do_nothing,
+        lower_bound_usd=min(_usd(on_offer.bound_usd_per_hour * question.hours), expected),
+        termination=choice.termination,
+        runner_up=_runner_up(question, items, choice, do_nothing) if moves else None,
+    )
+
+
+def _usd(amount: float) -> Decimal:
+    return Decimal(repr(float(amount))).quantize(PICO)
+
+
+def _at_place(
+    offers: Sequence[Offer], fleet: Sequence[Asset], settings: Settings
+) -> tuple[Offer, ...]:
+    """Offers where the fleet is: a cluster that runs does not move to another region."""
+    where = settings.where
+    allowed = [offer for offer in offers if _allowed(offer.key, settings)]
+    if not fleet or not (where.single_region or where.single_zone):
+        return tuple(allowed)
+    places = {(a.node.key.provider, a.node.key.region) for a in fleet}
+    zones = {a.node.key.zone for a in fleet}
+    return tuple(
+        offer
+        for offer in allowed
+        if (offer.key.provider, offer.key.region) in places
+        and (not where.single_zone or offer.key.zone in zones)
+    )
+
+
+def _allowed(key: OfferKey, settings: Settings) -> bool:
+    where = settings.where
+    if where.providers and key.provider not in where.providers:
+        return False
+    regions = where.regions.get(key.provider)
+    return regions is None or key.region in regions
+
+
+def _question(
+    on_offer: Shelf, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
+) -> _Question:
+    kinds = tuple(kind.name for kind in settings.kinds)
+    demand = tuple(wanted.target.get(kind, 0) for kind in kinds)
+    pools = {a.node.key for a in fleet} | {c.keys[0] for c in on_offer.columns}
+    rows = fleet_rows(settings, pools)
+    if not any(demand):
+        # The base is one of the fleet that works; without work there is none.
+        rows = tuple(row for row in rows if row.kind != "firm")
+    hours = settings.scaling.horizon_seconds / SECONDS_PER_HOUR
+    dearest = max(
+        (c.expected_usd_per_hour / sum(c.workers.values()) for c in on_offer.columns),
+        default=1.0,
+    )
+    return _Question(
+        kinds=kinds,
+        demand=demand,
+        groups=_groups(fleet, wanted),
+        columns=on_offer.columns,
+        rows=rows,
+        hours=hours,
+        boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
+        stay_share=1.0 - settings.scaling.replace_saving_share,
+        shortage_cost=SHORTAGE_FACTOR * dearest * hours,
+    )
+
+
+def _groups(fleet: Sequence[Asset], wanted: Needs) -> tuple[_Group, ...]:
+    """Nodes by offer, workers, whether they must stay, and what draining costs by powers of two."""
+    found: dict[tuple[object, ...], list[Asset]] = {}
+    for asset in fleet:
+        stays = bool(asset.pinned)
+        cost = 0 if stays or not asset.drain_usd else math.frexp(float(asset.drain_usd))[1]
+        keeps = asset.node.node_id in wanted.kept
+        key = (asset.node.key, asset.workers, stays, keeps, asset.usd_per_hour, cost)
+        found.setdefault(key, []).append(asset)
+    groups = []
+    for like in sorted(found, key=repr):
+        assets = sorted(found[like], key=_first_to_go)
+        least = len(assets) if assets[0].pinned else 0
+        groups.append(_Group(tuple(assets), least, assets[0].node.node_id in wanted.kept))
+    return tuple(groups)
+
+
+def _first_to_go(asset: Asset) -> tuple[float, float, str]:
+    idle = -1.0 if asset.idle_seconds is None else asset.idle_seconds
+    return (float(asset.drain_usd), -idle, asset.node.node_id)
+
+
+def _items(question: _Question) -> list[Item]:
+    items = []
+    for group in question.groups:
+        first = group.assets[0]
+        stay = (first.expected_usd_per_hour or 0.0) * question.hours * question.stay_share
+        # Of two that are as good, the one goes that nothing speaks for.
+        stay -= TIE * stay * group.is_kept
+        sized = Sized(
+            key=first.node.key,
+            vcpu=first.node.resources.vcpu_milli / 1000,
+            usd_per_hour=first.usd_per_hour or Decimal(0),
+        )
+        items.append(
+            Item(
+                cost=stay - float(first.drain_usd),
+                least=group.least,
+                most=len(group.assets),
+                covers=_covers(question.kinds, dict(first.workers)),
+                rows=_takes(question.rows, sized),
+            )
+        )
+    for column in question.columns:
+        sized = Sized(
+            key=column.keys[0],
+            vcpu=column.resources.vcpu_milli / 1000,
+            usd_per_hour=column.usd_per_hour,
+        )
+        items.append(
+            Item(
+                cost=_new_cost(column, question),
+                least=0,
+                most=sum(question.demand),
+                covers=_covers(question.kinds, column.workers),
+                rows=_takes(question.rows, sized),
+            )
+        )
+    return items
+
+
+def _new_cost(column: Column, question: _Question) -> float:
+    """Dollars over the horizon, and for the boot before it."""
+    boot = float(column.usd_per_hour) * question.boot_hours
+    return column.expected_usd_per_hour * question.hours + boot
+
+
+def _covers(kinds: Sequence[str], workers: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(workers.get(kind, 0) for kind in kinds)
+
+
+def _takes(rows: Sequence[FleetRow], node: Sized) -> dict[int, float]:
+    taken = {number: row.take(node) for number, row in enumerate(rows)}
+    return {number: amount for number, amount in taken.items() if amount}
+
+
+def _moves(
+    question: _Question, choice: Choice, wanted: Needs
+) -> tuple[list[NewNode], list[DrainNode], tuple[KeepNode, ...]]:
+    """The choice as moves. What goes because it is too much, goes once the rest is ready; what
+    goes for a better price names the new nodes that take its place."""
+    groups, many = question.groups, len(question.groups)
+    victims = [
+        asset
+        for group, stays in zip(groups, choice.counts[:many], strict=True)
+        for asset in group.assets[: len(group.assets) - stays]
+    ]
+    bought = [
+        column
+        for column, count in zip(question.columns, choice.counts[many:], strict=True)
+        for _ in range(count)
+    ]
+    ready = dict.fromkeys(question.kinds, 0)
+    for group in groups:
+        for asset in group.assets:
+            for kind, count in asset.workers if asset.is_ready else ():
+                ready[kind] = ready.get(kind, 0) + count
+    spare = {
+        k: wanted.here.get(k, 0) - n for k, n in zip(question.kinds, question.demand, strict=True)
+    }
+    need = dict(zip(question.kinds, question.demand, strict=True))
+    drains: list[DrainNode] = []
+    dearer: list[Asset] = []
+    kept = [KeepNode(node_id=n, reason=r) for n, r in sorted(wanted.kept.items())]
+    for asset in sorted(
+        victims, key=lambda a: (-(a.expected_usd_per_hour or 0.0), *_first_to_go(a))
+    ):
+        workers = dict(asset.workers)
+        if all(spare.get(kind, 0) >= count for kind, count in workers.items()):
+            if any(ready[kind] - count < need[kind] for kind, count in workers.items()):
+                reason = "what is to take its place still boots"
+                kept.append(KeepNode(node_id=asset.node.node_id, reason=reason))
+                continue
+            for kind, count in workers.items():
+                spare[kind] -= count
+                ready[kind] -= count
+            drains.append(_drain(asset, Cause.SURPLUS, _why_surplus(asset, wanted)))
+        else:
+            dearer.append(asset)
+    new, replaced = _replacements(bought, dearer)
+    drains.extend(_drain(a, Cause.DEARER, "the same workers cost less elsewhere") for a in replaced)
+    return new, drains, tuple(kept)
+
+
+def _replacements(
+    bought: Sequence[Column], dearer: Sequence[Asset]
+) -> tuple[list[NewNode], list[Asset]]:
+    """New nodes with the dearer ones that they replace, as far as they cover their workers."""
+    names: list[list[str]] = [[] for _ in bought]
+    room = [dict(column.workers) for column in bought]
+    replaced = []
+    for asset in dearer:
+        left, used = dict(asset.workers), []
+        for place, free in enumerate(room):
+            taken = {k: min(n, free.get(k, 0)) for k, n in left.items()}
+            if any(taken.values()):
+                used.append((place, taken))
+                left = {k: n - taken[k] for k, n in left.items()}
+        if any(left.values()):
+            continue
+        for place, taken in used:
+            names[place].append(asset.node.node_id)
+            for kind, count in taken.items():
+                room[place][kind] = room[place].get(kind, 0) - count
+        replaced.append(asset)
+    new = [
+        NewNode(
+            keys=column.keys,
+            workers=column.workers,
+            usd_per_hour=column.usd_per_hour,
+            reason=f"takes the place of {', '.join(names[place])}" if names[place] else "more work",
+            replaces=tuple(names[place]),
+        )
+        for place, column in enumerate(bought)
+    ]
+    return new, replaced
+
+
+def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
+    return DrainNode(
+        node_id=asset.node.node_id,
+        cause=cause,
+        saving_usd_per_hour=asset.usd_per_hour or Decimal(0),
+        drain_usd=asset.drain_usd,
+        drain_seconds=asset.drain_seconds,
+        reason=reason,
+    )
+
+
+def _why_surplus(asset: Asset, wanted: Needs) -> str:
+    if asset.idle_seconds is not None:
+        return f"idle for {asset.idle_seconds:.0f} s, kept for {wanted.hold_seconds:.0f} s"
+    return "fewer workers do the work in time"
+
+
+def _cost(question: _Question, choice: Choice) -> float:
+    """Expected dollars of a choice over the horizon, without the discount of what stays."""
+    many = len(question.groups)
+    total = question.shortage_cost * sum(choice.short)
+    for group, stays in zip(question.groups, choice.counts[:many], strict=True):
+        total += (group.assets[0].expected_usd_per_hour or 0.0) * question.hours * stays
+        total += sum(float(a.drain_usd) for a in group.assets[: len(group.assets) - stays])
+    for column, count in zip(question.columns, choice.counts[many:], strict=True):
+        total += _new_cost(column, question) * count
+    return total
+
+
+def _do_nothing_usd(question: _Question, wanted: Needs) -> Decimal:
+    stay = sum(
+        (asset.expected_usd_per_hour or 0.0) * question.hours
+        for group in question.groups
+        for asset in group.assets
+    )
+    return _usd(stay + question.shortage_cost * sum(wanted.short.values()))
+
+
+def _runner_up(
+    question: _Question, items: list[Item], choice: Choice, do_nothing: Decimal
+) -> RejectedPlan:
+    """The best of what was not done: nothing at all, or the plan without its main new offer."""
+    many = len(question.groups)
+    spent: dict[str, float] = {}
+    for column, count in zip(question.columns, choice.counts[many:], strict=True):
+        name = column.keys[0].instance_type
+        spent[name] = spent.get(name, 0.0) + count * _new_cost(column, question)
+    options = [("change nothing", do_nothing)]
+    main = max(sorted(spent), key=lambda name: spent[name], default=None)
+    if main is not None and spent[main] > 0:
+        others = [
+            Item(cost=i.cost, least=i.least, most=0, covers=i.covers, rows=i.rows)
+            if place >= many and question.columns[place - many].keys[0].instance_type == main
+            else i
+            for place, i in enumerate(items)
+        ]
+        most = [row.most for row in question.rows]
+        found = choose(others, question.demand, most, question.shortage_cost)
+        options.append((f"the same without {main}", _usd(_cost(question, found))))
+    name, usd = min(options, key=lambda option: (option[1], option[0]))
+    more = usd - _usd(_cost(question, choice))
+    return RejectedPlan(
+        description=name,
+        expected_usd=usd,
+        reason=f"costs ${more:,.6f} more over the horizon, work that waits counted",
+    )

@@ -1,0 +1,196 @@
+"""Reconcile, first half: what the world says of our nodes, and nothing that we want of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from costplan.planner.load import Load
+from costplan.planner.nodes import (
+    LaunchRequest,
+    MachineState,
+    Node,
+    ProviderNode,
+    WorkerSpec,
+)
+from costplan.planner.phases import enter
+from costplan.planner.settings import Settings
+from costplan.planner.tick import ActionOutcome, Launch, Outcome, Readings
+from costplan.planner.types import Offer, OfferKey, Phase, Resources
+
+BEFORE_MACHINE = (Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN)
+WITH_MACHINE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING)
+REFUSALS = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
+VANISHED_SECONDS = 20.0
+"""A worker that its nanny starts again is back within this; a node without any is no use."""
+
+
+def reflect(nodes: Mapping[str, Node], readings: Readings, settings: Settings) -> dict[str, Node]:
+    """The nodes as the world shows them: launches answered, machines listed, workers joined."""
+    now = readings.at
+    found = dict(nodes)
+    for ended in readings.outcomes:
+        if isinstance(ended.action, Launch) and ended.action.node_id in found:
+            node = found[ended.action.node_id]
+            found[node.node_id] = _answered(node, ended, readings.offers)
+    if readings.machines is not None:
+        found = _listed(found, readings.machines, readings, settings)
+    if readings.load is not None:
+        found = {node_id: _joined(node, readings.load, now) for node_id, node in found.items()}
+    return found
+
+
+def _answered(node: Node, ended: ActionOutcome, offers: Iterable[Offer]) -> Node:
+    """What a launch came to. An answer that comes twice changes nothing."""
+    if node.phase not in (Phase.REQUESTED, Phase.UNCERTAIN):
+        return node
+    if ended.outcome is Outcome.DONE and ended.machine is not None:
+        return _booting(node, ended.machine, ended.at, "accepted", offers)
+    if ended.outcome in REFUSALS:
+        cause = f"{ended.outcome}: {ended.detail}" if ended.detail else str(ended.outcome)
+        return enter(node, Phase.GONE, ended.at, cause)
+    if ended.outcome is Outcome.UNKNOWN and node.phase is Phase.REQUESTED:
+        return enter(node, Phase.UNCERTAIN, ended.at, ended.detail or "no answer")
+    return node
+
+
+def _booting(
+    node: Node, machine: ProviderNode, now: datetime, cause: str, offers: Iterable[Offer]
+) -> Node:
+    size = next((o.resources for o in offers if o.key == machine.key), node.resources)
+    node = replace(
+        node,
+        key=machine.key,
+        resources=size,
+        provider_id=machine.provider_id,
+        launched_at=machine.launched_at,
+    )
+    return enter(node, Phase.BOOTING, now, cause)
+
+
+def _listed(
+    nodes: dict[str, Node],
+    machines: tuple[ProviderNode, ...],
+    readings: Readings,
+    settings: Settings,
+) -> dict[str, Node]:
+    """Nodes against a complete list of machines, which wins; strangers with our tag are taken in."""
+    now = readings.at
+    by_token = {m.token: m for m in machines if m.token}
+    by_id = {m.provider_id: m for m in machines}
+    known_ids = {n.provider_id for n in nodes.values()} | {None}
+    known_tokens = {n.token for n in nodes.values()}
+    found = dict(nodes)
+    for node_id, before in nodes.items():
+        node = before
+        machine = by_token.get(node.token) or by_id.get(node.provider_id or "")
+        if node.phase in (Phase.REQUESTED, Phase.UNCERTAIN) and machine is not None:
+            node = _booting(node, machine, now, "listed", readings.offers)
+        if machine is not None and machine.state is MachineState.ENDED:
+            node = _ended(node, machine, now)
+        elif machine is None and node.phase in WITH_MACHINE:
+            node = _vanished(node, now)
+        if node.phase is Phase.LOST:
+            node = enter(node, Phase.GONE, now, "accounted for")
+        found[node_id] = node
+    for machine in machines:
+        if machine.token in known_tokens or machine.provider_id in known_ids:
+            continue
+        if machine.state is not MachineState.ENDED:
+            adopted = _adopted(machine, readings, settings)
+            found[adopted.node_id] = adopted
+    return found
+
+
+def _ended(node: Node, machine: ProviderNode, now: datetime) -> Node:
+    if node.phase is Phase.GONE:
+        if node.ended_at != machine.ended_at and node.launched_at is not None:
+            return replace(node, ended_at=machine.ended_at)
+        return node
+    cause = machine.end_cause or "ended"
+    return enter(replace(node, ended_at=machine.ended_at), Phase.GONE, now, cause)
+
+
+def _vanished(node: Node, now: datetime) -> Node:
+    """A machine that a complete list does not name is not there; it was until it was missed."""
+    node = replace(node, ended_at=node.ended_at or now)
+    if node.phase is Phase.TERMINATING:
+        return enter(node, Phase.GONE, now, "no longer listed")
+    return enter(node, Phase.LOST, now, "no longer listed, and we did not end it")
+
+
+def _adopted(machine: ProviderNode, readings: Readings, settings: Settings) -> Node:
+    """A machine with our tag that no journal knows, as after the loss of a store.
+
+    Its workers are those that carry its node's name; without any it is surplus and goes.
+    """
+    now = readings.at
+    node_id = machine.node_id or f"adopted-{machine.provider_id}"
+    load = readings.load
+    names = [] if load is None else [w for w in load.workers if w.rpartition("-")[0] == node_id]
+    kind = settings.kinds[0]
+    workers = tuple(
+        WorkerSpec(
+            name=name,
+            shape=_kind_of(load, name, settings),
+            threads=kind.threads,
+            memory_bytes=kind.need.memory_bytes,
+            resources={},
+        )
+        for name in sorted(names)
+    )
+    request = LaunchRequest(
+        token=machine.token or machine.provider_id[:64],
+        node_id=node_id,
+        cluster=settings.cluster,
+        keys=(machine.key,),
+        workers=workers,
+        tags={},
+    )
+    return Node(
+        node_id=node_id,
+        key=machine.key,
+        resources=_size(machine.key, readings.offers),
+        phase=Phase.BOOTING,
+        phase_since=now,
+        workload=settings.workload,
+        request=request,
+        provider_id=machine.provider_id,
+        launched_at=machine.launched_at,
+        history=((Phase.BOOTING, now, "adopted: it carries our tag, and no journal knows it"),),
+    )
+
+
+def _size(key: OfferKey, offers: Iterable[Offer]) -> Resources:
+    unknown = Resources(vcpu_milli=0, memory_bytes=0)
+    return next((offer.resources for offer in offers if offer.key == key), unknown)
+
+
+def _kind_of(load: Load | None, name: str, settings: Settings) -> str:
+    """The kind whose resources and threads a worker has, else the first."""
+    worker = None if load is None else load.workers.get(name)
+    for kind in settings.kinds:
+        if worker is not None and (worker.threads, dict(worker.resources)) == (
+            kind.threads,
+            dict(kind.resources),
+        ):
+            return kind.name
+    return settings.kinds[0].name
+
+
+def _joined(node: Node, load: Load, now: datetime) -> Node:
+    """Booting nodes whose workers are all there are ready; ready ones without any are no use."""
+    names = node.workers
+    there = [load.workers[name] for name in names if name in load.workers]
+    if node.phase is Phase.BOOTING and names and len(there) == len(names):
+        joined = [w.joined_at for w in there if w.joined_at is not None]
+        at = max(joined) if len(joined) == len(there) else now
+        at = min(max(at, node.launched_at or at), now)
+        return enter(replace(node, ready_at=node.ready_at or at), Phase.READY, at, "joined")
+    if node.phase is Phase.READY and not there:
+        left = [load.departed[name].at for name in names if name in load.departed]
+        since = max([*left, node.phase_since])
+        if now - since >= timedelta(seconds=VANISHED_SECONDS):
+            return enter(node, Phase.TERMINATING, now, "its workers are gone and did not come back")
+    return node
