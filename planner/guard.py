@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from costplan.planner.errors import InvariantBroken
-from costplan.planner.nodes import Cause
+from costplan.planner.nodes import Cause, Node
 from costplan.planner.settings import Settings
-from costplan.planner.standing import rates
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode, Snapshot, State
 from costplan.planner.types import Decision, Verdict
 
@@ -77,13 +76,13 @@ def apply(policies: Sequence[Policy], plan: MovePlan, view: GuardView) -> MovePl
             break
     if plan.moves == asked:
         return plan
-    return replace(plan, usd_per_hour_after=_usd_per_hour_after(plan, asked, view))
+    return replace(plan, usd_per_hour_after=_usd_per_hour_after(plan, asked))
 
 
 def _judged_by(policy: Policy, plan: MovePlan, view: GuardView) -> MovePlan:
     judgement = policy.judge(plan, view)
     _check_only_trimmed(policy.name, plan.moves, judgement.moves)
-    moves, broken = _whole_deals(plan.moves, judgement.moves)
+    moves, broken = _whole_deals(plan.moves, judgement.moves, view.snapshot.nodes)
     said = (*judgement.verdicts, *verdicts(policy.name, broken))
     new = tuple(verdict for verdict in said if verdict not in plan.verdicts)
     return replace(plan, moves=moves, verdicts=(*plan.verdicts, *new))
@@ -193,25 +192,39 @@ def _is_trimmed(move: Move, given: Move) -> bool:
 
 
 def _whole_deals(
-    before: Sequence[Move], after: Sequence[Move]
+    before: Sequence[Move], after: Sequence[Move], nodes: Sequence[Node]
 ) -> tuple[tuple[Move, ...], tuple[Refusal, ...]]:
     """The moves without halves of a deal, and those halves.
 
     A drain for a better price stands with every launch that replaces its node, and the other
-    way round; taking one half away may break the next deal.
+    way round; taking one half away may break the next deal. A launch that brings more workers
+    than it replaces is for more work too: it stays, and replaces what is still drained.
     """
     moves, broken = tuple(after), list[Refusal]()
     if len(before) == len(after):
         return moves, ()
     given_drains, given_launches = _dearer(before), _replaced(before)
+    runs = {node.node_id: len(node.request.workers) for node in nodes}
+    reason = "what it was to be exchanged for is not done now"
     while True:
         gone = (given_drains - _dearer(moves)) | {*(given_launches - _replaced(moves))}
-        halves = [move for move in moves if _is_part_of(move, gone)]
-        if not halves:
+        left = list[Move]()
+        for move in moves:
+            if not _is_part_of(move, gone):
+                left.append(move)
+            elif isinstance(move, NewNode) and _brings_more(move, runs):
+                still = tuple(node_id for node_id in move.replaces if node_id not in gone)
+                left.append(replace(move, replaces=still))
+            else:
+                broken.append(Refusal(move=move, decision=Decision.DEFER, reason=reason))
+        if tuple(left) == moves:
             return moves, tuple(broken)
-        moves = tuple(move for move in moves if not _is_part_of(move, gone))
-        reason = "what it was to be exchanged for is not done now"
-        broken += [Refusal(move=m, decision=Decision.DEFER, reason=reason) for m in halves]
+        moves = tuple(left)
+
+
+def _brings_more(move: NewNode, runs: Mapping[str, int]) -> bool:
+    replaced = sum(runs.get(node_id, 0) for node_id in move.replaces)
+    return sum(move.workers.values()) > replaced
 
 
 def _is_part_of(move: Move, gone: set[str]) -> bool:
@@ -229,15 +242,17 @@ def _replaced(moves: Iterable[Move]) -> Counter[str]:
     return Counter(node_id for move in launches(moves) for node_id in move.replaces)
 
 
-def _usd_per_hour_after(plan: MovePlan, asked: Sequence[Move], view: GuardView) -> Decimal:
+def _usd_per_hour_after(plan: MovePlan, asked: Sequence[Move]) -> Decimal:
     """What the fleet costs an hour once the moves that are left are done."""
-    not_launched = _launch_usd(asked) - _launch_usd(plan.moves)
-    drained = {move.node_id for move in drains(plan.moves)}
-    kept = [move for move in drains(asked) if move.node_id not in drained]
-    known = rates(view.snapshot, view.state).usd_per_hour if kept else {}
-    not_drained = sum((known.get(m.node_id, m.saving_usd_per_hour) for m in kept), Decimal(0))
-    return plan.usd_per_hour_after - not_launched + not_drained
+    return plan.usd_per_hour_after - _more_usd_per_hour(asked) + _more_usd_per_hour(plan.moves)
 
 
-def _launch_usd(moves: Iterable[Move]) -> Decimal:
-    return sum((move.usd_per_hour for move in launches(moves)), Decimal(0))
+def _more_usd_per_hour(moves: Iterable[Move]) -> Decimal:
+    """What moves add to the rate of the fleet."""
+    return sum(
+        (
+            move.usd_per_hour if isinstance(move, NewNode) else -move.saving_usd_per_hour
+            for move in moves
+        ),
+        Decimal(0),
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
-from costplan.planner.nodes import Cause
+from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged, launches
+from costplan.planner.nodes import Cause, Node
 from costplan.planner.standing import is_staying, workers_by_kind
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
 from costplan.planner.types import Decision
@@ -38,14 +38,15 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
         if isinstance(move, DrainNode) and not is_voluntary(move)
     }
     left = workers_by_kind(node for node in nodes.values() if node.node_id not in forced)
-    brought = _brought(plan)
+    rooms = [(move, Counter(move.workers)) for move in launches(plan.moves) if move.replaces]
     for move in plan.moves:
         node = nodes.get(move.node_id) if isinstance(move, DrainNode) else None
         if not isinstance(move, DrainNode) or not is_voluntary(move) or node is None:
             yield move
             continue
-        comes = brought.get(move.node_id, Counter()) if move.cause is Cause.DEARER else Counter()
-        net = workers_by_kind((node,)) - comes
+        net = workers_by_kind((node,))
+        if move.cause is Cause.DEARER:
+            net -= _take_room(node, rooms)
         short = next((k for k in sorted(net) if left[k] - net[k] < minimum.get(k, 0)), None)
         if short is None:
             left.subtract(net)
@@ -54,16 +55,16 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
             yield _refusal(move, short, left[short], minimum[short])
 
 
-def _brought(plan: MovePlan) -> dict[str, Counter[str]]:
-    """Workers that come for each node that is exchanged for one machine or more of its own.
-
-    A machine that replaces several nodes is counted for none: one of the drains may be refused.
-    """
-    brought: dict[str, Counter[str]] = {}
-    for move in plan.moves:
-        if isinstance(move, NewNode) and len(move.replaces) == 1:
-            brought.setdefault(move.replaces[0], Counter()).update(move.workers)
-    return brought
+def _take_room(node: Node, rooms: Sequence[tuple[NewNode, Counter[str]]]) -> Counter[str]:
+    """Workers that come in this node's place; each of them comes in the place of one only."""
+    left, comes = workers_by_kind((node,)), Counter[str]()
+    for launch, room in rooms:
+        if node.node_id in launch.replaces:
+            taken = left & room
+            room.subtract(taken)
+            comes += taken
+            left -= taken
+    return comes
 
 
 def _refusal(move: DrainNode, kind: str, left: int, minimum: int) -> Refusal:

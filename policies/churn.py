@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
 from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
 from costplan.planner.nodes import Cause, Node
-from costplan.planner.standing import rates
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
 from costplan.planner.types import Decision
 
@@ -19,8 +19,8 @@ class Churn:
     """Holds drains by choice to a least age, and exchanges to paying for themselves.
 
     A node is given up by choice `min_node_seconds` after its last worker joined (until then:
-    after its launch) at the earliest. An exchange must save, within the horizon, what the drain
-    and the boot of the replacement cost; a cost that nobody knows is not a small one.
+    after its launch) at the earliest. An exchange must save, within the horizon, what its drains
+    and the boots of the machines in their place cost.
     """
 
     name = "churn"
@@ -32,74 +32,94 @@ class Churn:
         return judged(self.name, _sorted_out(plan, view))
 
 
+@dataclass(slots=True, kw_only=True)
+class _Deal:
+    """Drains for a better price with the launches in their place, which only go together."""
+
+    drains: list[DrainNode]
+    launches: list[NewNode]
+
+    def numbers(self, boot_seconds: int, horizon_seconds: int, runs: int) -> dict[str, Decimal]:
+        """Dollars that the deal saves within the horizon and costs, as `runs` workers are
+        replaced: of a launch that brings more, only their part counts.
+
+        A drain that names no launch is taken for an exchange at its own saving.
+        """
+        brought = sum(sum(launch.workers.values()) for launch in self.launches)
+        rate = sum((launch.usd_per_hour for launch in self.launches), Decimal(0))
+        part = rate * runs / brought if 0 < runs < brought else rate
+        saved = sum((drain.saving_usd_per_hour for drain in self.drains), Decimal(0))
+        return {
+            "saves_usd": (saved - part) * horizon_seconds / _HOUR,
+            "drain_usd": sum((drain.drain_usd for drain in self.drains), Decimal(0)),
+            "boot_usd": (part if self.launches else saved) * boot_seconds / _HOUR,
+        }
+
+
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
     nodes = {node.node_id: node for node in view.snapshot.nodes}
-    boots = _boots(plan, view)
+    losses = _losses(plan, view, nodes)
     for move in plan.moves:
         refusal = None
         if isinstance(move, DrainNode) and is_voluntary(move):
             refusal = _too_young(move, nodes.get(move.node_id), view)
-            if refusal is None and move.cause is Cause.DEARER:
-                refusal = _not_worth_it(move, boots.get(move.node_id), plan.horizon_seconds)
+            if refusal is None and move.node_id in losses:
+                refusal = Refusal(
+                    move=move,
+                    decision=Decision.DENY,
+                    reason=f"the exchange does not pay back within {plan.horizon_seconds} s",
+                    numbers=losses[move.node_id],
+                )
         yield refusal or move
 
 
 def _too_young(move: DrainNode, node: Node | None, view: GuardView) -> Refusal | None:
-    least = timedelta(seconds=view.settings.safety.min_node_seconds)
     if node is None:
         return None
-    since = node.ready_at or node.launched_at or node.phase_since
-    age = view.snapshot.at - since
-    if age >= least:
+    least = view.settings.safety.min_node_seconds
+    age = view.snapshot.at - (node.ready_at or node.launched_at or node.phase_since)
+    if age >= timedelta(seconds=least):
         return None
     return Refusal(
         move=move,
         decision=Decision.DEFER,
-        reason=f"it is younger than {view.settings.safety.min_node_seconds} s",
+        reason=f"it is younger than {least} s",
         numbers={"age_seconds": f"{age.total_seconds():.0f}"},
     )
 
 
-def _not_worth_it(move: DrainNode, boot_usd: Decimal | None, horizon: int) -> Refusal | None:
-    if boot_usd is None:
-        return Refusal(
-            move=move,
-            decision=Decision.DENY,
-            reason="what a machine in its place costs to boot is not known",
-        )
-    saved = move.saving_usd_per_hour * horizon / _HOUR
-    costs = move.drain_usd + boot_usd
-    if saved >= costs:
-        return None
-    return Refusal(
-        move=move,
-        decision=Decision.DENY,
-        reason=f"the exchange does not pay back within {horizon} s",
-        numbers={
-            "saves_usd": f"{saved:.6f}",
-            "drain_usd": f"{move.drain_usd:.6f}",
-            "boot_usd": f"{boot_usd:.6f}",
-        },
-    )
+def _losses(
+    plan: MovePlan, view: GuardView, nodes: Mapping[str, Node]
+) -> dict[str, Mapping[str, str]]:
+    """The numbers of each exchange that does not pay back, by the nodes that it would end."""
+    losses: dict[str, Mapping[str, str]] = {}
+    for deal in _deals(plan):
+        there = [drain.node_id for drain in deal.drains if drain.node_id in nodes]
+        runs = sum(len(nodes[node_id].request.workers) for node_id in there)
+        numbers = deal.numbers(view.settings.scaling.boot_seconds, plan.horizon_seconds, runs)
+        if numbers["saves_usd"] < numbers["drain_usd"] + numbers["boot_usd"]:
+            shown = {name: f"{usd:.6f}" for name, usd in numbers.items()}
+            losses |= {drain.node_id: shown for drain in deal.drains}
+    return losses
 
 
-def _boots(plan: MovePlan, view: GuardView) -> dict[str, Decimal]:
-    """Dollars of the boots that come with each exchange, by the node that goes.
-
-    A machine that replaces several nodes is shared evenly. An exchange that names no machine is
-    taken for one at the node's own rate.
-    """
-    hours = Decimal(view.settings.scaling.boot_seconds) / _HOUR
-    boots: dict[str, Decimal] = {}
+def _deals(plan: MovePlan) -> list[_Deal]:
+    """The exchanges of a plan, apart: two that share a node or a machine are one."""
+    deals = {
+        move.node_id: _Deal(drains=[move], launches=[])
+        for move in plan.moves
+        if isinstance(move, DrainNode) and move.cause is Cause.DEARER
+    }
     for move in plan.moves:
-        if isinstance(move, NewNode) and move.replaces:
-            for node_id in move.replaces:
-                share = move.usd_per_hour * hours / len(move.replaces)
-                boots[node_id] = boots.get(node_id, Decimal(0)) + share
-    dearer = {m.node_id for m in plan.moves if isinstance(m, DrainNode) and m.cause is Cause.DEARER}
-    if dearer - boots.keys():
-        known = rates(view.snapshot, view.state).usd_per_hour
-        for node_id in dearer - boots.keys():
-            if node_id in known:
-                boots[node_id] = known[node_id] * hours
-    return boots
+        if not isinstance(move, NewNode):
+            continue
+        named = [node_id for node_id in move.replaces if node_id in deals]
+        for node_id in named:
+            joined, other = deals[named[0]], deals[node_id]
+            if other is not joined:
+                joined.drains += other.drains
+                joined.launches += other.launches
+                deals |= {drain.node_id: joined for drain in other.drains}
+        if named:
+            deals[named[0]].launches.append(move)
+    return list({id(deal): deal for deal in deals.values()}.values())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Freeze
-from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
+from costplan.planner.tick import DrainNode, Move, MovePlan
 from costplan.planner.types import Decision
 
 _STANDS_IN_A_PAUSE = (Cause.NOTICE, Cause.OPERATOR, Cause.DOWN)
@@ -19,7 +19,7 @@ class Frozen:
     """Holds the plan to the pause and to the freeze windows (daily, UTC, start in and end out).
 
     A pause allows the drains that a cloud's notice or the operator's own word orders, nothing
-    else. A window allows everything but drains by choice and machines that replace others.
+    else. A window allows everything but drains by choice, and so nothing that only replaces.
     """
 
     name = "freeze"
@@ -61,7 +61,7 @@ def _frozen(plan: MovePlan, window: Freeze) -> Iterator[Move | Refusal]:
     start, end = _clock(window.start_minute), _clock(window.end_minute)
     why = f" ({window.reason})" if window.reason else ""
     for move in plan.moves:
-        if is_voluntary(move) or (isinstance(move, NewNode) and move.replaces):
+        if is_voluntary(move):
             yield Refusal(
                 move=move,
                 decision=Decision.DEFER,
