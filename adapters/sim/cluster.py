@@ -128,7 +128,7 @@ class SimCluster:
         """Its workers are gone at once."""
         self._machines.pop(machine.machine_id, None)
         for name in self._on(machine):
-            self.scheduler.remove_worker(name, cause=cause, expected=False)
+            self._lose(name, cause)
 
     def hung(self, machine: Machine) -> None:
         """Its workers do nothing more, and are given up when they have been silent too long."""
@@ -151,7 +151,12 @@ class SimCluster:
 
     def _give_up(self, worker: SimWorker) -> None:
         if self.scheduler.workers.get(worker.name) is worker:
-            self.scheduler.remove_worker(worker.name, cause="silent", expected=False)
+            self._lose(worker.name, "silent")
+
+    def _lose(self, name: str, cause: str) -> None:
+        """The worker is gone; what was copied until now is not."""
+        self._drains.settle()
+        self.scheduler.remove_worker(name, cause=cause, expected=False)
 
     def _join_soon(self, machine: Machine, seconds: float) -> None:
         for spec in machine.request.workers:
@@ -246,7 +251,7 @@ class SimCluster:
         """The worker's process dies; its nanny starts it again, under the same name."""
         with self.clock.lock:
             worker = self.scheduler.workers[name]
-            self.scheduler.remove_worker(name, cause="crashed", expected=False)
+            self._lose(name, "crashed")
             machine = self._machines.get(worker.machine_id)
             if machine is not None:
                 self.clock.after(back_seconds, partial(self._join, machine, worker.spec))

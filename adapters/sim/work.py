@@ -130,8 +130,8 @@ class Batch:
 
     @property
     def is_finished(self) -> bool:
-        """True while every result is there."""
-        return self.done == self.stage.tasks
+        """True while every result is there, or nobody wants them any more."""
+        return self.is_released or self.done == self.stage.tasks
 
     @property
     def is_ready(self) -> bool:
