@@ -1,0 +1,180 @@
+"""A scenario file: which machines a local provider sells, and what befalls them when.
+
+Text comes in, a `Scenario` or every problem of the file in one error goes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from costplan.adapters.local.scenario_models import Aimed, OfferSection, ScenarioSection
+from costplan.planner.config_fields import shown, suggestion
+from costplan.planner.config_yaml import mapping_from_yaml
+from costplan.planner.errors import InputError
+from costplan.planner.types import OfferKey
+
+_EXAMPLES = {
+    "scenario": "scenario: two-interruptions",
+    "offers": "offers: [{type: m5.large, markets: [on_demand, spot]}]",
+    "type": "type: m5.large",
+    "at": "at: 30",
+    "offer": "offer: m5.large/spot",
+    "machines": "machines: 2",
+    "launch": "launch: 2",
+    "seconds": "seconds: 10",
+    "file": "file: spot_availability_traces.parquet",
+    "trace": "trace: the id of one of its traces",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario as its file says it; `digest` is of what it says, `folder` is the file's."""
+
+    name: str
+    section: ScenarioSection
+    digest: str
+    folder: Path
+
+    @property
+    def keys(self) -> tuple[OfferKey, ...]:
+        """What it sells, in the file's order."""
+        section = self.section
+        return tuple(key for offer in section.offers for key in offer_keys(section, offer))
+
+
+def offer_keys(section: ScenarioSection, offer: OfferSection) -> Iterator[OfferKey]:
+    """The offers of one entry: one a market."""
+    place = section.place
+    zone = offer.zone if "zone" in offer.model_fields_set else place.zone
+    for market in offer.markets:
+        yield OfferKey(
+            provider=offer.provider or place.provider,
+            region=offer.region or place.region,
+            zone=zone or "",
+            instance_type=offer.type,
+            market=market,
+        )
+
+
+def is_meant(pattern: str, key: OfferKey) -> bool:
+    """True where a pattern such as 'm5.*/spot', or an offer's whole name, means this offer."""
+    return any(fnmatchcase(name, pattern) for name in (_short(key), str(key)))
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario in a YAML file; raises InputError that names every problem of it."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise InputError(str(path), "there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), "is not text in UTF-8") from error
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror}") from error
+    return parse_scenario(text, str(path), folder=path.parent)
+
+
+def parse_scenario(text: str, name: str, *, folder: Path) -> Scenario:
+    """The scenario that YAML text says; files it names are looked for in `folder`."""
+    data = mapping_from_yaml(text, name)
+    try:
+        section = ScenarioSection.model_validate(data)
+    except ValidationError as error:
+        found = [_problem(name, details) for details in error.errors(include_url=False)]
+    else:
+        found = [InputError(f"{name}: {path}", *rest) for path, *rest in _contradictions(section)]
+        if not found:
+            digest = hashlib.sha256(section.model_dump_json().encode()).hexdigest()
+            return Scenario(name=name, section=section, digest=digest, folder=folder)
+    if len(found) == 1:
+        raise found[0]
+    lines = "".join(f"\n  {str(problem).removeprefix(f'{name}: ')}" for problem in found)
+    raise InputError(name, f"{len(found)} problems{lines}")
+
+
+def _short(key: OfferKey) -> str:
+    return f"{key.instance_type}/{key.market}"
+
+
+def _contradictions(section: ScenarioSection) -> Iterator[tuple[str, str, str]]:
+    """Path, problem and way out of what each key allows and all keys together do not."""
+    first: dict[OfferKey, int] = {}
+    for place, offer in enumerate(section.offers):
+        path = f"offers[{place}]"
+        for key in offer_keys(section, offer):
+            if key in first:
+                yield path, f"{key} is also offers[{first[key]}]", "keep one, or change its zone"
+            first.setdefault(key, place)
+        if offer.gpu_kind is not None and offer.gpus is None:
+            yield f"{path}.gpu_kind", "a kind without GPUs", "add gpus: 1, or drop the kind"
+    names = sorted({_short(key) for key in first})
+    listed: dict[str, tuple[Aimed, ...]] = {
+        "prices": section.prices,
+        "capacity": section.capacity,
+        "interruptions": section.interruptions,
+        "launches": section.launches,
+        "traces": section.traces,
+    }
+    for what, entries in listed.items():
+        for place, entry in enumerate(entries):
+            # The defaults mean whatever there is, which may be nothing.
+            if "offer" in entry.model_fields_set and not any(
+                is_meant(entry.offer, key) for key in first
+            ):
+                way_out = f"{suggestion(entry.offer, names)} offers are {', '.join(names)}".strip()
+                yield f"{what}[{place}].offer", f"{shown(entry.offer)} means no offer", way_out
+
+
+def _problem(name: str, details: ErrorDetails) -> InputError:
+    """The problem that pydantic found, in the words of the file."""
+    places, kind, value = details["loc"], details["type"], details["input"]
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in places).lstrip(".")
+    subject = f"{name}: {path}" if path else name
+    words = [place for place in places if isinstance(place, str)]
+    last = words[-1] if words else ""
+    match kind:
+        case "refused":
+            context = details.get("ctx", {})
+            said = context["problem"], context["remedy"]
+        case "extra_forbidden":
+            keys = _model_at(words[:-1]).model_fields
+            said = (
+                f"{shown(last)} is not a key",
+                f"{suggestion(last, keys)} valid keys are {', '.join(keys)}".strip(),
+            )
+        case "missing":
+            said = "is missing", f"add {_EXAMPLES.get(last, last)}"
+        case "tuple_type":
+            said = f"{shown(value)} is not a list", "write it in [ ]"
+        case "model_type":
+            keys = _model_at(words).model_fields
+            said = f"{shown(value)} is not a mapping", f"its keys are {', '.join(keys)}"
+        case "literal_error":
+            expected = details.get("ctx", {}).get("expected", "")
+            said = f"{shown(value)} is not valid", f"valid are {expected}"
+        case _:
+            said = f"{shown(value)} is not valid", details["msg"]
+    return InputError(subject, *said)
+
+
+def _model_at(words: list[str]) -> type[BaseModel]:
+    """The section that a path of keys leads to."""
+    model: type[BaseModel] = ScenarioSection
+    for word in words:
+        model = _model_in(model.model_fields[word].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
