@@ -6,36 +6,33 @@ Text comes in and values go out; who reads the file names it for the messages.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from costplan.planner.config_fields import shown, suggestion
+from costplan.planner.config_fields import shown
 from costplan.planner.config_models import (
-    QuotaSection,
     WorkerSection,
     WorkloadSection,
     contradictions,
     sections,
 )
+from costplan.planner.config_problems import Grammar, problem, raise_all, unknown_key
+from costplan.planner.config_values import (
+    interruption_of,
+    limits_of,
+    machines_of,
+    market_of,
+    overhead_of,
+    where_of,
+)
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.errors import InputError
 from costplan.planner.types import Resources, WorkerShape
 from costplan.planner.units import GIB
-from costplan.planner.workload import (
-    Interruption,
-    Limits,
-    Machines,
-    MarketRules,
-    Overhead,
-    Quota,
-    Where,
-    Workload,
-)
+from costplan.planner.workload import Workload
 
 _FLAG_KEYS = {
     "vcpu": ("vcpu",),
@@ -56,8 +53,8 @@ _EXAMPLES = {
     "workers.gpu.count": "count: 1",
     "budget.usd_per_hour": "usd_per_hour: 60",
 }
+_GRAMMAR = Grammar(sections=sections(WorkloadSection), examples=_EXAMPLES)
 _INTEGER = re.compile(r"[+-]?\d{1,30}")
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -81,10 +78,12 @@ def workload_from_mapping(data: object, name: str) -> Workload:
     try:
         file = WorkloadSection.model_validate(dict(data))
     except ValidationError as error:
-        _raise(name, [_problem(name, details) for details in error.errors(include_url=False)])
+        raise_all(
+            name, [problem(_GRAMMAR, name, details) for details in error.errors(include_url=False)]
+        )
     found = [InputError(f"{name}: {path}", *rest) for path, *rest in contradictions(file)]
     if found:
-        _raise(name, found)
+        raise_all(name, found)
     return _workload(file)
 
 
@@ -100,7 +99,10 @@ def parse_worker_flag(text: str) -> WorkerShape:
     try:
         worker = WorkerSection.model_validate({"name": "unnamed", **data})
     except ValidationError as error:
-        _raise(subject, [_problem(subject, d, "workers") for d in error.errors(include_url=False)])
+        raise_all(
+            subject,
+            [problem(_GRAMMAR, subject, d, "workers") for d in error.errors(include_url=False)],
+        )
     return _shape(worker.model_copy(update={"name": _called(worker)}) if unnamed else worker)
 
 
@@ -127,7 +129,7 @@ def _flag_mapping(text: str, subject: str) -> dict[str, Any]:
         if not equals:
             raise InputError(subject, f"{shown(part)} is not key=value", example)
         if key not in _FLAG_KEYS:
-            raise InputError(subject, *_unknown_key(key, _FLAG_KEYS))
+            raise InputError(subject, *unknown_key(key, _FLAG_KEYS))
         if key in seen:
             raise InputError(subject, f"{key} is given twice", "keep one")
         if not value:
@@ -156,101 +158,17 @@ def _called(worker: WorkerSection) -> str:
     return f"{worker.vcpu / 1000:g}x{Decimal(worker.memory) / GIB:.6g}GiB{gpus}".replace("+", "")
 
 
-def _raise(subject: str, problems: Sequence[InputError]) -> NoReturn:
-    """Never returns: one problem is raised as it is, several as one error with a line each."""
-    if len(problems) == 1:
-        raise problems[0]
-    lines = "".join(f"\n  {str(problem).removeprefix(f'{subject}: ')}" for problem in problems)
-    raise InputError(subject, f"{len(problems)} problems{lines}")
-
-
-def _problem(name: str, details: ErrorDetails, within: str = "") -> InputError:
-    """The problem that pydantic found, in the words of the file."""
-    places, kind = details["loc"], details["type"]
-    if kind == "invalid_key" or (kind == "refused" and places[-1:] == ("[key]",)):
-        places = places[:-1]
-    words = [place for place in places if isinstance(place, str)]
-    outer = ".".join([within, *words[:-1]] if within else words[:-1])
-    generic = f"{outer}.{words[-1]}".lstrip(".") if words else within
-    path = "".join(_step(place) for place in places).lstrip(".")
-    subject = f"{name}: {path}" if path else name
-    value, context = details["input"], details.get("ctx", {})
-    if value is None and kind not in ("extra_forbidden", "invalid_key"):
-        return InputError(subject, "has no value", "write one, or remove the key")
-    match kind:
-        case "refused":
-            said = context["problem"], context["remedy"]
-        case "extra_forbidden":
-            said = _unknown_key(words[-1], sections()[outer].model_fields)
-        case "invalid_key":
-            said = f"the key {shown(value)} is not text", "put it in quotes"
-        case "missing":
-            said = "is missing", f"add {_EXAMPLES[generic]}"
-        case "tuple_type":
-            said = f"{shown(value)} is not a list", "write it in [ ]"
-        case "dict_type":
-            said = f"{shown(value)} is not a mapping", "write it like {aws: [us-east-1]}"
-        case "model_type":
-            keys = sections()[generic].model_fields
-            said = f"{shown(value)} is not a mapping", f"its keys are {', '.join(keys)}"
-        case _:
-            said = f"{shown(value)} is not valid", details["msg"]
-    return InputError(subject, *said)
-
-
-def _step(place: str | int) -> str:
-    """One step of a path; a key that is no plain word is shown in quotes and in short."""
-    if isinstance(place, int):
-        return f"[{place}]"
-    return f".{place}" if _WORD.fullmatch(place) else f".{shown(place)}"
-
-
-def _unknown_key(key: str, valid: Iterable[str]) -> tuple[str, str]:
-    listed = list(valid)
-    way_out = f"{suggestion(key, listed)} valid keys are {', '.join(listed)}".strip()
-    return f"{shown(key)} is not a key", way_out
-
-
 def _workload(file: WorkloadSection) -> Workload:
-    machines, market, overhead = file.machines, file.market, file.overhead
     return Workload(
         name=file.workload,
         shapes=tuple(_shape(worker) for worker in file.workers),
         duration_seconds=file.duration,
-        where=Where(
-            providers=file.where.providers,
-            regions=MappingProxyType(dict(file.where.regions)),
-            single_region=file.where.single_region,
-            single_zone=file.where.single_zone,
-        ),
-        machines=Machines(
-            arch=machines.arch,
-            include=machines.include,
-            exclude=machines.exclude,
-            max_vcpu=None if machines.max_vcpu is None else machines.max_vcpu / 1000,
-            burstable=machines.burstable,
-            suspect_share=machines.suspect_share,
-        ),
-        market=MarketRules(
-            allow=market.allow,
-            spot_max_share=market.spot_max_share,
-            on_demand_base_vcpu_milli=market.on_demand_base_vcpu,
-            pool_max_share=market.pool_max_share,
-            max_hazard_per_hour=market.max_hazard_per_hour,
-        ),
-        interruption=Interruption(
-            lost_work_seconds=file.interruption.lost_work,
-            restart_seconds=file.interruption.restart,
-        ),
-        overhead=Overhead(
-            vcpu_milli=overhead.vcpu,
-            memory_share=overhead.memory_share,
-            memory_floor_bytes=overhead.memory_floor,
-        ),
-        limits=Limits(
-            max_nodes=file.limits.max_nodes,
-            quotas=tuple(_quota(quota) for quota in file.limits.quotas),
-        ),
+        where=where_of(file.where),
+        machines=machines_of(file.machines),
+        market=market_of(file.market),
+        interruption=interruption_of(file.interruption),
+        overhead=overhead_of(file.overhead),
+        limits=limits_of(file.limits),
         budget_pico_per_hour=None if file.budget is None else file.budget.usd_per_hour,
     )
 
@@ -267,15 +185,4 @@ def _shape(worker: WorkerSection) -> WorkerShape:
         ),
         gpu_kinds=gpu.kinds if gpu else (),
         markets=worker.markets,
-    )
-
-
-def _quota(quota: QuotaSection) -> Quota:
-    return Quota(
-        provider=quota.provider,
-        region=quota.region,
-        market=quota.market,
-        instance_types=quota.instance_types,
-        vcpu_milli=quota.vcpu,
-        nodes=quota.nodes,
     )

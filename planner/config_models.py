@@ -161,14 +161,19 @@ class WorkloadSection(Section):
     limits: LimitsSection = LimitsSection()
 
 
-def sections() -> dict[str, type[Section]]:
+def sections(file: type[Section] = WorkloadSection) -> dict[str, type[Section]]:
     """The model of each mapping by its path without places: '', 'workers', 'workers.gpu', ..."""
-    return dict(_sections("", WorkloadSection))
+    return dict(_sections("", file))
+
+
+def keys_of(model: type[Section]) -> list[str]:
+    """The keys of a mapping as they stand in the file."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _sections(path: str, model: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     yield path.lstrip("."), model
-    for name, field in model.model_fields.items():
+    for name, field in zip(keys_of(model), model.model_fields.values(), strict=True):
         for inner in _models_in(field.annotation):
             yield from _sections(f"{path}.{name}", inner)
 
@@ -183,14 +188,20 @@ def _models_in(annotation: Any) -> Iterator[type[Section]]:
 def contradictions(file: WorkloadSection) -> Iterator[tuple[str, str, str]]:
     """Path, problem and way out of what each key allows and all keys together do not."""
     yield from _worker_contradictions(file)
-    yield from _market_contradictions(file.market)
-    where = file.where
+    yield from market_contradictions(file.market)
+    yield from place_contradictions(file.where, file.limits)
+
+
+def place_contradictions(
+    where: WhereSection, limits: LimitsSection
+) -> Iterator[tuple[str, str, str]]:
+    """Path, problem and way out of regions and quotas of clouds that may not be used."""
     if where.providers:
         listed = f"where.providers lists only {', '.join(where.providers)}"
         for provider in where.regions:
             if provider not in where.providers:
                 yield f"where.regions.{provider}", listed, "add the provider or drop its regions"
-        for place, quota in enumerate(file.limits.quotas):
+        for place, quota in enumerate(limits.quotas):
             if quota.provider is not None and quota.provider not in where.providers:
                 path = f"limits.quotas[{place}].provider"
                 yield path, f"{shown(quota.provider)}, but {listed}", "correct or drop the quota"
@@ -216,7 +227,8 @@ def _worker_contradictions(file: WorkloadSection) -> Iterator[tuple[str, str, st
             yield f"{path}.vcpu", problem, "no machine could hold it; raise max_vcpu"
 
 
-def _market_contradictions(market: MarketSection) -> Iterator[tuple[str, str, str]]:
+def market_contradictions(market: MarketSection) -> Iterator[tuple[str, str, str]]:
+    """Path, problem and way out of shares that the allowed markets cannot keep."""
     if set(market.allow) == {Market.SPOT}:
         way_out = "allow on_demand too"
         if market.on_demand_base_vcpu > 0:

@@ -74,9 +74,12 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
-def mapping_from_yaml(text: str, name: str) -> dict[str, Any]:
-    """The mapping that YAML text holds; raises InputError with line and column otherwise."""
-    example = "see docs/workload.md for an example"
+def mapping_from_yaml(text: str, name: str, guide: str = "docs/workload.md") -> dict[str, Any]:
+    """The mapping that YAML text holds; raises InputError with line and column otherwise.
+
+    `guide` is the document that shows how such a file looks.
+    """
+    example = f"see {guide} for an example"
     if len(text) > _MAX_CHARACTERS:
         raise InputError(name, f"the file has {len(text)} characters", "a workload file is short")
     try:
