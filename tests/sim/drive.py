@@ -1,0 +1,234 @@
+"""Runs a tick against a simulated world, as the daemon does against the real one.
+
+    read the ports -> tick -> commit -> execute the actions -> let time pass -> again
+
+The commit comes before the first action. `passing` is called by name at every step, and may raise
+to crash the driver there; a new driver with the same record then goes on as a new daemon would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol, TypeVar, assert_never
+
+from costplan.adapters.sim.world import World
+from costplan.planner.errors import (
+    CapacityUnavailable,
+    ClusterUnreachable,
+    CostplanError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    ProviderError,
+    QuotaExceeded,
+    RequestRejected,
+    Throttled,
+)
+from costplan.planner.guard import Policy
+from costplan.planner.ledger import LedgerEntry
+from costplan.planner.settings import Settings
+from costplan.planner.tick import (
+    Action,
+    ActionOutcome,
+    Control,
+    Cordon,
+    Launch,
+    MovePlan,
+    Outcome,
+    Readings,
+    Retire,
+    Snapshot,
+    State,
+    Terminate,
+    Uncordon,
+)
+from costplan.planner.types import Gap
+
+T = TypeVar("T")
+
+_OUTCOMES: tuple[tuple[type[CostplanError], Outcome], ...] = (
+    (CapacityUnavailable, Outcome.NO_CAPACITY),
+    (QuotaExceeded, Outcome.QUOTA),
+    (RequestRejected, Outcome.REJECTED),
+    (CredentialsRejected, Outcome.CREDENTIALS),
+    (Throttled, Outcome.THROTTLED),
+    (OutcomeUnknown, Outcome.UNKNOWN),
+    (ProviderError, Outcome.UNREACHABLE),
+    (ClusterUnreachable, Outcome.UNREACHABLE),
+)
+
+
+class Crash(BaseException):
+    """The driver dies here, as by SIGKILL: nothing catches it on the way."""
+
+
+class Ticked(Protocol):
+    """What a tick hands back, as far as a driver looks at it."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def plan(self) -> MovePlan | None: ...
+    @property
+    def actions(self) -> tuple[Action, ...]: ...
+    @property
+    def entries(self) -> tuple[LedgerEntry, ...]: ...
+
+
+class Tick(Protocol):
+    """`planner.loop.tick`."""
+
+    def __call__(
+        self,
+        readings: Readings,
+        state: State,
+        settings: Settings,
+        policies: Sequence[Policy],
+        *,
+        replan: bool,
+    ) -> Ticked: ...
+
+
+class Record(Protocol):
+    """What outlives the driver."""
+
+    def load(self) -> State: ...
+    def commit(self, readings: Readings, ticked: Ticked, settings: Settings) -> None: ...
+
+
+@dataclass(slots=True)
+class Memory:
+    """A record that keeps the last state and all entries, and can be told of an operator."""
+
+    state: State = field(default_factory=State)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    control: Control = Control()
+
+    def load(self) -> State:
+        """The last state, under what the operator says now."""
+        return replace(self.state, control=self.control)
+
+    def commit(self, readings: Readings, ticked: Ticked, settings: Settings) -> None:
+        """The state, and the entries after those there are."""
+        del readings, settings
+        self.state = ticked.state
+        self.entries.extend(ticked.entries)
+
+
+def nothing_happens(name: str) -> None:
+    """Passes every step."""
+
+
+@dataclass(slots=True)
+class Driver:
+    """Holds a cluster in a simulated world, tick after tick."""
+
+    world: World
+    tick: Tick
+    settings: Settings
+    policies: Sequence[Policy]
+    record: Record
+    plan_seconds: float = 60.0
+    passing: Callable[[str], None] = nothing_happens
+    checks: list[Callable[[Driver, Ticked], None]] = field(default_factory=list)
+    history: deque[Ticked] = field(default_factory=lambda: deque(maxlen=50))
+    ticks: int = 0
+    _outcomes: list[ActionOutcome] = field(default_factory=list)
+    _planned_at: datetime | None = None
+
+    def run(self, seconds: float, every: float = 5.0) -> None:
+        """Ticks, and lets `every` seconds pass after each, until `seconds` have passed."""
+        for _ in range(round(seconds / every)):
+            self.step()
+            self.world.clock.advance(every)
+
+    def step(self, *, replan: bool = False) -> Ticked:
+        """One tick: read, decide, commit, act."""
+        readings = self.read()
+        now = readings.at
+        is_due = (
+            self._planned_at is None
+            or (now - self._planned_at).total_seconds() >= self.plan_seconds
+        )
+        if replan or is_due:
+            self._planned_at = now
+        state = self.record.load()
+        ticked = self.tick(readings, state, self.settings, self.policies, replan=replan or is_due)
+        self.passing("tick.before_commit")
+        self.record.commit(readings, ticked, self.settings)
+        self.passing("tick.after_commit")
+        self._outcomes = []
+        for action in ticked.actions:
+            name = type(action).__name__.lower()
+            self.passing(f"{name}.before")
+            outcome = self.execute(action)
+            self.passing(f"{name}.after")
+            self._outcomes.append(outcome)
+        self.passing("tick.after_actions")
+        self.ticks += 1
+        self.history.append(ticked)
+        for check in self.checks:
+            check(self, ticked)
+        return ticked
+
+    def read(self) -> Readings:
+        """The world as it can be read now; what cannot be is None, with a gap."""
+        gaps: list[Gap] = []
+        provider, cluster = self.world.provider, self.world.cluster
+        load = _tried("load", cluster.load, gaps)
+        machines = _tried("machines", provider.nodes, gaps)
+        notices = _tried("notices", provider.notices, gaps)
+        offers = _tried("offers", provider.offers, gaps)
+        quotes = _tried("prices", lambda: provider.quotes(provider.keys), gaps)
+        market = (
+            [(o.key, o.available) for o in offers or ()],
+            [(q.key, q.usd_per_hour, q.hazard_per_hour) for q in quotes or ()],
+        )
+        return Readings(
+            at=self.world.clock(),
+            load=load,
+            machines=None if machines is None else tuple(machines),
+            notices=None if notices is None else tuple(notices),
+            offers=tuple(offers or ()),
+            quotes=tuple(quotes or ()),
+            outcomes=tuple(self._outcomes),
+            gaps=tuple(gaps),
+            market_digest=hashlib.sha256(repr(market).encode()).hexdigest()[:16],
+        )
+
+    def execute(self, action: Action) -> ActionOutcome:
+        """Does it, and says what became of it."""
+        provider, cluster = self.world.provider, self.world.cluster
+        done = ActionOutcome(action=action, outcome=Outcome.DONE, at=self.world.clock())
+        try:
+            match action:
+                case Launch():
+                    return replace(done, machine=provider.launch(action.request))
+                case Terminate():
+                    provider.terminate([action.provider_id])
+                case Cordon():
+                    cluster.cordon(action.workers, action.token)
+                case Uncordon():
+                    cluster.uncordon(action.workers)
+                case Retire():
+                    return replace(done, retired=cluster.retire(action.workers, action.token))
+                case _:
+                    assert_never(action)
+        except (ProviderError, ClusterUnreachable) as error:
+            outcome = next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind))
+            retry = getattr(error, "retry_after_seconds", None)
+            return replace(done, outcome=outcome, detail=str(error), retry_after_seconds=retry)
+        return done
+
+
+def _tried(kind: str, read: Callable[[], T], gaps: list[Gap]) -> T | None:
+    try:
+        return read()
+    except (ProviderError, ClusterUnreachable) as error:
+        gaps.append(Gap(kind=kind, subject=str(error), assumed="nothing"))
+        return None
