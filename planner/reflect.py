@@ -75,8 +75,8 @@ def _listed(
     readings: Readings,
     settings: Settings,
 ) -> dict[str, Node]:
-    """Nodes against a complete list of machines, which wins; strangers with our tag are taken in."""
-    now = readings.at
+    """Nodes against a complete list of machines, which wins; strangers with our tag join them."""
+    now, listed_at = readings.at, readings.machines_at or readings.at
     by_token = {m.token: m for m in machines if m.token}
     by_id = {m.provider_id: m for m in machines}
     known_ids = {n.provider_id for n in nodes.values()} | {None}
@@ -89,7 +89,7 @@ def _listed(
             node = _booting(node, machine, now, "listed", readings.offers)
         if machine is not None and machine.state is MachineState.ENDED:
             node = _ended(node, machine, now)
-        elif machine is None and node.phase in WITH_MACHINE:
+        elif machine is None and node.phase in WITH_MACHINE and _known_since(node) < listed_at:
             node = _vanished(node, now)
         if node.phase is Phase.LOST:
             node = enter(node, Phase.GONE, now, "accounted for")
@@ -101,6 +101,11 @@ def _listed(
             adopted = _adopted(machine, readings, settings)
             found[adopted.node_id] = adopted
     return found
+
+
+def _known_since(node: Node) -> datetime:
+    """When we learnt that there is a machine: a list made before that need not name it."""
+    return next((at for phase, at, _ in node.history if phase is Phase.BOOTING), node.phase_since)
 
 
 def _ended(node: Node, machine: ProviderNode, now: datetime) -> Node:

@@ -160,6 +160,7 @@ class Readings:
 
     `offers` and `quotes` are what can be bought and for how much, and `market_digest` names them
     where who read them knows it; `outcomes` are of the actions that ended since the last tick.
+    `machines_at` is when listing the machines began: one that was launched later need not be there.
     """
 
     at: datetime
@@ -171,6 +172,7 @@ class Readings:
     outcomes: tuple[ActionOutcome, ...] = ()
     gaps: tuple[Gap, ...] = ()
     market_digest: str = ""
+    machines_at: datetime | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")
