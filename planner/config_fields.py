@@ -26,7 +26,7 @@ _MAX_MACHINE_VCPU = 100_000
 _MAX_FLEET_VCPU = 10**9
 _MAX_MEMORY_BYTES = 2**50
 _MAX_SECONDS = 10 * 365 * 86400
-_MAX_USD_PER_HOUR = 9_000_000  # pico-dollars of more do not fit in 64 bits
+_MAX_USD = 9_000_000  # pico-dollars of more do not fit in 64 bits
 _LEAST_BARE_MEMORY = 64 * MIB
 _LONGEST_SHOWN = 60
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -67,7 +67,8 @@ def refusal(problem: str, remedy: str) -> PydanticCustomError:
     )
 
 
-def _number(value: object, remedy: str) -> int | float:
+def finite_number(value: object, remedy: str) -> int | float:
+    """The number that YAML gave; refuses text, true and what is not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refusal(f"{shown(value)} is not a number", remedy)
     if not math.isfinite(value):
@@ -75,7 +76,9 @@ def _number(value: object, remedy: str) -> int | float:
     return value
 
 
-def _whole(least: int, most: int, remedy: str) -> Callable[[object], int]:
+def whole_from(least: int, most: int, remedy: str) -> Callable[[object], int]:
+    """The check of a whole number from `least` to `most`."""
+
     def check(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise refusal(f"{shown(value)} is not a whole number", remedy)
@@ -88,7 +91,7 @@ def _whole(least: int, most: int, remedy: str) -> Callable[[object], int]:
 
 def _vcpu_milli(least_milli: int, most_vcpu: int, remedy: str) -> Callable[[object], int]:
     def check(value: object) -> int:
-        milli = Decimal(repr(_number(value, remedy))) * 1000
+        milli = Decimal(repr(finite_number(value, remedy))) * 1000
         if milli < least_milli or milli > most_vcpu * 1000:
             least = "above 0" if least_milli else "0 or more"
             raise refusal(f"{shown(value)} is not {least} and at most {most_vcpu}", remedy)
@@ -130,7 +133,7 @@ def _seconds(least: int) -> Callable[[object], int]:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise refusal(f"{shown(value)} is not a duration", remedy)
         if isinstance(value, float):
-            _number(value, remedy)
+            finite_number(value, remedy)
         try:
             seconds = parse_seconds(value)
         except ValueError as error:
@@ -145,7 +148,7 @@ def _seconds(least: int) -> Callable[[object], int]:
 
 def _share(value: object) -> float:
     remedy = "a share is written from 0 to 1"
-    share = float(_number(value, remedy))
+    share = float(finite_number(value, remedy))
     if 1 < share <= 100:
         raise refusal(f"{shown(value)} is above 1", f"did you mean {share / 100:g}?")
     if not 0 <= share <= 1:
@@ -161,29 +164,35 @@ def _memory_share(value: object) -> float:
 
 
 def _hazard(value: object) -> float:
-    hazard = float(_number(value, "write interruptions per node-hour, such as 0.02"))
+    hazard = float(finite_number(value, "write interruptions per node-hour, such as 0.02"))
     if hazard < 0:
         raise refusal(f"{shown(value)} is below 0", "write interruptions per node-hour")
     return hazard
 
 
-def _usd_per_hour(value: object) -> int:
-    remedy = "write dollars per hour as a number, such as 60 or 12.50"
-    if isinstance(value, str):
-        try:
-            amount = Decimal(value.strip())
-        except InvalidOperation:
-            raise refusal(f"{shown(value)} is not a number", remedy) from None
-    else:
-        amount = Decimal(repr(_number(value, remedy)))
-    if not amount.is_finite():
-        raise refusal(f"{shown(value)} is not a finite number", remedy)
-    if not 0 < amount <= _MAX_USD_PER_HOUR or pico_from_usd(amount) == 0:
-        raise refusal(f"{shown(value)} is not above 0 and at most {_MAX_USD_PER_HOUR}", remedy)
-    return pico_from_usd(amount)
+def usd_pico(what: str) -> Callable[[object], int]:
+    """The check of an amount of dollars, as pico-dollars; `what` is like 'dollars per hour'."""
+    remedy = f"write {what} as a number, such as 60 or 12.50"
+
+    def check(value: object) -> int:
+        if isinstance(value, str):
+            try:
+                amount = Decimal(value.strip())
+            except InvalidOperation:
+                raise refusal(f"{shown(value)} is not a number", remedy) from None
+        else:
+            amount = Decimal(repr(finite_number(value, remedy)))
+        if not amount.is_finite():
+            raise refusal(f"{shown(value)} is not a finite number", remedy)
+        if not 0 < amount <= _MAX_USD or pico_from_usd(amount) == 0:
+            raise refusal(f"{shown(value)} is not above 0 and at most {_MAX_USD}", remedy)
+        return pico_from_usd(amount)
+
+    return check
 
 
-def _text(value: object) -> str:
+def plain_text(value: object) -> str:
+    """Text on one line, without space around it."""
     if not isinstance(value, str):
         raise refusal(f"{shown(value)} is not text", "put it in quotes if it is meant")
     if not value or value != value.strip() or not value.isprintable():
@@ -192,14 +201,14 @@ def _text(value: object) -> str:
 
 
 def _name(value: object) -> str:
-    name = _text(value)
+    name = plain_text(value)
     if not _NAME.fullmatch(name):
         raise refusal(f"{shown(name)} is not a name", "use letters, digits, '_', '.' and '-'")
     return name
 
 
 def _provider(value: object) -> str:
-    name = _text(value)
+    name = plain_text(value)
     if not _PROVIDER.fullmatch(name):
         way_out = f"did you mean {name.lower()!r}?" if _PROVIDER.fullmatch(name.lower()) else ""
         raise refusal(
@@ -208,9 +217,11 @@ def _provider(value: object) -> str:
     return name
 
 
-def _one_of(words: tuple[str, ...], what: str, aliases: dict[str, str]) -> Callable[[object], str]:
+def one_of(words: tuple[str, ...], what: str, aliases: dict[str, str]) -> Callable[[object], str]:
+    """The check of a word that is one of these; other people's words for it are suggested."""
+
     def check(value: object) -> str:
-        word = _text(value)
+        word = plain_text(value)
         if word not in words:
             alias = aliases.get(word.lower())
             way_out = f"did you mean {alias!r}?" if alias else suggestion(word, words)
@@ -236,15 +247,15 @@ def _filled(value: Any) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_name)]
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(plain_text)]
 Provider = Annotated[str, BeforeValidator(_provider)]
 Architecture = Annotated[
-    str, BeforeValidator(_one_of(_ARCHITECTURES, "an architecture", _ARCHITECTURE_ALIASES))
+    str, BeforeValidator(one_of(_ARCHITECTURES, "an architecture", _ARCHITECTURE_ALIASES))
 ]
 MarketName = Annotated[
     Market,
     BeforeValidator(
-        _one_of(
+        one_of(
             tuple(Market),
             "a market",
             {"ondemand": "on_demand", "preemptible": "spot", "od": "on_demand"},
@@ -255,13 +266,13 @@ Filled = BeforeValidator(_filled)
 """Added to a list that must not be empty."""
 
 WorkerCount = Annotated[
-    int, BeforeValidator(_whole(1, MAX_WORKERS, "count is how many such workers are needed"))
+    int, BeforeValidator(whole_from(1, MAX_WORKERS, "count is how many such workers are needed"))
 ]
 GpuCount = Annotated[
-    int, BeforeValidator(_whole(1, 1024, "GPUs are counted whole; leave gpu out for none"))
+    int, BeforeValidator(whole_from(1, 1024, "GPUs are counted whole; leave gpu out for none"))
 ]
-NodeLimit = Annotated[int, BeforeValidator(_whole(1, MAX_WORKERS, "leave it out for no limit"))]
-NodeQuota = Annotated[int, BeforeValidator(_whole(0, MAX_WORKERS, "write a number of nodes"))]
+NodeLimit = Annotated[int, BeforeValidator(whole_from(1, MAX_WORKERS, "leave it out for no limit"))]
+NodeQuota = Annotated[int, BeforeValidator(whole_from(0, MAX_WORKERS, "write a number of nodes"))]
 MachineVcpuMilli = Annotated[
     int, BeforeValidator(_vcpu_milli(1, _MAX_MACHINE_VCPU, "write vCPU like 4 or 0.5"))
 ]
@@ -278,5 +289,5 @@ LossSeconds = Annotated[int, BeforeValidator(_seconds(0))]
 Share = Annotated[float, BeforeValidator(_share)]
 MemoryShare = Annotated[float, BeforeValidator(_memory_share)]
 Hazard = Annotated[float, BeforeValidator(_hazard)]
-PicoPerHour = Annotated[int, BeforeValidator(_usd_per_hour)]
+PicoPerHour = Annotated[int, BeforeValidator(usd_pico("dollars per hour"))]
 Flag = Annotated[bool, BeforeValidator(_flag)]

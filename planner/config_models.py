@@ -41,7 +41,8 @@ from costplan.planner.types import Market
 from costplan.planner.units import MIB
 
 
-def _gpu(value: object) -> object:
+def gpu_mapping(value: object) -> object:
+    """`gpu: 1` is short for `gpu: {count: 1}`."""
     return {"count": value} if isinstance(value, int | float | str) else value
 
 
@@ -65,7 +66,7 @@ class WorkerSection(Section):
     count: WorkerCount
     vcpu: MachineVcpuMilli
     memory: MemoryBytes
-    gpu: Annotated[GpuSection, BeforeValidator(_gpu)] | None = None
+    gpu: Annotated[GpuSection, BeforeValidator(gpu_mapping)] | None = None
     markets: tuple[MarketName, ...] = ()
 
 

@@ -1,0 +1,279 @@
+"""The autoscaler's file (`costplan.yaml`) as frozen values, or every problem of it in one error.
+
+Text comes in and values go out; who reads the file names it, and the folder that it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from costplan.planner.config_fields import shown
+from costplan.planner.config_models import sections
+from costplan.planner.config_problems import Grammar, problem, raise_all
+from costplan.planner.config_values import (
+    interruption_of,
+    limits_of,
+    machines_of,
+    market_of,
+    overhead_of,
+    where_of,
+)
+from costplan.planner.config_yaml import mapping_from_yaml
+from costplan.planner.daemon_config_models import (
+    DaemonSection,
+    KindSection,
+    SafetySection,
+    SchedulerSection,
+    SpendingSection,
+    daemon_contradictions,
+)
+from costplan.planner.errors import InputError
+from costplan.planner.settings import (
+    Budget,
+    Cadence,
+    Freeze,
+    Safety,
+    Scaling,
+    Settings,
+    WorkerKind,
+)
+from costplan.planner.types import Resources
+from costplan.planner.units import usd_text
+
+GUIDE = "docs/autoscaler-config.md"
+
+_GPU = "GPU"
+_GRAMMAR = Grammar(
+    sections=sections(DaemonSection),
+    examples={
+        "cluster": "cluster: fraud",
+        "workload": "workload: fraud-training",
+        "scheduler": "scheduler: {endpoint: http://127.0.0.1:8787, token_file: token, "
+        "address: tcp://127.0.0.1:8786}",
+        "scheduler.endpoint": "endpoint: http://127.0.0.1:8787",
+        "scheduler.token_file": "token_file: token",
+        "scheduler.address": "address: tcp://127.0.0.1:8786",
+        "scheduler.worker_tls.ca": "ca: ca.pem",
+        "scheduler.worker_tls.cert": "cert: worker.pem",
+        "scheduler.worker_tls.key": "key: worker-key.pem",
+        "provider": "provider: {kind: local, scenario: scenario.yaml, state_dir: machines}",
+        "provider.kind": "kind: local",
+        "provider.scenario": "scenario: scenario.yaml",
+        "provider.state_dir": "state_dir: machines",
+        "store": "store: {path: costplan.db}",
+        "store.path": "path: costplan.db",
+        "workers": "workers: [{name: features, vcpu: 4, memory: 16 GiB}]",
+        "workers.name": "name: features",
+        "workers.vcpu": "vcpu: 4",
+        "workers.memory": "memory: 16 GiB",
+        "workers.gpu.count": "count: 1",
+        "workers.resources": "{LICENCE: 1}",
+        "safety.freezes.from": 'from: "22:00"',
+        "safety.freezes.to": 'to: "06:00"',
+        "tags": "{team: fraud}",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTls:
+    """Files that workers show to the scheduler, and trust."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerAccess:
+    """Where the scheduler is asked over HTTP and with which token, and where workers join it."""
+
+    endpoint: str
+    token_file: str
+    address: str
+    ca_file: str | None = None
+    worker_tls: WorkerTls | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChoice:
+    """Who runs the machines: what the market is like there, and where it keeps its own."""
+
+    kind: str
+    scenario: str
+    state_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where health and metrics are served. Port 0 is any that is free."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStyle:
+    """How log lines look ('console' or 'json'), and from which level on they are written."""
+
+    format: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """The whole file: the core's settings, and what only the shell needs.
+
+    Paths are as the file means them: relative ones start at the file's folder. `prices_file` is
+    None for the bundled prices.
+    """
+
+    settings: Settings
+    scheduler: SchedulerAccess
+    provider: ProviderChoice
+    store_path: str
+    prices_file: str | None
+    http: Listen
+    log: LogStyle
+
+
+def parse_daemon_config(text: str, name: str, base: str) -> DaemonConfig:
+    """What the YAML text of a file describes; `name` is the file's and `base` its folder's,
+    from the root on.
+
+    Raises InputError that lists every problem found, one a line. Rules between keys are looked
+    at once each key is valid by itself.
+    """
+    return daemon_config_from_mapping(mapping_from_yaml(text, name, GUIDE), name, base)
+
+
+def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConfig:
+    """What a parsed file describes; raises InputError as `parse_daemon_config` does."""
+    if not isinstance(data, Mapping):
+        raise InputError(name, f"the file holds {shown(data)}, not keys and values", f"see {GUIDE}")
+    try:
+        file = DaemonSection.model_validate(dict(data))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise_all(name, [problem(_GRAMMAR, name, details) for details in found])
+    against = [InputError(f"{name}: {path}", *rest) for path, *rest in daemon_contradictions(file)]
+    if against:
+        raise_all(name, against)
+    host, _, port = file.http.listen.rpartition(":")
+    prices = file.prices.file
+    return DaemonConfig(
+        settings=_settings(file),
+        scheduler=_scheduler(file.scheduler, base),
+        provider=ProviderChoice(
+            kind=file.provider.kind,
+            scenario=_at(base, file.provider.scenario),
+            state_dir=_at(base, file.provider.state_dir),
+        ),
+        store_path=_at(base, file.store.path),
+        prices_file=None if prices is None else _at(base, prices),
+        http=Listen(host=host.strip("[]"), port=int(port)),
+        log=LogStyle(format=file.log.format, level=file.log.level),
+    )
+
+
+def _at(base: str, path: str) -> str:
+    """A path of the file, from the folder that the file lies in where it is a relative one."""
+    return path if path.startswith("/") else f"{base.rstrip('/')}/{path.removeprefix('./')}"
+
+
+def _scheduler(section: SchedulerSection, base: str) -> SchedulerAccess:
+    tls = section.worker_tls
+    return SchedulerAccess(
+        endpoint=section.endpoint,
+        token_file=_at(base, section.token_file),
+        address=section.address,
+        ca_file=None if section.ca_file is None else _at(base, section.ca_file),
+        worker_tls=None
+        if tls is None
+        else WorkerTls(ca=_at(base, tls.ca), cert=_at(base, tls.cert), key=_at(base, tls.key)),
+    )
+
+
+def _settings(file: DaemonSection) -> Settings:
+    scaling, cadence = file.scaling, file.cadence
+    return Settings(
+        cluster=file.cluster,
+        workload=file.workload,
+        kinds=tuple(_kind(kind) for kind in file.workers),
+        where=where_of(file.where),
+        machines=machines_of(file.machines),
+        market=market_of(file.market),
+        interruption=interruption_of(file.interruption),
+        overhead=overhead_of(file.overhead),
+        limits=limits_of(file.limits),
+        scaling=Scaling(
+            target_seconds=scaling.target,
+            idle_seconds=scaling.idle,
+            client_gone_seconds=scaling.client_gone,
+            drain_wait_seconds=scaling.drain_wait,
+            boot_seconds=scaling.boot,
+            boot_timeout_seconds=scaling.boot_timeout,
+            unknown_task_seconds=scaling.unknown_task,
+            horizon_seconds=scaling.horizon,
+            replace_saving_share=scaling.replace_saving_share,
+        ),
+        cadence=Cadence(
+            observe_seconds=cadence.observe,
+            plan_seconds=cadence.plan,
+            load_stale_seconds=cadence.load_stale,
+            machines_stale_seconds=cadence.machines_stale,
+            prices_stale_seconds=float(cadence.prices_stale),
+        ),
+        budget=_budget(file.budget),
+        safety=_safety(file.safety),
+        tags=MappingProxyType(dict(file.tags)),
+    )
+
+
+def _kind(kind: KindSection) -> WorkerKind:
+    """A kind with the threads of its vCPU (at least one), and a 'GPU' resource for its GPUs."""
+    gpu = kind.gpu
+    implied = {_GPU: float(gpu.count)} if gpu else {}
+    return WorkerKind(
+        name=kind.name,
+        need=Resources(
+            vcpu_milli=kind.vcpu,
+            memory_bytes=kind.memory,
+            gpus=gpu.count if gpu else 0,
+        ),
+        threads=kind.threads or max(1, kind.vcpu // 1000),
+        resources=MappingProxyType({**implied, **kind.resources}),
+        minimum=kind.minimum,
+        maximum=kind.maximum,
+        gpu_kinds=gpu.kinds if gpu else (),
+    )
+
+
+def _budget(budget: SpendingSection) -> Budget:
+    return Budget(
+        usd_per_hour=_usd(budget.usd_per_hour),
+        usd_per_day=_usd(budget.usd_per_day),
+        usd_per_month=_usd(budget.usd_per_month),
+    )
+
+
+def _usd(pico: int | None) -> Decimal | None:
+    return None if pico is None else Decimal(usd_text(pico))
+
+
+def _safety(safety: SafetySection) -> Safety:
+    return Safety(
+        max_drain_share=safety.max_drain_share,
+        max_launches=safety.max_launches,
+        min_node_seconds=safety.min_node_age,
+        refused_seconds=safety.refused_for,
+        freezes=tuple(
+            Freeze(start_minute=each.start, end_minute=each.end, reason=each.reason)
+            for each in safety.freezes
+        ),
+    )
