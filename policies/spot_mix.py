@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TypedDict
 
 from costplan.planner.guard import GuardView, Judgement, Refusal, drains, judged, launches
 from costplan.planner.standing import is_firm, is_staying, possible_keys
 from costplan.planner.tick import Move, MovePlan, NewNode
 from costplan.planner.types import Decision, OfferKey
 from costplan.planner.workload import MarketRules
-
-_Strike = tuple[int, tuple[OfferKey, ...], str]
 
 
 class SpotMix:
@@ -50,28 +49,23 @@ class _Fleet:
 
 
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
-    rules = view.settings.market
-    there = _standing(plan, view)
-    sizes = {offer.key: offer.resources.vcpu_milli for offer in view.snapshot.offers}
-    left = {
-        place: tuple(key for key in move.keys if key in sizes)
-        for place, move in enumerate(plan.moves)
-        if isinstance(move, NewNode)
-    }
-    reasons: dict[int, str] = {
-        place: "its size is not known" for place, keys in left.items() if not keys
-    }
-    while True:
-        strike = _strike(_with(there, left, sizes), left, rules)
-        if strike is None:
-            break
-        place, struck, reasons[place] = strike
-        left[place] = tuple(key for key in left[place] if key not in struck)
-    _strike_alternatives(_with(there, left, sizes), left, sizes, rules)
-    numbers = _numbers(_with(there, left, sizes), rules)
-    for place, move in enumerate(plan.moves):
-        keys = left.get(place)
-        if not isinstance(move, NewNode) or keys is None or len(keys) == len(move.keys):
+    asked = launches(plan.moves)
+    wanted = {key for move in asked for key in move.keys}
+    sizes = {o.key: o.resources.vcpu_milli for o in view.snapshot.offers if o.key in wanted}
+    mix = _Mix(rules=view.settings.market, sizes=sizes, **_standing(plan, view))
+    for place, launch in enumerate(asked):
+        mix.add(place, tuple(key for key in launch.keys if key in sizes))
+    mix.strike()
+    mix.strike_alternatives()
+    numbers = mix.numbers()
+    place = -1
+    for move in plan.moves:
+        if not isinstance(move, NewNode):
+            yield move
+            continue
+        place += 1
+        keys = mix.left[place]
+        if len(keys) == len(move.keys):
             yield move
             continue
         if keys:
@@ -79,12 +73,20 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
         yield Refusal(
             move=move,
             decision=Decision.TRIM if keys else Decision.DENY,
-            reason=reasons.get(place, "its other pools have no room"),
+            reason=mix.reasons.get(place, "the size of its offers is not known"),
             numbers=numbers,
         )
 
 
-def _standing(plan: MovePlan, view: GuardView) -> _Fleet:
+class _Standing(TypedDict):
+    """milli-vCPU of all nodes that stay, of those on spot, and of each pool of spot."""
+
+    total: int
+    spot: int
+    pools: Counter[OfferKey]
+
+
+def _standing(plan: MovePlan, view: GuardView) -> _Standing:
     """The nodes that stay once the plan's drains are done."""
     drained = {move.node_id for move in drains(plan.moves)}
     total, spot, pools = 0, 0, Counter[OfferKey]()
@@ -97,83 +99,109 @@ def _standing(plan: MovePlan, view: GuardView) -> _Fleet:
             spot += size
         if not is_firm(node.key):
             pools[node.key] += size
-    return _Fleet(total=total, spot=spot, pools=pools)
+    return _Standing(total=total, spot=spot, pools=pools)
 
 
-def _with(
-    there: _Fleet, left: Mapping[int, tuple[OfferKey, ...]], sizes: Mapping[OfferKey, int]
-) -> _Fleet:
-    """The fleet with the launches: each adds its least to all vCPU, and its most to spot."""
-    total, spot, pools = there.total, there.spot, Counter(there.pools)
-    for keys in left.values():
-        if keys:
-            total += min(sizes[key] for key in keys)
-            spot += max((sizes[key] for key in keys if not is_firm(key)), default=0)
-            if not is_firm(keys[0]):
-                pools[keys[0]] += sizes[keys[0]]
-    return _Fleet(total=total, spot=spot, pools=pools)
+@dataclass(slots=True, kw_only=True)
+class _Mix:
+    """The fleet while launches lose offers; sums are kept up to date with what is `left`.
 
+    A launch adds the least of its offers' milli-vCPU to all, and the most of its spot offers'
+    to spot; its first offer is the pool that it counts in.
+    """
 
-def _strike(
-    fleet: _Fleet, left: Mapping[int, tuple[OfferKey, ...]], rules: MarketRules
-) -> _Strike | None:
-    """The launch to lose offers next, which, and why; None where every rule holds."""
-    on_spot = [place for place, keys in left.items() if not all(is_firm(key) for key in keys)]
-    if not on_spot:
-        return None
-    reason = ""
-    if fleet.total - fleet.spot < rules.on_demand_base_vcpu_milli:
-        base = rules.on_demand_base_vcpu_milli
-        reason = f"market.on_demand_base_vcpu is {base / 1000:g}, and less is not on spot"
-    elif rules.spot_max_share < 1 and fleet.spot > fleet.total * _exact(rules.spot_max_share):
-        reason = f"more than market.spot_max_share ({rules.spot_max_share:g}) would be on spot"
-    if reason:
-        mixed = [place for place in on_spot if any(is_firm(key) for key in left[place])]
-        place = max(mixed or on_spot)
-        return place, tuple(key for key in left[place] if not is_firm(key)), reason
-    if rules.pool_max_share >= 1:
-        return None
-    most = fleet.total * _exact(rules.pool_max_share)
-    full = {pool for pool, milli in fleet.pools.items() if milli > most}
-    crowding = [place for place in on_spot if left[place][0] in full]
-    if not crowding:
-        return None
-    place = max(crowding)
-    pool = left[place][0]
-    share = f"market.pool_max_share ({rules.pool_max_share:g})"
-    return place, (pool,), f"more than {share} would be in {pool}"
+    rules: MarketRules
+    sizes: Mapping[OfferKey, int]
+    total: int
+    spot: int
+    pools: Counter[OfferKey]
+    left: dict[int, tuple[OfferKey, ...]] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
 
+    def add(self, place: int, keys: tuple[OfferKey, ...], sign: int = 1) -> None:
+        """Counts a launch with these offers, or no longer where `sign` is -1."""
+        self.left[place] = keys
+        if not keys:
+            return
+        self.total += sign * min(self.sizes[key] for key in keys)
+        self.spot += sign * max((self.sizes[key] for key in keys if not is_firm(key)), default=0)
+        if not is_firm(keys[0]):
+            self.pools[keys[0]] += sign * self.sizes[keys[0]]
 
-def _strike_alternatives(
-    fleet: _Fleet,
-    left: dict[int, tuple[OfferKey, ...]],
-    sizes: Mapping[OfferKey, int],
-    rules: MarketRules,
-) -> None:
-    """Takes from `left` the pools after the first that have no room, should it come to them."""
-    if rules.pool_max_share >= 1:
-        return
-    most, pools = fleet.total * _exact(rules.pool_max_share), Counter(fleet.pools)
-    for place, keys in left.items():
-        kept = list(keys[:1])
-        for key in keys[1:]:
-            if is_firm(key):
-                kept.append(key)
-            elif pools[key] + sizes[key] <= most:
-                pools[key] += sizes[key]
-                kept.append(key)
-        left[place] = tuple(kept)
+    def narrow(self, place: int, keys: tuple[OfferKey, ...], reason: str) -> None:
+        """Leaves a launch with these offers only."""
+        self.add(place, self.left[place], sign=-1)
+        self.add(place, keys)
+        self.reasons[place] = reason
+
+    def strike(self) -> None:
+        """Takes offers from launches, the last first, until every rule holds or none is on spot.
+
+        Launches that have another market are asked first.
+        """
+        if self.rules.spot_max_share < 1 or self.rules.on_demand_base_vcpu_milli:
+            mixed = [p for p, keys in self.left.items() if any(is_firm(key) for key in keys)]
+            others = [p for p in self.left if p not in set(mixed)]
+            order = [*reversed(mixed), *reversed(others)]
+            for place in (p for p in order if not all(is_firm(key) for key in self.left[p])):
+                if not (reason := self._leans_too_much()):
+                    break
+                firm = tuple(key for key in self.left[place] if is_firm(key))
+                self.narrow(place, firm, reason)
+        if self.rules.pool_max_share < 1:
+            self._strike_pools()
+
+    def _leans_too_much(self) -> str:
+        """Why there is too much on spot, '' where there is not."""
+        base, share = self.rules.on_demand_base_vcpu_milli, self.rules.spot_max_share
+        if self.total - self.spot < base:
+            return f"market.on_demand_base_vcpu is {base / 1000:g}, and less is not on spot"
+        if share < 1 and self.spot > self.total * _exact(share):
+            return f"more than market.spot_max_share ({share:g}) would be on spot"
+        return ""
+
+    def _strike_pools(self) -> None:
+        """Takes full pools from launches; what one loses may fill or empty the others."""
+        share = self.rules.pool_max_share
+        reason = f"more than market.pool_max_share ({share:g}) would be in one pool"
+        changed = True
+        while changed:
+            changed = False
+            for place in reversed(self.left):
+                keys = self.left[place]
+                if not keys or is_firm(keys[0]):
+                    continue
+                if self.pools[keys[0]] > self.total * _exact(share):
+                    self.narrow(place, keys[1:], reason)
+                    changed = True
+
+    def strike_alternatives(self) -> None:
+        """Takes the pools after the first that have no room, should it come to them."""
+        share = self.rules.pool_max_share
+        if share >= 1:
+            return
+        most, pools = self.total * _exact(share), Counter(self.pools)
+        reason = f"its other pools have no room within market.pool_max_share ({share:g})"
+        for place, keys in self.left.items():
+            kept = list(keys[:1])
+            for key in keys[1:]:
+                if is_firm(key) or pools[key] + self.sizes[key] <= most:
+                    kept.append(key)
+                    pools[key] += 0 if is_firm(key) else self.sizes[key]
+            if len(kept) < len(keys):
+                self.left[place] = tuple(kept)
+                self.reasons.setdefault(place, reason)
+
+    def numbers(self) -> dict[str, str]:
+        """The fleet that is left, and the rules."""
+        return {
+            "spot_vcpu": f"{self.spot / 1000:g}",
+            "all_vcpu": f"{self.total / 1000:g}",
+            "spot_max_share": f"{self.rules.spot_max_share:g}",
+            "pool_max_share": f"{self.rules.pool_max_share:g}",
+            "on_demand_base_vcpu": f"{self.rules.on_demand_base_vcpu_milli / 1000:g}",
+        }
 
 
 def _exact(share: float) -> Decimal:
     return Decimal(repr(share))
-
-
-def _numbers(fleet: _Fleet, rules: MarketRules) -> dict[str, str]:
-    return {
-        "spot_vcpu": f"{fleet.spot / 1000:g}",
-        "all_vcpu": f"{fleet.total / 1000:g}",
-        "spot_max_share": f"{rules.spot_max_share:g}",
-        "pool_max_share": f"{rules.pool_max_share:g}",
-        "on_demand_base_vcpu": f"{rules.on_demand_base_vcpu_milli / 1000:g}",
-    }
