@@ -74,7 +74,10 @@ class Cluster(Protocol):
         """These workers take tasks again."""
         ...
 
-    def retire(self, workers: Collection[str], token: str) -> Retired:
+    def retire(self, workers: Collection[str], token: str, *, force: bool = False) -> Retired:
         """Begins, or goes on with, removing workers once nothing is on them alone, and says how
-        far it is. A worker is done when it left with nothing lost, by the scheduler's own event."""
+        far it is. A worker is done when it left with nothing lost, by the scheduler's own event.
+
+        Without `force` members of a running collective or shuffle are refused.
+        """
         ...

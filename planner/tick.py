@@ -120,11 +120,16 @@ class Uncordon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retire:
-    """These workers leave once what they alone hold is elsewhere; safe to say again."""
+    """These workers leave once what they alone hold is elsewhere; safe to say again.
+
+    A forced one is not refused for the collective or shuffle that a worker belongs to: its
+    machine goes anyway.
+    """
 
     node_ids: tuple[str, ...]
     workers: tuple[str, ...]
     token: str
+    is_forced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
