@@ -59,6 +59,23 @@ class Dealer:
             ]
 
 
+def announce(
+    folder: Path, event: str, kind: str, notice_seconds: float | None, now: datetime
+) -> None:
+    """Lets an event befall a machine: a 'reclaim' takes it away after this notice, or at once.
+
+    Without notice nobody is told before.
+    """
+    effective_at = now + timedelta(seconds=notice_seconds or 0.0)
+    notice = {
+        "kind": kind,
+        "told": notice_seconds is not None,
+        "observed_at": now.isoformat(),
+        "effective_at": effective_at.isoformat(),
+    }
+    write_json(folder / f"{NOTICE}{event}.json", notice)
+
+
 def _dealt(state_dir: Path, event: Mapping[str, Any], at: datetime, now: datetime) -> bool:
     """True once nothing is left to do for an event; writes the victims' notices."""
     record = events_folder(state_dir) / f"{event['id']}.json"
@@ -70,14 +87,7 @@ def _dealt(state_dir: Path, event: Mapping[str, Any], at: datetime, now: datetim
     late = now - at > timedelta(seconds=LATE_SECONDS) and not event["wait"]
     victims = [] if late else victims
     for folder in victims:
-        told = event["notice"] is not None
-        notice = {
-            "kind": event["kind"],
-            "told": told,
-            "observed_at": now.isoformat(),
-            "effective_at": (now + timedelta(seconds=event["notice"] or 0)).isoformat(),
-        }
-        write_json(folder / f"{NOTICE}{event['id']}.json", notice)
+        announce(folder, event["id"], event["kind"], event["notice"], now)
     write_json(record, {"at": now.isoformat(), "machines": [folder.name for folder in victims]})
     return True
 

@@ -1,0 +1,47 @@
+"""Local machines in tests: a started scenario, and proof that nothing of it is left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from costplan.adapters.clock import utc_now
+from costplan.adapters.feeds.bundled import bundled_prices
+from costplan.adapters.local.scenario import parse_scenario
+from costplan.adapters.local.stage import Stage, open_stage
+from costplan.adapters.local.sweep import running_processes, sweep
+from costplan.planner.catalogue import Catalogue
+
+DEADLINE_SECONDS = 30.0
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The bundled prices, read once."""
+    return bundled_prices(now=utc_now()).catalogue
+
+
+def wait_until(condition: Callable[[], bool], what: str = "the condition") -> None:
+    """Returns once the condition holds; fails the test after a deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        threading.Event().wait(0.02)
+
+
+@contextmanager
+def staged(state_dir: Path, scenario: str) -> Iterator[Stage]:
+    """A scenario started now; when the block ends, no process of a machine of it may be left.
+
+    Machines that the block leaves running are ended; what survives that fails the test.
+    """
+    parsed = parse_scenario(scenario, "scenario.yaml", folder=Path(__file__).parent)
+    try:
+        yield open_stage(state_dir, parsed, catalogue(), now=utc_now())
+    finally:
+        sweep(state_dir)
+        assert running_processes(state_dir) == (), "machines have left processes behind"
