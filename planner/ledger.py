@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from costplan.planner.types import OfferKey, require, require_utc
+from costplan.planner.types import Billing, OfferKey, require, require_utc
 
 
 class Use(StrEnum):
@@ -26,9 +26,11 @@ class Use(StrEnum):
 class LedgerEntry:
     """Dollars for the half-open interval [start, end) of one node; corrections are new entries.
 
-    `usd` is exact at 12 places: `usd_per_hour` x (end - start), which lies within one quote and
-    one use. `busy_seconds` is task-time that the node's workers finished in it and
-    `thread_seconds` what they could have. `kind` is 'usage' or 'correction'.
+    `usd` is `usd_per_hour` x (end - start) to within 1e-12, which lies within one quote and one
+    use, and neighbours at one rate add up to it exactly. `busy_seconds` is task-time that the
+    node's workers finished in it and `thread_seconds` what they could have. `kind` is 'usage' or
+    'correction', which takes back what was charged too much and is below zero. `is_estimate`
+    says that the source derived the price instead of reading it.
     """
 
     node_id: str
@@ -43,6 +45,7 @@ class LedgerEntry:
     thread_seconds: float
     rate_source: str
     workload: str
+    is_estimate: bool = False
 
     def __post_init__(self) -> None:
         require_utc(self.start, "start")
@@ -52,10 +55,21 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """How far a node is accounted for: up to `until`, with its workers' task-time then, at the
-    rate in force since."""
+    """How far a node is accounted for, and what runs on from there.
+
+    All is in the ledger up to `until`, and nothing after it; since then it runs at
+    `usd_per_hour`. `busy_seconds` is what its workers' counters of task-time add up to in the
+    ledger, less those of workers that left, so that what they show above it is not in yet.
+    `rates` are the rates that were charged and since when, newest last, for corrections.
+    `ended_at` is the end that the node was closed with, None while it runs. A node that has no
+    meter is not accounted for at all.
+    """
 
     until: datetime
     busy_seconds: float
     usd_per_hour: Decimal
     rate_source: str
+    is_estimate: bool = False
+    billing: Billing = Billing(minimum_seconds=0)
+    rates: tuple[tuple[datetime, Decimal], ...] = ()
+    ended_at: datetime | None = None
