@@ -133,7 +133,9 @@ def _cordon(nodes: Sequence[Node]) -> Cordon:
     )
 
 
-def _step(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, Action | None]:
+def _step(  # noqa: PLR0911 - a return a phase
+    node: Node, nodes: Mapping[str, Node], world: World
+) -> tuple[Node, Action | None]:
     match node.phase:
         case Phase.INTENDED:
             if node.drain is not None:
@@ -212,7 +214,7 @@ def _ready(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, A
     return node, _cordon([node])
 
 
-def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:
+def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: PLR0911 - a return a way out
     """Waits for what runs, then lets the workers go; by choice never breaks off what runs."""
     order = node.drain
     if order is None:
@@ -227,10 +229,10 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:
     runs = sum(w.executing + w.long_running for w in there)
     bound = binding(there)
     if not runs and not bound:
-        return _retire(enter(node, Phase.RETIRING, world.now, "nothing runs on it"), world)
+        return _retire(enter(node, Phase.RETIRING, world.now, "nothing runs on it"))
     if order.discard or (order.must_end_by is not None and world.now >= order.wait_until):
         cause = "the wait is over" if not order.discard else "the operator lets results go"
-        return _retire(enter(node, Phase.RETIRING, world.now, cause), world)
+        return _retire(enter(node, Phase.RETIRING, world.now, cause))
     if world.now >= order.wait_until and order.cause is not Cause.DOWN:
         what = bound or f"{runs} tasks still run"
         return _call_off(node, world, f"{what} after the wait; asked again later")
@@ -245,7 +247,7 @@ def _call_off(node: Node, world: World, cause: str) -> tuple[Node, Action]:
     return node, Uncordon(node_ids=(node.node_id,), workers=node.workers)
 
 
-def _retire(node: Node, world: World) -> tuple[Node, Action]:
+def _retire(node: Node) -> tuple[Node, Action]:
     order = node.drain
     token = order.token if order is not None else f"{node.node_id}-drain"
     forced = order is not None and (order.discard or order.must_end_by is not None)
@@ -254,7 +256,7 @@ def _retire(node: Node, world: World) -> tuple[Node, Action]:
     )
 
 
-def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:
+def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: PLR0911 - a return a way out
     """Ends the machine once every worker left with nothing lost; a refusal stands unless forced."""
     order = node.drain
     if order is None:
@@ -278,7 +280,7 @@ def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:
         return node, None
     if not loads_of(node, world.load):
         return _ending(node, world.now, "its workers have left")
-    return _retire(node, world)
+    return _retire(node)
 
 
 def _last_retired(node: Node, outcomes: Sequence[ActionOutcome]) -> ActionOutcome | None:

@@ -339,7 +339,8 @@ class State:
 
     `load` is the last load that could be read, `plan` the last plan. `launches` counts all
     nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger,
-    `spent_by_day` the part of each UTC day ('2024-05-17') of this month and the last.
+    `spent_by_day` the part of each UTC day ('2024-05-17') of this month and the last. `at` is
+    when the last tick was, `plan_key` what its plan rested on.
     """
 
     nodes: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType(dict[str, Node]()))
@@ -352,6 +353,8 @@ class State:
     plan: MovePlan | None = None
     launches: int = 0
     spent_usd: Decimal = Decimal(0)
+    at: datetime | None = None
+    plan_key: str = ""
     spent_by_day: Mapping[str, Decimal] = field(
         default_factory=lambda: MappingProxyType(dict[str, Decimal]())
     )

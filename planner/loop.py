@@ -1,0 +1,156 @@
+"""One function is the program: what was read and what is remembered in, what to do out.
+
+The daemon calls it on a cadence and on events, the simulator on a virtual clock, `replay` on what
+was stored. It has no clock, no dice and no I/O: the same inputs give the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from costplan.planner.accrual import accrue
+from costplan.planner.applied import applied_moves
+from costplan.planner.fleet_view import assets
+from costplan.planner.guard import GuardView, Policy, apply
+from costplan.planner.launching import order_drains, with_new_nodes
+from costplan.planner.learn import from_boots, from_load, from_outcomes, surplus_since
+from costplan.planner.ledger import LedgerEntry
+from costplan.planner.market import buyable
+from costplan.planner.moves import plan_moves
+from costplan.planner.needs import Needs, needs, surplus
+from costplan.planner.nodes import Node
+from costplan.planner.reconcile import World, order_control, order_notices, step
+from costplan.planner.reflect import reflect
+from costplan.planner.settings import Settings
+from costplan.planner.snapshot import assemble, total
+from costplan.planner.spending import add_by_day
+from costplan.planner.tick import Action, MovePlan, Readings, Snapshot, State
+from costplan.planner.types import Mode, Phase
+
+ACCRUE_EVERY_SECONDS = 900
+KEEP_GONE_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What a tick came to. `actions` are to be executed once `state` is on disk; `plan` is None
+    where nothing asked for a new one. `ended` are nodes that the state no longer carries."""
+
+    tick_id: str
+    state: State
+    snapshot: Snapshot
+    plan: MovePlan | None
+    needs: Needs
+    actions: tuple[Action, ...]
+    entries: tuple[LedgerEntry, ...]
+
+
+def tick(
+    readings: Readings,
+    state: State,
+    settings: Settings,
+    policies: Sequence[Policy],
+    *,
+    replan: bool,
+) -> Ticked:
+    """One tick. A plan is made when asked for, and when the fleet is not what is needed."""
+    now = readings.at
+    learnt = from_outcomes(state.learnt, readings.outcomes, settings, now)
+    nodes = reflect(state.nodes, readings, settings)
+    learnt = from_boots(learnt, state.nodes, nodes)
+    state_now = replace(state, learnt=learnt)
+    snapshot = assemble(readings, nodes, state_now, settings)
+    learnt = from_load(learnt, snapshot.load, now)
+    world = World(load=snapshot.load, outcomes=readings.outcomes, settings=settings, now=now)
+    nodes = order_notices(nodes, snapshot.notices, world)
+    nodes = order_control(nodes, state.control, world)
+    snapshot = replace(snapshot, nodes=tuple(nodes[n] for n in sorted(nodes)))
+    fleet = assets(nodes.values(), snapshot.load, snapshot.quotes, state.meters, settings, now)
+    offers = buyable(snapshot.offers, learnt.refused, now)
+    wanted = needs(snapshot.load, fleet, offers, learnt, settings, now)
+    learnt = surplus_since(learnt, surplus(wanted.demand), now)
+    state_now = replace(state, learnt=learnt, nodes=MappingProxyType(nodes))
+    key = _plan_key(wanted, state_now, readings)
+    plan = None
+    if (
+        not state.control.down
+        and snapshot.mode is not Mode.OBSERVE
+        and (
+            replan
+            or state.control.applied is not None
+            or (not wanted.is_met and key != state.plan_key)
+        )
+    ):
+        made = applied_moves(snapshot, state_now, settings, fleet, wanted) or plan_moves(
+            snapshot, state_now, settings, fleet, wanted
+        )
+        view = GuardView(snapshot=snapshot, state=state_now, settings=settings)
+        plan = apply(policies, made, view)
+        nodes, launches = with_new_nodes(nodes, plan, snapshot, state.launches, settings)
+        nodes = order_drains(nodes, plan, settings, now)
+    else:
+        launches = state.launches
+    nodes, actions = step(nodes, world)
+    entries, meters = accrue(
+        state.nodes,
+        nodes,
+        state.meters,
+        readings.quotes,
+        snapshot.load,
+        now,
+        offers=readings.offers,
+        every_seconds=ACCRUE_EVERY_SECONDS,
+    )
+    after = replace(
+        state,
+        nodes=MappingProxyType(_remembered(nodes, meters, now)),
+        meters=meters,
+        learnt=learnt,
+        load=readings.load or state.load,
+        plan=plan or state.plan,
+        launches=launches,
+        spent_usd=state.spent_usd + total(entry.usd for entry in entries),
+        spent_by_day=add_by_day(state.spent_by_day, entries, now),
+        at=now,
+        plan_key=key if plan is not None or wanted.is_met else state.plan_key,
+    )
+    return Ticked(
+        tick_id=f"{now:%Y%m%dT%H%M%S}-{snapshot.digest[:8]}",
+        state=after,
+        snapshot=snapshot,
+        plan=plan,
+        needs=wanted,
+        actions=() if snapshot.mode is Mode.OBSERVE else actions,
+        entries=entries,
+    )
+
+
+def _plan_key(wanted: Needs, state: State, readings: Readings) -> str:
+    """What a plan rests on: asked again with the same, it would say the same."""
+    refused = tuple(sorted(state.learnt.refused))
+    alive = tuple(
+        (n.node_id, n.phase, n.drain is None)
+        for n in sorted(state.nodes.values(), key=lambda n: n.node_id)
+        if n.phase is not Phase.GONE
+    )
+    paused = state.control.paused_until
+    text = repr((sorted(wanted.target.items()), sorted(wanted.here.items()), refused, paused,
+                 alive, readings.market_digest))  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _remembered(
+    nodes: Mapping[str, Node], meters: Mapping[str, object], now: datetime
+) -> dict[str, Node]:
+    """Nodes without those that are long gone and accounted for; the store keeps their history."""
+    return {
+        node_id: node
+        for node_id, node in nodes.items()
+        if node.phase is not Phase.GONE
+        or node_id in meters
+        or (now - node.phase_since).total_seconds() < KEEP_GONE_SECONDS
+    }
