@@ -1,0 +1,284 @@
+"""What a scheduler's hooks count: kinds of tasks, what they took, and what was done twice.
+
+A kind is a prefix and what its tasks need. Dask keeps counts by prefix; here only tasks with
+restrictions are counted (by key, while they are pending), and the others are the rest. The hooks
+look at one task each and never walk any; `Counters.transition` runs for every transition of every
+task, so it is written for speed. Nothing here imports Dask: a scheduler is handed in.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+PENDING = ("waiting", "queued", "no-worker", "processing")
+KNOWN_GANGS = frozenset({"do_train", "dispatched_train", "_train_part", "dispatch_with_ddp"})
+"""Prefixes of tasks that train together: XGBoost from 3 and before, LightGBM, PyTorch DDP."""
+
+Need = tuple[tuple[str, float], ...]
+
+
+class Kind:
+    """Tasks of a prefix that need the same: durations of the finished, counts of the restricted."""
+
+    __slots__ = ("counts", "m2", "mean", "need", "observed", "pinned", "prefix", "running")
+
+    def __init__(self, prefix: str, need: Need) -> None:
+        self.prefix, self.need = prefix, need
+        self.observed, self.mean, self.m2 = 0, 0.0, 0.0  # Welford's sums, of seconds
+        self.running = 0  # by the workers' last heartbeats
+        self.counts: dict[str, int] = dict.fromkeys(PENDING, 0)  # restricted tasks only
+        self.pinned: dict[str, int] = dict.fromkeys(PENDING, 0)
+
+
+class Pending:
+    """A restricted task that is counted, and the restrictions that it was counted by."""
+
+    __slots__ = ("address", "hosts", "kind", "needs", "pinned", "state", "workers")
+
+    def __init__(self, kind: Kind, state: str, task: Any) -> None:
+        self.kind, self.state = kind, state
+        self.needs = task.resource_restrictions
+        self.workers = task.worker_restrictions
+        self.hosts = task.host_restrictions
+        self.pinned = bool((self.workers or self.hosts) and not task.loose_restrictions)
+        self.address = next(iter(self.workers)) if self.workers and len(self.workers) == 1 else None
+
+
+class Tracker:
+    """What is kept of one worker besides Dask's own state of it. Times are epoch seconds."""
+
+    __slots__ = (
+        "busy", "cordoned_at", "executing", "joined", "kinds", "last_busy", "metrics", "name",
+        "seconds_per_key", "spilled", "state",
+    )  # fmt: skip
+
+    def __init__(self, state: Any, now: float) -> None:
+        self.state, self.name = state, str(state.name)
+        self.joined = self.last_busy = now
+        self.busy = 0.0
+        self.metrics: Any = None  # the heartbeat that the next four are of
+        self.executing = self.spilled = 0
+        self.kinds: dict[Kind, tuple[int, float, Any]] = {}  # running tasks, oldest start and task
+        self.seconds_per_key: float | None = None
+        self.cordoned_at: float | None = None
+
+    def refresh(self, kind_of: Callable[[Any], Kind]) -> None:
+        """Takes over what the newest heartbeat says, and moves the counts of running tasks."""
+        state = self.state
+        self.metrics = state.metrics
+        spilled = state.metrics.get("spilled_bytes", 0)
+        self.spilled = int(spilled.get("disk", 0) if isinstance(spilled, dict) else spilled)
+        for kind, (tasks, _, _) in self.kinds.items():
+            kind.running -= tasks
+        self.kinds, self.executing = {}, 0
+        long_running = state.long_running
+        for task, seconds in getattr(state, "executing", {}).items():
+            if task.processing_on is not state:
+                continue
+            if task not in long_running:
+                self.executing += 1
+            kind, began = kind_of(task), state.last_seen - seconds
+            kind.running += 1
+            tasks, oldest, who = self.kinds.get(kind, (0, began, task))
+            self.kinds[kind] = (tasks + 1, *((began, task) if began < oldest else (oldest, who)))
+
+    def forget(self) -> None:
+        """Takes its running tasks out of the counts; the worker is gone."""
+        for kind, (tasks, _, _) in self.kinds.items():
+            kind.running -= tasks
+        self.kinds, self.executing = {}, 0
+
+
+class Counters:
+    """Kinds, pending restricted tasks and totals of one scheduler, kept by its hooks."""
+
+    def __init__(self, scheduler: Any, now: float) -> None:
+        self.scheduler = scheduler
+        self.kinds: dict[tuple[str, Need], Kind] = {}
+        self.plain: dict[str, Kind] = {}
+        self.special: dict[str, dict[Kind, None]] = defaultdict(dict)  # kinds counted by hand
+        self.active: set[Any] = set()  # Dask's prefixes that had work since the last sample
+        self.pending: dict[Any, Pending] = {}
+        self.pins: dict[str, dict[str, int]] = defaultdict(dict)  # prefix -> address -> tasks
+        self.unbegun: dict[str, int] = {}  # address -> tasks for it alone that have not begun
+        self.on_pin: Callable[[str], None] = _nothing
+        self.trackers: dict[str, Tracker] = {}
+        self.finished = self.erred = self.recomputed = self.restarted = 0
+        self.recomputed_seconds = self.busy_seconds = 0.0
+        for state in scheduler.workers.values():
+            self.trackers[state.address] = Tracker(state, now)
+        for key, task in scheduler.tasks.items():  # once, where a scheduler is at work already
+            if task.state in PENDING:
+                self.active.add(task.group.prefix)
+                self.restricted(key, task, task.state)
+        self.transition = self._hook()
+
+    def _hook(self) -> Callable[..., None]:
+        """The transition hook, with what it needs in local names."""
+        tasks, pending, active_add = self.scheduler.tasks, self.pending, self.active.add
+        restricted, completed, again = self.restricted, self._completed, self._again
+
+        def transition(
+            key: Any,
+            start: str,
+            finish: str,
+            *_: Any,
+            stimulus_id: str = "",
+            startstops: Any = None,
+            worker: str = "",
+            **__: Any,
+        ) -> None:
+            task = tasks.get(key)
+            if task is None:
+                return
+            if finish == "waiting":
+                active_add(task.group.prefix)
+                if task.nbytes >= 0:
+                    again(task, stimulus_id)
+            elif finish == "memory":
+                if startstops:
+                    completed(task, worker, startstops)
+            elif finish == "erred" and start == "processing":
+                self.erred += 1
+            if (
+                task.resource_restrictions
+                or task.worker_restrictions
+                or task.host_restrictions
+                or (pending and key in pending)
+            ):
+                restricted(key, task, finish)
+
+        return transition
+
+    def kind_of(self, task: Any) -> Kind:
+        """The kind of a task, made where it is the first of it."""
+        prefix, needs = task.group.prefix.name, task.resource_restrictions
+        if not needs:
+            kind = self.plain.get(prefix)
+            if kind is None:
+                kind = self.plain[prefix] = self.kinds[prefix, ()] = Kind(prefix, ())
+            return kind
+        need = tuple(sorted(needs.items()))
+        kind = self.kinds.get((prefix, need))
+        if kind is None:
+            kind = self.kinds[prefix, need] = Kind(prefix, need)
+            self.special[prefix][kind] = None
+        return kind
+
+    def mean_of(self, task: Any) -> float:
+        """Mean seconds of a task's kind, 0 where none has finished."""
+        return self.kind_of(task).mean
+
+    def restricted(self, key: Any, task: Any, state: str) -> None:
+        """Counts a task with restrictions where it is now; it may have got or lost some."""
+        entry = self.pending.get(key)
+        if entry is not None:
+            if (
+                state in PENDING
+                and entry.needs is task.resource_restrictions
+                and entry.workers is task.worker_restrictions
+                and entry.hosts is task.host_restrictions
+            ):
+                self._move(entry, entry.state, -1)
+                self._move(entry, state, 1)
+                entry.state = state
+                return
+            self._move(entry, entry.state, -1)
+            self._pin(entry, -1)
+            del self.pending[key]
+        if state not in PENDING or not (
+            task.resource_restrictions or task.worker_restrictions or task.host_restrictions
+        ):
+            return
+        self.pending[key] = entry = Pending(self.kind_of(task), state, task)
+        self.special[entry.kind.prefix][entry.kind] = None
+        self._move(entry, state, 1)
+        self._pin(entry, 1)
+
+    def gangs(self) -> Mapping[str, str]:
+        """Addresses of members of collectives that are under way or about to begin -> its name.
+
+        A collective is known by its prefix, or by its form: at least two pending tasks of a
+        prefix, each bound to a worker of its own.
+        """
+        members: dict[str, str] = {}
+        for prefix, pins in self.pins.items():
+            alone = len(pins) >= 2 and all(tasks == 1 for tasks in pins.values())
+            if prefix in KNOWN_GANGS or (alone and not _shuffles(prefix)):
+                members.update(dict.fromkeys(pins, prefix))
+        return members
+
+    def restart(self) -> None:
+        """Forgets the tasks: the scheduler has dropped them all."""
+        self.active.clear()
+        self.pending.clear()
+        self.pins.clear()
+        self.unbegun.clear()
+        for kind in self.kinds.values():
+            kind.counts = dict.fromkeys(PENDING, 0)
+            kind.pinned = dict.fromkeys(PENDING, 0)
+
+    def _move(self, entry: Pending, state: str, tasks: int) -> None:
+        entry.kind.counts[state] += tasks
+        if entry.pinned:
+            entry.kind.pinned[state] += tasks
+        if entry.address is not None and state != "processing":
+            _add(self.unbegun, entry.address, tasks)
+
+    def _pin(self, entry: Pending, tasks: int) -> None:
+        if entry.address is None:
+            return
+        pins = self.pins[entry.kind.prefix]
+        _add(pins, entry.address, tasks)
+        if not pins:
+            del self.pins[entry.kind.prefix]
+        elif tasks > 0:
+            self.on_pin(entry.address)
+
+    def _completed(self, task: Any, worker: str, startstops: Any) -> None:
+        """Takes a finished task's seconds into its kind and its worker."""
+        seconds = 0.0
+        stop = 0.0
+        for step in startstops:
+            if step["action"] == "compute":
+                stop = step["stop"]
+                seconds += stop - step["start"]
+        seconds = max(seconds, 0.0)
+        kind = None if task.resource_restrictions else self.plain.get(task.group.prefix.name)
+        if kind is None:
+            kind = self.kind_of(task)
+        kind.observed += 1
+        delta = seconds - kind.mean
+        kind.mean += delta / kind.observed
+        kind.m2 += delta * (seconds - kind.mean)
+        self.finished += 1
+        self.busy_seconds += seconds
+        tracker = self.trackers.get(worker)
+        if tracker is not None:
+            tracker.busy += seconds
+            tracker.last_busy = max(tracker.last_busy, stop)
+
+    def _again(self, task: Any, stimulus_id: str) -> None:
+        """Counts a task that had a result and is to be computed again, though nobody asked anew."""
+        if not stimulus_id.startswith("update-graph"):
+            self.recomputed += 1
+            self.recomputed_seconds += self.mean_of(task)
+
+
+def _add(counts: dict[str, int], name: str, tasks: int) -> None:
+    """Adds to a count, which is left out where it is zero."""
+    count = counts.get(name, 0) + tasks
+    if count > 0:
+        counts[name] = count
+    else:
+        counts.pop(name, None)
+
+
+def _nothing(_: str) -> None:
+    """Nobody wants to know."""
+
+
+def _shuffles(prefix: str) -> bool:
+    return "p2p" in prefix or prefix.startswith(("shuffle", "hash-join", "rechunk"))

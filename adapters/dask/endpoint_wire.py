@@ -1,0 +1,298 @@
+"""What goes over the wire between a daemon and a scheduler, field by field, on both sides.
+
+Columns are lists of the same length, in one order of the workers; a column that is left out holds
+zeros. Instants are milliseconds since 1970. Everything is checked: types are strict, numbers and
+names are bounded, nothing unknown is let in. docs/scheduler-endpoint.md describes it for people.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad
+from costplan.planner.nodes import Retired
+
+VERSION = 1
+LOAD_PATH = "/costplan/v1/load"
+DRAIN_PATH = "/costplan/v1/drain"
+MAX_NAME = 200
+MAX_WORKERS = 50_000
+MAX_DRAIN_BYTES = 2**20
+MAX_ANSWER_BYTES = 16 * 2**20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 4_102_444_800_000  # the year 2100
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return text
+
+
+_Count = Annotated[int, Field(ge=0, le=2**60)]
+_Instant = Annotated[int, Field(ge=0, le=_LAST_MS)]
+_Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+_Reason = Annotated[str, Field(max_length=1_000), AfterValidator(_printable)]
+_Place = Annotated[int, Field(ge=0, lt=MAX_WORKERS)]
+_Need = Annotated[dict[Name, _Amount], Field(max_length=100)]
+_Counts = Annotated[list[_Count], Field(max_length=MAX_WORKERS)]
+_Names = Annotated[list[Name], Field(max_length=MAX_WORKERS)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Groups(_Strict):
+    """Kinds of tasks, as columns."""
+
+    prefix: Annotated[list[Name], Field(max_length=10_000)]
+    need: list[_Need]
+    queued: _Counts
+    running: _Counts
+    waiting: _Counts
+    unrunnable: _Counts
+    pinned: _Counts
+    mean_seconds: list[_Amount | None]
+    observed: _Counts
+    variance: list[_Amount | None]
+    longest_seconds: list[_Amount | None]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Groups:
+        for name in type(self).model_fields:
+            if len(getattr(self, name)) != len(self.prefix):
+                raise ValueError(f"{name} and prefix differ in length")
+        for mean, observed in zip(self.mean_seconds, self.observed, strict=True):
+            if (mean is None) != (observed == 0):
+                raise ValueError("a mean needs observed tasks, and they have one")
+        return self
+
+
+class Workers(_Strict):
+    """Workers, as columns; `status` and `gang` are by place, `shuffling` lists places."""
+
+    name: _Names
+    threads: _Counts
+    memory: Annotated[list[_Count | None], Field(max_length=MAX_WORKERS)]
+    joined_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)]
+    idle_ms: Annotated[list[_Instant | None], Field(max_length=MAX_WORKERS)]
+    resources: Annotated[list[_Need], Field(max_length=MAX_WORKERS)] = []
+    executing: _Counts = []
+    processing: _Counts = []
+    nbytes: _Counts = []
+    sole_bytes: _Counts = []
+    sole_keys: _Counts = []
+    recompute_ms: _Counts = []
+    spilled: _Counts = []
+    long_running: _Counts = []
+    actors: _Counts = []
+    busy_ms: _Counts = []
+    status: dict[str, Literal["paused", "closing"]] = {}
+    gang: dict[str, Name] = {}
+    shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> Workers:
+        size = len(self.name)
+        for name in type(self).model_fields:
+            column = getattr(self, name)
+            if name in ("status", "gang"):
+                if any(not (at.isascii() and at.isdigit() and int(at) < size) for at in column):
+                    raise ValueError(f"{name} names a place that is none")
+            elif name == "shuffling":
+                if any(at >= size for at in column):
+                    raise ValueError("shuffling names a place that is none")
+            elif (column or name in _ALWAYS) and len(column) != size:
+                raise ValueError(f"{name} and name differ in length")
+        if len(set(self.name)) != size:
+            raise ValueError("two workers have one name")
+        return self
+
+
+_ALWAYS = ("threads", "memory", "joined_ms", "idle_ms")
+
+
+class Departed(_Strict):
+    """Workers that left, as columns."""
+
+    name: _Names
+    at_ms: list[_Instant]
+    expected: list[bool]
+    lost_keys: _Counts
+    restarted: _Counts
+
+    @model_validator(mode="after")
+    def _fits(self) -> Departed:
+        if len({len(getattr(self, name)) for name in type(self).model_fields}) != 1:
+            raise ValueError("columns differ in length")
+        return self
+
+
+class WireTotals(_Strict):
+    """Counters since the scheduler started."""
+
+    finished: _Count
+    erred: _Count
+    recomputed: _Count
+    restarted: _Count
+    recomputed_ms: _Count
+    busy_ms: _Count
+
+
+class LoadAnswer(_Strict):
+    """The body of an answer to `GET /costplan/v1/load`."""
+
+    version: Literal[1]
+    scheduler_id: Name
+    sample: _Count
+    at_ms: _Instant
+    unread_tasks: _Count
+    clients: _Count
+    clients_gone_ms: _Instant | None
+    groups: Groups
+    workers: Workers
+    departed: Departed
+    totals: WireTotals
+
+
+class DrainBody(_Strict):
+    """The body of a `POST /costplan/v1/drain`. `token` names the drain, for the log."""
+
+    version: Literal[1]
+    action: Literal["cordon", "uncordon", "retire", "status"]
+    workers: Annotated[list[Name], Field(max_length=MAX_WORKERS)]
+    token: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_printable)] = ""
+    force: bool = False
+
+
+class DrainAnswer(_Strict):
+    """How far each worker named is; one that is not there and never was is in no list."""
+
+    version: Literal[1]
+    done: _Names = []
+    refused: dict[Name, _Reason] = {}
+    lost: _Names = []
+    pending: _Names = []
+
+    def retired(self) -> Retired:
+        """The answer as the planner's value."""
+        return Retired(
+            done=tuple(self.done),
+            refused=dict(self.refused),
+            lost=tuple(self.lost),
+            pending=tuple(self.pending),
+        )
+
+
+def load_of_answer(answer: LoadAnswer) -> Load:
+    """The load that an answer amounts to."""
+    departed, totals = answer.departed, answer.totals
+    return Load(
+        at=_instant(answer.at_ms),
+        window_seconds=0.0,
+        groups=_groups(answer.groups),
+        workers=_workers(answer.workers),
+        unread_tasks=answer.unread_tasks,
+        scheduler_id=answer.scheduler_id,
+        clients=answer.clients,
+        clients_gone_since=_instant_or_none(answer.clients_gone_ms),
+        departed={
+            name: Departure(
+                worker=name,
+                at=_instant(at),
+                expected=expected,
+                lost_keys=lost,
+                restarted_tasks=began,
+            )
+            for name, at, expected, lost, began in zip(
+                departed.name,
+                departed.at_ms,
+                departed.expected,
+                departed.lost_keys,
+                departed.restarted,
+                strict=True,
+            )
+        },
+        totals=Totals(
+            finished_tasks=totals.finished,
+            erred_tasks=totals.erred,
+            recomputed_tasks=totals.recomputed,
+            restarted_tasks=totals.restarted,
+            recomputed_seconds=totals.recomputed_ms / 1000,
+            busy_seconds=totals.busy_ms / 1000,
+        ),
+    )
+
+
+def _groups(groups: Groups) -> tuple[TaskGroup, ...]:
+    """Groups in order of prefix and need."""
+    order = sorted(
+        range(len(groups.prefix)),
+        key=lambda at: (groups.prefix[at], sorted(groups.need[at].items())),
+    )
+    return tuple(
+        TaskGroup(
+            prefix=groups.prefix[at],
+            need=groups.need[at],
+            queued=groups.queued[at],
+            running=groups.running[at],
+            waiting=groups.waiting[at],
+            unrunnable=groups.unrunnable[at],
+            pinned=groups.pinned[at],
+            mean_task_seconds=groups.mean_seconds[at],
+            observed_tasks=groups.observed[at],
+            variance_seconds2=groups.variance[at],
+            longest_running_seconds=groups.longest_seconds[at],
+        )
+        for at in order
+    )
+
+
+def _workers(workers: Workers) -> dict[str, WorkerLoad]:
+    """Workers by name, in order of name."""
+
+    def column(values: list[int]) -> list[int]:
+        return values or [0] * len(workers.name)
+
+    executing, processing = column(workers.executing), column(workers.processing)
+    nbytes, sole_bytes = column(workers.nbytes), column(workers.sole_bytes)
+    sole_keys, recompute = column(workers.sole_keys), column(workers.recompute_ms)
+    spilled, long_running = column(workers.spilled), column(workers.long_running)
+    actors, busy = column(workers.actors), column(workers.busy_ms)
+    shuffling = set(workers.shuffling)
+    return {
+        name: WorkerLoad(
+            threads=workers.threads[at],
+            memory_bytes=workers.memory[at],
+            resources=workers.resources[at] if workers.resources else {},
+            executing=executing[at],
+            processing=processing[at],
+            managed_bytes=nbytes[at],
+            sole_bytes=sole_bytes[at],
+            sole_keys=sole_keys[at],
+            recompute_seconds=recompute[at] / 1000,
+            spilled_bytes=spilled[at],
+            long_running=long_running[at],
+            actors=actors[at],
+            gang=workers.gang.get(str(at)),
+            shuffling=at in shuffling,
+            status=workers.status.get(str(at), "running"),
+            idle_since=_instant_or_none(workers.idle_ms[at]),
+            busy_seconds=busy[at] / 1000,
+            joined_at=_instant(workers.joined_ms[at]),
+        )
+        for name, at in sorted((name, at) for at, name in enumerate(workers.name))
+    }
+
+
+def _instant(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _instant_or_none(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _instant(milliseconds)

@@ -1,0 +1,336 @@
+"""The answer to `GET /costplan/v1/load`: counters and workers as columns of JSON.
+
+It costs by workers, prefixes with work and copied results (a bounded number of them), never by
+tasks. What does not change between two samples is encoded once: names, threads, resources and
+departures. Columns that hold only zeros are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from costplan.adapters.dask.counters import PENDING, Counters, Kind, Tracker
+from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
+from costplan.adapters.dask.plugin import CostplanPlugin
+
+COPIES_LOOKED_AT = 1_000
+AUDITED_KEYS = 2_000
+AUDITED_KEYS_PER_WORKER = 40
+ANCESTORS_PER_KEY = 20
+MOST_GROUPS = 2_000
+_STATIC_SECONDS = 30.0
+
+
+class LoadSampler:
+    """Makes samples; each has a higher number. `executing` of a cordoned worker is exact or more.
+
+    A sample is of one instant, so its window is 0 seconds long.
+    """
+
+    def __init__(self, plugin: CostplanPlugin, now: Callable[[], float]) -> None:
+        self._plugin, self._counters, self._scheduler = plugin, plugin.counters, plugin.scheduler
+        self._now = now
+        self._id = f"{getattr(plugin.scheduler, 'id', '')}-{uuid4().hex[:8]}"[:MAX_NAME]
+        self._sample = 0
+        self._static = ""
+        self._static_of: tuple[int, float] = (-1, 0.0)
+        self._departed = ""
+        self._departed_of = -1
+        self._audited = 0
+
+    def sample(self) -> bytes:
+        """One reading, encoded."""
+        now = self._now()
+        self._sample += 1
+        trackers = list(self._counters.trackers.values())
+        self._audit(trackers)
+        workers, oldest = self._workers(trackers, now)
+        groups, unread = self._groups(oldest, now)
+        counters, plugin = self._counters, self._plugin
+        head = {
+            "version": VERSION,
+            "scheduler_id": self._id,
+            "sample": self._sample,
+            "at_ms": int(now * 1000),
+            "unread_tasks": unread,
+            "clients": plugin.clients(),
+            "clients_gone_ms": _milliseconds(plugin.clients_gone_since),
+            "groups": groups,
+            "totals": {
+                "finished": counters.finished,
+                "erred": counters.erred,
+                "recomputed": counters.recomputed,
+                "restarted": counters.restarted,
+                "recomputed_ms": int(counters.recomputed_seconds * 1000),
+                "busy_ms": int(counters.busy_seconds * 1000),
+            },
+        }
+        departed = self._departures(now)
+        static = self._static_columns(trackers, now)
+        text = f'{_json(head)[:-1]},"departed":{departed},"workers":{{{static}'
+        return (text + "".join(f',"{name}":{_json(of)}' for name, of in workers) + "}}").encode()
+
+    def _workers(
+        self, trackers: list[Tracker], now: float
+    ) -> tuple[list[tuple[str, Any]], dict[Kind, float]]:
+        """Columns that change, without those of zeros; and the oldest start of running kinds."""
+        copies = self._copies()
+        kind_of = self._counters.kind_of
+        rows: list[tuple[int, ...]] = []
+        idle: list[int | None] = []
+        oldest: dict[Kind, float] = {}
+        for at in trackers:
+            state = at.state
+            if state.metrics is not at.metrics or at.cordoned_at is not None:
+                at.refresh(kind_of)
+            processing = len(state.processing)
+            if processing:
+                at.last_busy = now
+                idle.append(None)
+            else:
+                idle.append(int(at.last_busy * 1000))
+            for kind, (_, began, task) in at.kinds.items():
+                if task.processing_on is state and began < oldest.get(kind, math.inf):
+                    oldest[kind] = began
+            keys, nbytes = copies.get(state, (0, 0)) if copies else (0, 0)
+            sole = len(state.has_what) - keys
+            rows.append(
+                (
+                    _executing(at, processing),
+                    processing,
+                    state.nbytes,
+                    max(0, state.nbytes - nbytes),
+                    sole,
+                    int(1000 * sole * (at.seconds_per_key or 0.0)),
+                    at.spilled,
+                    len(state.long_running),
+                    len(state.actors),
+                    int(at.busy * 1000),
+                )
+            )
+        columns = list(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else []
+        found: list[tuple[str, Any]] = [(name, column) for name, column in columns if any(column)]
+        found.append(("idle_ms", idle))
+        return found + self._marks(trackers), oldest
+
+    def _marks(self, trackers: list[Tracker]) -> list[tuple[str, Any]]:
+        """What few workers have, by their place: status, gang, shuffling."""
+        gangs, shuffling = self._counters.gangs(), shuffling_workers(self._scheduler)
+        status, member, shuffles = {}, {}, []
+        for place, at in enumerate(trackers):
+            state = at.state
+            if state.status.name != "running":
+                status[place] = "paused" if state.status.name == "paused" else "closing"
+            if state.address in gangs:
+                member[place] = shortened(gangs[state.address])
+            if state.address in shuffling:
+                shuffles.append(place)
+        marks = (("status", status), ("gang", member), ("shuffling", shuffles))
+        return [(name, mark) for name, mark in marks if mark]
+
+    def _copies(self) -> dict[Any, tuple[int, int]]:
+        """Keys and bytes of each worker that another one holds too, of the first thousand.
+
+        Those not looked at count as held alone: what is said to be alone is never too little.
+        """
+        found: dict[Any, tuple[int, int]] = {}
+        for task in islice(getattr(self._scheduler, "replicated_tasks", ()), COPIES_LOOKED_AT):
+            nbytes = task.get_nbytes()
+            for state in task.who_has or ():
+                keys, held = found.get(state, (0, 0))
+                found[state] = (keys + 1, held + nbytes)
+        return found
+
+    def _audit(self, trackers: list[Tracker]) -> None:
+        """Looks at some results of some workers: what making one again takes, on average.
+
+        The next workers follow at the next sample; up to fifty are looked at every time.
+        """
+        left = AUDITED_KEYS
+        for _ in range(len(trackers)):
+            if left <= 0:
+                return
+            self._audited = (self._audited + 1) % len(trackers)
+            at = trackers[self._audited]
+            seconds, keys = 0.0, 0
+            for task in islice(reversed(at.state.has_what), AUDITED_KEYS_PER_WORKER):
+                cost, looked_at = remaking_seconds(task, self._counters)
+                seconds, keys, left = seconds + cost, keys + 1, left - looked_at
+            at.seconds_per_key = seconds / keys if keys else 0.0
+            left -= 1
+
+    def _groups(self, oldest: dict[Kind, float], now: float) -> tuple[dict[str, Any], int]:
+        """Kinds with work as columns, the largest first where they are too many; and the rest."""
+        rows = []
+        counters = self._counters
+        for prefix in list(counters.active):
+            kinds = counters.special.get(prefix.name, ())
+            all_counts = prefix.states
+            if not any(all_counts.get(state) for state in PENDING):
+                counters.active.discard(prefix)
+                continue
+            rest = {state: all_counts.get(state, 0) for state in PENDING}
+            for kind in kinds:
+                for state in PENDING:
+                    rest[state] -= kind.counts[state]
+            plain = counters.plain.get(prefix.name)
+            if plain is None:
+                plain = counters.plain[prefix.name] = Kind(prefix.name, ())
+                counters.kinds[prefix.name, ()] = plain
+            pooled = _pooled([plain, *(kind for kind in kinds if kind is not plain)])
+            for kind in {id(one): one for one in (plain, *kinds)}.values():
+                counts = dict(kind.counts)
+                if kind is plain:
+                    counts = {state: counts[state] + max(0, rest[state]) for state in PENDING}
+                if any(counts.values()):
+                    rows.append(_group_row(kind, counts, pooled, oldest.get(kind), now))
+        unread = 0
+        if len(rows) > MOST_GROUPS:
+            rows.sort(key=lambda row: -row[2] - row[3] - row[4])
+            few = rows[MOST_GROUPS:]
+            unread = sum(row[2] + row[3] for row in few)
+            waiting = sum(row[4] for row in few)
+            rows = [*rows[:MOST_GROUPS], ("(others)", {}, unread, 0, waiting, 0, 0, *_UNKNOWN)]
+        columns: Iterable[Any] = zip(*rows, strict=True) if rows else ((),) * len(_GROUP_COLUMNS)
+        return dict(zip(_GROUP_COLUMNS, columns, strict=True)), unread
+
+    def _static_columns(self, trackers: list[Tracker], now: float) -> str:
+        made_of, made_at = self._static_of
+        if made_of != self._plugin.workers_changed or now - made_at > _STATIC_SECONDS:
+            columns = {
+                "name": [shortened(at.name) for at in trackers],
+                "threads": [at.state.nthreads for at in trackers],
+                "memory": [at.state.memory_limit or None for at in trackers],
+                "joined_ms": [int(at.joined * 1000) for at in trackers],
+            }
+            resources = [at.state.resources for at in trackers]
+            if any(resources):
+                columns["resources"] = resources
+            self._static = _json(columns)[1:-1]
+            self._static_of = (self._plugin.workers_changed, now)
+        return self._static
+
+    def _departures(self, now: float) -> str:
+        departures = self._plugin.departures
+        departures.trim(now)
+        if self._departed_of != departures.version:
+            gone = departures.by_name.items()
+            self._departed = _json(
+                {
+                    "name": [shortened(name) for name, _ in gone],
+                    "at_ms": [int(left.at * 1000) for _, left in gone],
+                    "expected": [left.expected for _, left in gone],
+                    "lost_keys": [left.lost_keys for _, left in gone],
+                    "restarted": [left.restarted_tasks for _, left in gone],
+                }
+            )
+            self._departed_of = departures.version
+        return self._departed
+
+
+_COLUMNS = (
+    "executing", "processing", "nbytes", "sole_bytes", "sole_keys", "recompute_ms", "spilled",
+    "long_running", "actors", "busy_ms",
+)  # fmt: skip
+_GROUP_COLUMNS = (
+    "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
+    "observed", "variance", "longest_seconds",
+)  # fmt: skip
+_UNKNOWN = (None, 0, None, None)
+
+
+def shuffling_workers(scheduler: Any) -> set[str]:
+    """Addresses of workers that a running shuffle needs; empty where Dask does not say."""
+    shuffle = scheduler.plugins.get("shuffle")
+    found: set[str] = set()
+    for one in list(getattr(shuffle, "active_shuffles", {}).values()):
+        found |= getattr(one, "participating_workers", set())
+    return found
+
+
+def remaking_seconds(task: Any, counters: Counters) -> tuple[float, int]:
+    """Mean seconds to make a result again, with the inputs that are gone, and tasks looked at.
+
+    Follows at most twenty inputs. Data that was put there by hand costs 0: no task makes it.
+    """
+    seconds, looked_at, todo = 0.0, 0, [task]
+    seen = {task}
+    while todo and looked_at < ANCESTORS_PER_KEY:
+        one = todo.pop()
+        looked_at += 1
+        seconds += counters.mean_of(one)
+        for other in one.dependencies:
+            if other.state == "released" and other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return seconds, looked_at
+
+
+def shortened(name: str) -> str:
+    """A name of printable characters that fits on the wire; a long one keeps its start."""
+    if len(name) > MAX_NAME or not name.isprintable():
+        digest = hashlib.blake2s(name.encode(errors="replace"), digest_size=8).hexdigest()
+        name = "".join(filter(str.isprintable, name[: MAX_NAME - 20])) + f"~{digest}"
+    return name
+
+
+def _executing(at: Tracker, processing: int) -> int:
+    """Tasks that a worker runs: as of its last heartbeat, and for a cordoned one never too few."""
+    if at.cordoned_at is not None and at.state.last_seen <= at.cordoned_at + 0.2:
+        return int(
+            min(processing - len(at.state.long_running), max(at.state.nthreads, at.executing))
+        )
+    return min(at.executing, processing)
+
+
+def _pooled(kinds: Iterable[Kind]) -> tuple[int, float, float]:
+    """Observed tasks, mean and sum of squares of all kinds of a prefix (Chan's formula)."""
+    observed, mean, m2 = 0, 0.0, 0.0
+    for kind in kinds:
+        if kind.observed:
+            total = observed + kind.observed
+            delta = kind.mean - mean
+            m2 += kind.m2 + delta * delta * observed * kind.observed / total
+            mean += delta * kind.observed / total
+            observed = total
+    return observed, mean, m2
+
+
+def _group_row(
+    kind: Kind,
+    counts: dict[str, int],
+    pooled: tuple[int, float, float],
+    oldest: float | None,
+    now: float,
+) -> tuple[Any, ...]:
+    """One group: its own durations where it has any, and else those of its prefix."""
+    ready = counts["queued"] + counts["no-worker"] + counts["processing"]
+    running = min(max(kind.running, 0), counts["processing"])
+    observed, mean, m2 = (kind.observed, kind.mean, kind.m2) if kind.observed else pooled
+    return (
+        shortened(kind.prefix),
+        dict(kind.need),
+        ready - running,
+        running,
+        counts["waiting"],
+        counts["no-worker"],
+        sum(kind.pinned.values()) - kind.pinned["waiting"],
+        round(mean, 9) if observed else None,
+        observed,
+        m2 / (observed - 1) if observed > 1 else None,
+        round(max(0.0, now - oldest), 3) if running and oldest is not None else None,
+    )
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,87 @@
+"""The plugin that a scheduler runs: its hooks feed the counters, and protect who must stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from costplan.adapters.dask.counters import Counters, Tracker
+from costplan.adapters.dask.departures import Departures
+
+NAME = "costplan"
+
+
+class CostplanPlugin(SchedulerPlugin):
+    """Counts in hooks only. `now` gives epoch seconds."""
+
+    name = NAME
+    idempotent = True
+
+    def __init__(self, scheduler: Any, now: Callable[[], float]) -> None:
+        self.now = now
+        self.scheduler = scheduler
+        self.counters = Counters(scheduler, now())
+        self.departures = Departures()
+        self.workers_changed = 0
+        self.clients_gone_since: float | None = None
+        self.on_close: list[Callable[[], None]] = []
+        self.protected: Callable[[], set[str]] = set
+        # Dask calls this for every transition; without a method in between it costs a third less.
+        self.transition = self.counters.transition  # type: ignore[method-assign]
+
+    async def close(self) -> None:
+        """Ends what was begun."""
+        for end in self.on_close:
+            end()
+
+    def restart(self, scheduler: Any) -> None:  # noqa: ARG002 - Dask's signature
+        self.counters.restart()
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        state = scheduler.workers.get(worker)
+        if state is not None:
+            self.counters.trackers[worker] = Tracker(state, self.now())
+            self.workers_changed += 1
+
+    def remove_worker(
+        self,
+        scheduler: Any,  # noqa: ARG002
+        worker: str,
+        **_: Any,
+    ) -> None:
+        tracker = self.counters.trackers.pop(worker, None)
+        if tracker is not None:
+            tracker.forget()
+            self.workers_changed += 1
+
+    def add_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
+        self.clients_gone_since = None
+
+    def remove_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
+        if self.clients() == 0 and self.clients_gone_since is None:
+            self.clients_gone_since = self.now()
+
+    def clients(self) -> int:
+        """People's sessions that are connected: not the scheduler's own client, nor workers'."""
+        names = self.scheduler.clients
+        return sum(
+            1 for name in names if name != "fire-and-forget" and not name.startswith(WORKERS_CLIENT)
+        )
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Keeps what the scheduler says of a worker that leaves; its tasks are still on it."""
+        if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
+            return
+        tracker = self.counters.trackers.get(msg.get("worker", ""))
+        if tracker is not None:
+            self.counters.restarted += self.departures.note(tracker, msg, self.now())
+
+    def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:  # noqa: ARG002
+        """The workers that another autoscaler may take: none of a gang, none that we drain."""
+        kept = self.protected() | set(self.counters.gangs())
+        return [worker for worker in workers if worker.address not in kept]
+
+
+WORKERS_CLIENT = "Client-worker-"

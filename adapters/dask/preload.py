@@ -1,0 +1,63 @@
+"""What `dask scheduler --preload costplan.adapters.dask.preload` loads.
+
+    dask scheduler --preload costplan.adapters.dask.preload --costplan-token-file /etc/token
+
+Without a token there are no routes, and the scheduler starts all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costplan.adapters.dask.drains import Drains
+from costplan.adapters.dask.load_sample import LoadSampler
+from costplan.adapters.dask.plugin import NAME, CostplanPlugin
+from costplan.adapters.dask.routes import handlers
+from costplan.adapters.dask.token_file import checked_token, read_token
+from costplan.planner.errors import InputError
+
+logger = logging.getLogger("distributed.costplan")
+
+
+def install(scheduler: Any, token: str) -> CostplanPlugin:
+    """The plugin that a scheduler now runs; its HTTP server answers to the token from here on.
+
+    For a scheduler in this process, as with LocalCluster; a second call changes nothing. Raises
+    InputError where the token is none.
+    """
+    token = checked_token(token, "token")
+    present = scheduler.plugins.get(NAME)
+    if isinstance(present, CostplanPlugin):
+        return present
+    plugin = CostplanPlugin(scheduler, time.time)
+    drains, sampler = Drains(plugin, time.time), LoadSampler(plugin, time.time)
+    scheduler.add_plugin(plugin, name=NAME, idempotent=True)
+    scheduler.http_application.add_handlers(".*", handlers(token, sampler, drains, time.time))
+    return plugin
+
+
+@click.command()
+@click.option(
+    "--costplan-token-file", envvar="COSTPLAN_TOKEN_FILE", type=click.Path(path_type=Path)
+)
+@click.option("--costplan-token", envvar="COSTPLAN_TOKEN", hidden=True)
+def dask_setup(
+    scheduler: Any, costplan_token_file: Path | None, costplan_token: str | None
+) -> None:
+    """Serves load and drains to a daemon that shows the token in a file (or in COSTPLAN_TOKEN)."""
+    try:
+        if costplan_token_file is not None:
+            token = read_token(costplan_token_file)
+        else:
+            token = checked_token(costplan_token or "", "COSTPLAN_TOKEN")
+    except InputError as error:
+        logger.error("costplan: no routes, so no daemon can see this scheduler: %s", error)
+        return
+    install(scheduler, token)
+    server = getattr(scheduler, "http_server", None)
+    logger.info("costplan: serving load and drains on port %s", getattr(server, "port", "?"))
