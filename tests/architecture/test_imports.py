@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,8 @@ NOT_IN_CORE = {
     "tempfile", "threading", "time", "tornado", "urllib", "uuid",
 }  # fmt: skip
 CLOCKS_AND_DICE = {"now", "utcnow", "today"}
-SPEAKS_DASK = {"adapters/dask/sample_child.py"}
+RUNS_IN_A_SCHEDULER = {"adapters/dask/plugin.py", "adapters/dask/evacuation.py"}
+SPEAKS_DASK = {"adapters/dask/sample_child.py", *RUNS_IN_A_SCHEDULER}
 
 
 def broken_directions(package: str, module: ast.AST) -> list[str]:
@@ -69,7 +72,7 @@ def test_the_core_is_a_quiet_room() -> None:
     assert {path: found for path, found in noisy.items() if found} == {}
 
 
-def test_only_the_child_speaks_dask_protocol() -> None:
+def test_only_the_child_and_the_scheduler_speak_dask_protocol() -> None:
     """Reading Dask's messages unpickles them, so no process with credentials may import it."""
     speaking = {
         _shown(path)
@@ -78,6 +81,17 @@ def test_only_the_child_speaks_dask_protocol() -> None:
         if name.split(".")[0] in ("distributed", "dask")
     }
     assert speaking == SPEAKS_DASK
+
+
+def test_the_daemon_reads_a_scheduler_without_its_protocol() -> None:
+    """Nothing that the daemon's client brings in brings in `distributed`, by any way round."""
+    code = (
+        "import sys, costplan.adapters.dask.endpoint\n"
+        "found = sorted({name.split('.')[0] for name in sys.modules} & {'distributed', 'dask'})\n"
+        "sys.exit(str(found) if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
