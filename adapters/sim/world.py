@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from costplan.adapters.sim.clock import VirtualClock
+from costplan.adapters.sim.cloud import Account, SimCloud
 from costplan.adapters.sim.cluster import Habits, SimCluster
 from costplan.adapters.sim.demand import Arrival
 from costplan.adapters.sim.faults import Faults
 from costplan.adapters.sim.machines import Fates, Pool
-from costplan.adapters.sim.provider import Account, SimProvider
+from costplan.adapters.sim.provider import SimProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class World:
     """What a driver reads and acts on."""
 
     clock: VirtualClock
+    cloud: SimCloud
     provider: SimProvider
     cluster: SimCluster
 
@@ -47,7 +49,7 @@ def make_world(
 ) -> World:
     """A world at its start: nothing runs and nobody is connected."""
     clock = VirtualClock()
-    provider = SimProvider(clock, pools, account=account, fates=fates, faults=faults)
+    cloud = SimCloud(clock, pools, account=account, fates=fates)
     cluster = SimCluster(clock, habits)
-    provider.guests.append(cluster)
-    return World(clock, provider, cluster)
+    cloud.guests.append(cluster)
+    return World(clock, cloud, SimProvider(cloud, faults=faults), cluster)

@@ -38,7 +38,7 @@ class Safety:
         for node in nodes.values():
             if node.drain is not None:
                 self.drains[node.node_id] = node.drain
-        self.broken += double_launches(driver.world.provider.machines())
+        self.broken += double_launches(driver.world.cloud.machines())
         if driver.world.provider.strangers:
             self.broken.append(f"not ours: {driver.world.provider.strangers}")
         self.broken += self._over_budget(driver.world)
@@ -49,7 +49,7 @@ class Safety:
         limit = self.settings.budget.usd_per_hour
         if limit is None:
             return
-        alive = [machine for machine in world.provider.machines() if machine.ended is None]
+        alive = [machine for machine in world.cloud.machines() if machine.ended is None]
         rate = sum((m.pool.usd_per_hour.at(world.clock.micros) for m in alive), Decimal(0))
         if rate > limit:
             yield f"{world.clock()}: {rate} $/h of {limit} with {len(alive)} machines"
@@ -77,7 +77,7 @@ class Safety:
 
     def _lost_by_choice(self, world: World) -> Iterable[str]:
         """Workers that we ended or retired, and results or running tasks that went with them."""
-        machines = {machine.machine_id: machine for machine in world.provider.machines()}
+        machines = {machine.machine_id: machine for machine in world.cloud.machines()}
         losses = world.cluster.losses
         new = list(losses)[self._losses_seen :]
         self._losses_seen = len(losses)
@@ -109,7 +109,7 @@ def orphans(world: World, nodes: Iterable[Node]) -> list[str]:
     known = {node.provider_id for node in nodes if node.phase is not Phase.GONE}
     return [
         machine.machine_id
-        for machine in world.provider.machines()
+        for machine in world.cloud.machines()
         if machine.ended is None and machine.machine_id not in known
     ]
 
@@ -125,7 +125,7 @@ def ledger_against_bill(
     for entry in entries:
         by_node[entry.node_id].append(entry)
     broken = []
-    for line in world.provider.bill():
+    for line in world.cloud.bill():
         mine = by_node.pop(line.node_id, [])
         usd = sum((entry.usd for entry in mine), Decimal(0))
         if abs(usd - line.usd) > ENTRY_USD * (len(mine) + 1) + allowed_usd:

@@ -82,7 +82,7 @@ def test_a_killed_worker_loses_what_it_alone_holds_and_it_is_computed_again() ->
     )
     world.clock.advance(20)
     assert held(world) == {"n1-0": 4, "n2-0": 4}
-    world.provider.fail(machines[0].provider_id)
+    world.cloud.fail(machines[0].provider_id)
     load = world.cluster.load()
     departure = load.departed["n1-0"]
     assert (departure.expected, departure.lost_keys, departure.restarted_tasks) == (False, 4, 4)
@@ -144,7 +144,7 @@ def test_a_death_in_the_middle_of_a_drain_is_not_success() -> None:
     world.clock.advance(15)
     world.cluster.retire(["n1-0"], "t")
     world.clock.advance(2.5)
-    world.provider.fail(machines[0].provider_id)
+    world.cloud.fail(machines[0].provider_id)
     answer = world.cluster.retire(["n1-0"], "t")
     assert (answer.done, answer.lost) == ((), ("n1-0",))
     assert world.cluster.load().departed["n1-0"].lost_keys == 2
@@ -180,7 +180,7 @@ def test_a_gang_runs_on_all_its_members_and_fails_with_one() -> None:
     assert len({worker.gang for worker in load.workers.values()}) == 1
     assert groups(world)["train"].pinned == 4
     world.clock.advance(50)
-    world.provider.fail(machines[0].provider_id)
+    world.cloud.fail(machines[0].provider_id)
     assert world.cluster.load().totals.restarted_tasks == 4
     assert groups(world)["train"].running == 3  # it has waited longer than it has patience
     world.clock.advance(100 * 4 / 3 + 1)
@@ -234,7 +234,7 @@ def test_scattered_data_is_gone_for_good() -> None:
         )
     )
     assert held(world) == {"n1-0": 3}
-    world.provider.fail(machines[0].provider_id)
+    world.cloud.fail(machines[0].provider_id)
     assert world.cluster.scheduler.counts.gone_for_good == 3
 
 
@@ -280,4 +280,4 @@ def test_eight_hours_conserve_tasks() -> None:
     assert all(g.queued == g.running == g.waiting == 0 for g in load.groups)
     assert all(w.sole_keys == 0 and w.executing == 0 for w in load.workers.values())
     assert key() in world.provider.keys
-    assert isinstance(world.provider.machines()[0].request.workers[0], WorkerSpec)
+    assert isinstance(world.cloud.machines()[0].request.workers[0], WorkerSpec)

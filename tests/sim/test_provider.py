@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from costplan.adapters.sim.cloud import Account
 from costplan.adapters.sim.faults import Fault, Faults, rates
 from costplan.adapters.sim.machines import Fates
-from costplan.adapters.sim.provider import Account
 from costplan.adapters.sim.steps import always, dollars, steps
 from costplan.adapters.sim.world import make_world
 from costplan.planner.errors import (
@@ -35,9 +35,9 @@ def test_a_machine_is_charged_at_the_price_of_each_moment() -> None:
     world.clock.advance(148)
     world.provider.terminate([machine.provider_id])
     world.clock.advance(1000)
-    (line,) = world.provider.bill()
+    (line,) = world.cloud.bill()
     assert line.usd == Decimal("0.06")
-    (listed,) = world.provider.machines()
+    (listed,) = world.cloud.machines()
     assert listed.end_cause == "terminated"
 
 
@@ -45,7 +45,7 @@ def test_a_running_machine_is_charged_until_now() -> None:
     world = make_world([pool()], fates=SURE)
     world.provider.launch(request())
     world.clock.advance(36)
-    assert [line.usd for line in world.provider.bill()] == [Decimal("0.0036")]
+    assert [line.usd for line in world.cloud.bill()] == [Decimal("0.0036")]
 
 
 def test_dollars_are_exact_over_many_steps() -> None:
@@ -80,7 +80,7 @@ def test_the_same_request_is_the_same_machine() -> None:
     assert first == second
     with pytest.raises(RequestRejected):
         world.provider.launch(request(threads=2))
-    assert len(world.provider.machines()) == 1
+    assert len(world.cloud.machines()) == 1
 
 
 def test_the_next_offer_is_taken_where_the_first_has_no_capacity() -> None:
@@ -125,7 +125,7 @@ def test_an_unknown_outcome_hides_what_was_done(fault: Fault, at_once: int, late
     assert len(world.provider.nodes()) == later
     world.provider.launch(request())
     world.clock.advance(30)
-    assert len(world.provider.machines()) == 1
+    assert len(world.cloud.machines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_notice_comes_before_the_end() -> None:
     world = make_world([pool()], fates=SURE)
     machine = world.provider.launch(request())
     world.clock.advance(100)
-    world.provider.interrupt(machine.provider_id, in_seconds=30)
+    world.cloud.interrupt(machine.provider_id, in_seconds=30)
     (notice,) = world.provider.notices()
     assert (notice.effective_at - notice.observed_at).total_seconds() == 30
     world.clock.advance(30)
@@ -174,7 +174,7 @@ def test_hazard_takes_machines_at_its_rate_with_notices() -> None:
     for number in range(1000):
         world.provider.launch(request(number, keys=(key(market=Market.SPOT),)))
     world.clock.advance(3600)
-    ended = [machine for machine in world.provider.machines() if machine.ended is not None]
+    ended = [machine for machine in world.cloud.machines() if machine.ended is not None]
     assert {machine.end_cause for machine in ended} == {"reclaimed"}
     assert 350 < len(ended) < 437  # 393.5 expected, sigma 15.4
     coming = len(world.provider.notices())
@@ -186,7 +186,7 @@ def test_a_machine_that_never_boots_stays_pending_and_is_paid_for() -> None:
     world.provider.launch(request())
     world.clock.advance(3600)
     assert world.provider.nodes()[0].state is MachineState.PENDING
-    assert world.provider.bill()[0].usd == Decimal("0.36")
+    assert world.cloud.bill()[0].usd == Decimal("0.36")
 
 
 def test_a_machine_may_vanish_fail_or_hang() -> None:
@@ -194,9 +194,9 @@ def test_a_machine_may_vanish_fail_or_hang() -> None:
     gone, failed, hung = (world.provider.launch(request(n)).provider_id for n in (1, 2, 3))
     world.clock.advance(100)
     assert len(world.cluster.load().workers) == 3
-    world.provider.vanish(gone)
-    world.provider.fail(failed)
-    world.provider.hang(hung)
+    world.cloud.vanish(gone)
+    world.cloud.fail(failed)
+    world.cloud.hang(hung)
     listed = {node.provider_id: node.state for node in world.provider.nodes()}
     assert listed == {failed: MachineState.ENDED, hung: MachineState.RUNNING}
     assert list(world.cluster.load().workers) == ["n3-0"]
@@ -219,7 +219,7 @@ def test_the_same_seed_is_the_same_world() -> None:
             except (OutcomeUnknown, Throttled, Unreachable, CapacityUnavailable) as error:
                 told.append(str(error))
             world.clock.advance(60)
-        return [*told, *world.provider.bill()]
+        return [*told, *world.cloud.bill()]
 
     assert story(1) == story(1)
     assert story(1) != story(2)
@@ -233,5 +233,5 @@ def test_the_fate_of_a_machine_does_not_hang_on_what_else_is_launched() -> None:
             world.provider.launch(request(100 + number))
         world.provider.launch(request(1))
         world.clock.advance(100_000)
-        ends.append([m.ended for m in world.provider.machines() if m.request.node_id == "n1"])
+        ends.append([m.ended for m in world.cloud.machines() if m.request.node_id == "n1"])
     assert ends[0] == ends[1] != [None]
