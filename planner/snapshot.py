@@ -15,12 +15,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from costplan.planner.codec import digest
 from costplan.planner.load import Load
-from costplan.planner.nodes import Node
+from costplan.planner.nodes import Node, Notice
 from costplan.planner.settings import Settings
 from costplan.planner.spending import spent_in_month, spent_on_day
 from costplan.planner.tick import Outcome, Readings, Snapshot, State
-from costplan.planner.types import Gap, Mode
+from costplan.planner.types import Gap, Mode, Offer, Quote
 
 LOAD, MACHINES, PRICES, CLOCK, CREDENTIALS = "load", "machines", "prices", "clock", "credentials"
 HOLDING = frozenset({LOAD, MACHINES, PRICES, CLOCK})
@@ -36,9 +37,11 @@ def assemble(
     gaps = (*readings.gaps, *_found_gaps(readings, load, state, settings))
     alive = tuple(nodes[node_id] for node_id in sorted(nodes))
     notices = readings.notices or ()
-    market = readings.market_digest or _digest(repr((readings.offers, readings.quotes)))
+    market = readings.market_digest or market_digest(readings.offers, readings.quotes)
     mode = _mode(gaps)
-    text = f"{readings.at!r}|{alive!r}|{load!r}|{notices!r}|{gaps!r}|{mode}|{market}"
+    read = digest((load, notices, gaps), tuple[Load | None, tuple[Notice, ...], tuple[Gap, ...]])
+    fleet = "|".join(f"{n.node_id},{n.phase},{n.phase_since},{n.drain!r}" for n in alive)
+    text = f"{readings.at.isoformat()}|{fleet}|{read}|{mode}|{market}"
     return Snapshot(
         at=readings.at,
         nodes=alive,
@@ -53,6 +56,11 @@ def assemble(
         spent_today_usd=spent_on_day(state.spent_by_day, readings.at),
         spent_month_usd=spent_in_month(state.spent_by_day, readings.at),
     )
+
+
+def market_digest(offers: tuple[Offer, ...], quotes: tuple[Quote, ...]) -> str:
+    """What names the offers and quotes of a moment."""
+    return digest((offers, quotes), tuple[tuple[Offer, ...], tuple[Quote, ...]])
 
 
 def fresh_load(readings: Readings, settings: Settings) -> Load | None:
