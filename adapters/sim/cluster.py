@@ -106,12 +106,12 @@ class SimCluster:
             self._ask()
             self._drains.uncordon(workers)
 
-    def retire(self, workers: Collection[str], token: str) -> Retired:
+    def retire(self, workers: Collection[str], token: str, *, force: bool = False) -> Retired:
         """Begins, or goes on with, removing the workers, and says how far it is."""
         del token
         with self.clock.lock:
             self._ask()
-            return self._drains.retire(workers)
+            return self._drains.retire(workers, force=force)
 
     def _ask(self) -> None:
         if self.is_away:

@@ -52,12 +52,15 @@ class Drains:
             if worker.is_cordoned:
                 self._scheduler.set_cordon(worker, False)
 
-    def retire(self, names: Collection[str]) -> Retired:
-        """Begins or goes on with removing the workers, and says how far it is."""
+    def retire(self, names: Collection[str], *, force: bool = False) -> Retired:
+        """Begins or goes on with removing the workers, and says how far it is. A member of a
+        gang that runs is refused unless forced."""
         self.cordon(names)
         refused: dict[str, str] = {}
         for worker in self._present(names):
-            if worker.actors:
+            if worker.gang is not None and not force:
+                refused[worker.name] = f"it is a member of the collective {worker.gang}"
+            elif worker.actors:
                 refused[worker.name] = f"{worker.actors} actors live on it"
             elif worker.held and not self._takers(worker, 0):
                 refused[worker.name] = "nobody can take what it alone holds"

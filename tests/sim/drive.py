@@ -216,7 +216,8 @@ class Driver:
                 case Uncordon():
                     cluster.uncordon(action.workers)
                 case Retire():
-                    return replace(done, retired=cluster.retire(action.workers, action.token))
+                    retired = cluster.retire(action.workers, action.token, force=action.is_forced)
+                    return replace(done, retired=retired)
                 case _:
                     assert_never(action)
         except (ProviderError, ClusterUnreachable) as error:

@@ -174,13 +174,15 @@ def test_retiring_does_not_wait_for_tasks_that_run() -> None:
 
 
 def test_a_gang_runs_on_all_its_members_and_fails_with_one() -> None:
-    world, machines = running(4)
+    world, _ = running(4)
     world.cluster.submit(job(Stage(prefix="train", tasks=4, seconds=100, gang=True)))
     load = world.cluster.load()
     assert len({worker.gang for worker in load.workers.values()}) == 1
     assert groups(world)["train"].pinned == 4
     world.clock.advance(50)
-    world.cloud.fail(machines[0].provider_id)
+    assert list(world.cluster.retire(["n1-0"], "t").refused) == ["n1-0"]
+    assert world.cluster.load().totals.restarted_tasks == 0
+    assert world.cluster.retire(["n1-0"], "t", force=True).done == ("n1-0",)
     assert world.cluster.load().totals.restarted_tasks == 4
     assert groups(world)["train"].running == 3  # it has waited longer than it has patience
     world.clock.advance(100 * 4 / 3 + 1)
