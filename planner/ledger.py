@@ -5,10 +5,12 @@ Shares no code with the optimizer: two independent pieces of code must agree on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 
 from costplan.planner.types import Billing, OfferKey, require, require_utc
 
@@ -58,11 +60,10 @@ class Meter:
     """How far a node is accounted for, and what runs on from there.
 
     All is in the ledger up to `until`, and nothing after it; since then it runs at
-    `usd_per_hour`. `busy_seconds` is what its workers' counters of task-time add up to in the
-    ledger, less those of workers that left, so that what they show above it is not in yet.
-    `rates` are the rates that were charged and since when, newest last, for corrections.
-    `ended_at` is the end that the node was closed with, None while it runs. A node that has no
-    meter is not accounted for at all.
+    `usd_per_hour`. `busy_seconds` is the task-time of its workers that is in the ledger, and
+    `counters` are what their own counters showed for it, by worker. `rates` are the rates that
+    were charged and since when, newest last, for corrections. `ended_at` is the end that the
+    node was closed with, None while it runs. A node without a meter is not accounted for at all.
     """
 
     until: datetime
@@ -71,5 +72,8 @@ class Meter:
     rate_source: str
     is_estimate: bool = False
     billing: Billing = Billing(minimum_seconds=0)
+    counters: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(dict[str, float]())
+    )
     rates: tuple[tuple[datetime, Decimal], ...] = ()
     ended_at: datetime | None = None

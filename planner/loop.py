@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from costplan.planner.accrual import accrue
+from costplan.planner.accrual import accrue, is_settled
 from costplan.planner.applied import applied_moves
 from costplan.planner.fleet_view import assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.launching import order_drains, with_new_nodes
 from costplan.planner.learn import from_boots, from_load, from_outcomes, surplus_since
-from costplan.planner.ledger import LedgerEntry
+from costplan.planner.ledger import LedgerEntry, Meter
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, needs, surplus
@@ -96,14 +96,7 @@ def tick(
         launches = state.launches
     nodes, actions = step(nodes, world)
     entries, meters = accrue(
-        state.nodes,
-        nodes,
-        state.meters,
-        readings.quotes,
-        snapshot.load,
-        now,
-        offers=readings.offers,
-        every_seconds=ACCRUE_EVERY_SECONDS,
+        nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )
     after = replace(
         state,
@@ -144,13 +137,13 @@ def _plan_key(wanted: Needs, state: State, readings: Readings) -> str:
 
 
 def _remembered(
-    nodes: Mapping[str, Node], meters: Mapping[str, object], now: datetime
+    nodes: Mapping[str, Node], meters: Mapping[str, Meter], now: datetime
 ) -> dict[str, Node]:
     """Nodes without those that are long gone and accounted for; the store keeps their history."""
     return {
         node_id: node
         for node_id, node in nodes.items()
         if node.phase is not Phase.GONE
-        or node_id in meters
+        or not is_settled(node, meters)
         or (now - node.phase_since).total_seconds() < KEEP_GONE_SECONDS
     }
