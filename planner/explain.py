@@ -54,10 +54,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What is known of a tick after it: `plan` is None where the tick made none.
-
-    `planned` is false where the plan is an earlier tick's that this one only carried on with.
-    """
+    """What is known of a tick after it; `plan` is None where the tick made none."""
 
     tick_id: str
     at: datetime
@@ -65,7 +62,6 @@ class Told:
     gaps: tuple[Gap, ...]
     plan: MovePlan | None
     actions: tuple[Action, ...]
-    planned: bool = True
 
 
 def explain_tick(told: Told) -> Explanation:
@@ -76,7 +72,7 @@ def explain_tick(told: Told) -> Explanation:
         none = "no plan was made: this tick only looked at what runs"
         sections.append(Section(title="decision", lines=(none,)))
     else:
-        sections += _of_plan(plan, told)
+        sections += _of_plan(plan)
     actions = tuple(action_text(action) for action in told.actions)
     sections.append(Section(title="actions", lines=actions or ("none",)))
     kept = tuple(section for section in sections if section.lines)
@@ -85,11 +81,8 @@ def explain_tick(told: Told) -> Explanation:
     )
 
 
-def _of_plan(plan: MovePlan, told: Told) -> Iterable[Section]:
-    earlier = (
-        () if told.planned else (f"planned at {plan.created_at:%H:%M:%S} UTC, still in force",)
-    )
-    yield Section(title="decision", lines=(*earlier, decision_text(plan), *_proof(plan)))
+def _of_plan(plan: MovePlan) -> Iterable[Section]:
+    yield Section(title="decision", lines=(decision_text(plan), *_proof(plan)))
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
@@ -111,9 +104,9 @@ def _mode(mode: Mode, gaps: Iterable[Gap]) -> Iterable[str]:
 
 
 def gap_text(gap: Gap) -> str:
-    """'load of scheduler is not known since 10:31:05 UTC: the last one is kept'."""
+    """'load since 10:31:05 UTC: the scheduler does not answer; assumed: as it was'."""
     since = "" if gap.since is None else f" since {gap.since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{plain(gap.kind)} of {plain(gap.subject)} is not known{since}: {plain(gap.assumed)}"
+    return f"{plain(gap.kind)}{since}: {plain(gap.subject)}; assumed: {plain(gap.assumed)}"
 
 
 def decision_text(plan: MovePlan) -> str:

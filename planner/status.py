@@ -30,8 +30,6 @@ class LastTick:
     at: datetime
     mode: Mode
     gaps: tuple[Gap, ...]
-    planned: bool
-    actions: int
     quotes: tuple[Quote, ...] = ()
 
 

@@ -106,8 +106,6 @@ def test_the_figures_of_a_tick() -> None:
         at=NOW,
         mode=Mode.HOLD,
         gaps=(Gap(kind="load", subject="scheduler", assumed="the last one is kept"),),
-        planned=True,
-        actions=1,
     )
     control = Control(paused_until=NOW.replace(hour=13))
     status = status_of(
