@@ -199,7 +199,7 @@ def _read(node: Node, meter: Meter, look: _Look, word: str) -> tuple[list[Ledger
 
 
 def _runs_on(node: Node, meter: Meter, look: _Look) -> bool:
-    """True where nothing can be due: asked first, as it is so for nearly all at nearly all times."""
+    """True where nothing can be due: asked first, for it is so of nearly all at most times."""
     since = meter.until
     if node.phase_since > since or (node.history and node.history[-1][1] > since):
         return False

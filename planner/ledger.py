@@ -12,7 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from costplan.planner.types import Billing, OfferKey, require, require_utc
+from costplan.planner.errors import InvariantBroken
+from costplan.planner.types import Billing, OfferKey, require_utc
 
 
 class Use(StrEnum):
@@ -52,7 +53,8 @@ class LedgerEntry:
     def __post_init__(self) -> None:
         require_utc(self.start, "start")
         require_utc(self.end, "end")
-        require(self.start < self.end, f"an interval must not be empty: {self}")
+        if self.start >= self.end:
+            raise InvariantBroken(f"an interval must not be empty: {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
