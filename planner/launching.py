@@ -87,8 +87,8 @@ def order_drains(
     new = [node_id for node_id in found if found[node_id].phase is Phase.INTENDED]
     launches = [move for move in plan.moves if isinstance(move, NewNode)]
     fresh = [n for n in new if found[n].phase_since == now]
-    for node_id, move in zip(fresh[-len(launches) :] if launches else [], launches, strict=True):
-        for old in move.replaces:
+    for node_id, launch in zip(fresh[-len(launches) :] if launches else [], launches, strict=True):
+        for old in launch.replaces:
             heirs.setdefault(old, []).append(node_id)
     wait = timedelta(seconds=settings.scaling.drain_wait_seconds)
     for move in plan.moves:

@@ -1,0 +1,50 @@
+"""The tables of the store, and the steps from each version of them to the next."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x636F7374
+"""'cost' in ASCII: what tells a store from any other SQLite file."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        # One row while somebody drives the cluster; `fence` counts takings of it.
+        """CREATE TABLE lease (
+            one INTEGER PRIMARY KEY CHECK (one = 1), holder TEXT NOT NULL, host TEXT NOT NULL,
+            pid INTEGER NOT NULL, pid_started TEXT NOT NULL, since TEXT NOT NULL,
+            until TEXT NOT NULL, fence INTEGER NOT NULL)""",
+        # What ticks share is stored once, by its digest.
+        "CREATE TABLE blobs (digest TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE nodes (
+            node_id TEXT PRIMARY KEY, phase TEXT NOT NULL, phase_since TEXT NOT NULL,
+            is_current INTEGER NOT NULL, digest TEXT NOT NULL, data BLOB NOT NULL)""",
+        "CREATE INDEX nodes_by_phase ON nodes (is_current, phase)",
+        # Everything else that must survive: one row.
+        """CREATE TABLE state (
+            one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL, load BLOB)""",
+        """CREATE TABLE intents (
+            id INTEGER PRIMARY KEY, tick_id TEXT NOT NULL, action_key TEXT NOT NULL,
+            at TEXT NOT NULL, action BLOB NOT NULL, outcome TEXT, ended_at TEXT, detail TEXT)""",
+        "CREATE INDEX intents_open ON intents (action_key) WHERE outcome IS NULL",
+        """CREATE TABLE ticks (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, tick_id TEXT NOT NULL UNIQUE, at TEXT NOT NULL,
+            replan INTEGER NOT NULL, mode TEXT NOT NULL, has_plan INTEGER NOT NULL,
+            version TEXT NOT NULL, snapshot TEXT NOT NULL,
+            summary TEXT NOT NULL, body BLOB NOT NULL, load BLOB)""",
+        "CREATE INDEX ticks_with_plan ON ticks (has_plan, seq)",
+        """CREATE TABLE tick_blobs (
+            seq INTEGER NOT NULL REFERENCES ticks (seq) ON DELETE CASCADE, digest TEXT NOT NULL,
+            PRIMARY KEY (seq, digest)) WITHOUT ROWID""",
+        """CREATE TABLE entries (
+            id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
+            usd TEXT NOT NULL, workload TEXT NOT NULL, data TEXT NOT NULL)""",
+        'CREATE INDEX entries_by_time ON entries (start, "end")',
+        # What the operator said; the daemon reads it at every tick.
+        "CREATE TABLE control (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE drains (node_id TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE applied (plan_id TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+"""Statements that lead from version n to n + 1; the last is the newest."""
+
+VERSION = len(MIGRATIONS)

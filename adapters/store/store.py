@@ -1,0 +1,421 @@
+"""The store: everything that must survive the daemon, in one SQLite file.
+
+A tick is committed whole, before anything that it decided is done: nodes, intents, ledger, and
+the inputs from which it can be run again. See docs/store.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from costplan.adapters.faults import reach
+from costplan.adapters.store import control
+from costplan.adapters.store.bodies import Packer, load_from, opened, packed_load
+from costplan.adapters.store.database import connect, told
+from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
+from costplan.adapters.store.records import Body, StoredTick, TickCommit
+from costplan.adapters.store.retention import prune
+from costplan.planner.codec import decode, digest, encode
+from costplan.planner.errors import StoreError
+from costplan.planner.ledger import LedgerEntry
+from costplan.planner.nodes import Node
+from costplan.planner.status import Lease
+from costplan.planner.tick import (
+    Action,
+    AppliedPlan,
+    Control,
+    DrainRequest,
+    State,
+)
+from costplan.planner.types import Mode, Phase
+
+__all__ = ["LeaseHeld", "LeaseLost", "Store", "StoreError", "StoredTick", "TickCommit"]
+
+_FOREVER = "9999-12-31T23:59:59.999999+00:00"
+
+
+class Store:
+    """One cluster's store. Safe to use from several threads; one process writes, by its lease."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], datetime]):
+        self.path, self._db, self._clock = path, connection, clock
+        self._lock = threading.RLock()
+        self._packer = Packer()
+        self._stored: dict[str, Node] = {}
+        self._fence: int | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False, clock: Callable[[], datetime]) -> Store:
+        """The store in a file, made where there is none yet; raises StoreError."""
+        return cls(path, connect(path, read_only=read_only), clock)
+
+    def close(self) -> None:
+        """Gives the file back; a lease stays until it ends or is released."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it or nothing, and in words what went wrong."""
+        with self._lock, told(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, told(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    # The lease
+
+    def acquire_lease(self, holder: str, now: datetime, ttl_seconds: float) -> None:
+        """Makes this process the one that writes; raises LeaseHeld where another is."""
+        with self._writing() as db:
+            self._fence = take_lease(db, holder, now, ttl_seconds).fence
+
+    def renew_lease(self, now: datetime, ttl_seconds: float) -> None:
+        """Puts the end of our lease off; raises LeaseLost where it is not ours any more."""
+        with self._writing() as db:
+            self._check_fence(db)
+            until = (now + timedelta(seconds=ttl_seconds)).isoformat()
+            db.execute("UPDATE lease SET until = ?", (until,))
+
+    def release_lease(self) -> None:
+        """Gives the lease back, where it is ours."""
+        with self._writing() as db:
+            row = read_lease(db)
+            if row is not None and row.fence == self._fence:
+                db.execute("UPDATE lease SET until = since")
+            self._fence = None
+
+    def lease(self) -> Lease | None:
+        """Who may act on the cluster, None where nobody may."""
+        row = self.lease_row()
+        if row is None or row.until <= row.since:
+            return None
+        return Lease(holder=f"{row.holder}, process {row.pid} on {row.host}", expires_at=row.until)
+
+    def lease_row(self) -> LeaseRow | None:
+        """The lease, ended ones too."""
+        with self._lock, told(self.path):
+            return read_lease(self._db)
+
+    def _check_fence(self, db: sqlite3.Connection) -> None:
+        row = read_lease(db)
+        if self._fence is None or row is None or row.fence != self._fence:
+            raise LeaseLost(row)
+
+    # State and ticks
+
+    def load_state(self) -> State:
+        """The state after the newest tick, with what the operator has said since."""
+        with self._lock, told(self.path):
+            row = self._db.execute("SELECT data, load FROM state").fetchone()
+            nodes = {
+                node_id: decode(zlib.decompress(data), Node)
+                for node_id, data in self._db.execute(
+                    "SELECT node_id, data FROM nodes WHERE is_current = 1 ORDER BY node_id"
+                )
+            }
+            said = control.read_control(self._db)
+        self._stored = dict(nodes)
+        state = State() if row is None else decode(zlib.decompress(row[0]), State)
+        load = None if row is None else load_from(row[1])
+        return replace(state, nodes=MappingProxyType(nodes), load=load, control=said)
+
+    def commit(self, tick: TickCommit) -> None:
+        """Keeps a tick, all of it or nothing. Raises LeaseLost, and StoreError where it cannot."""
+        body, blobs = self._packer.body(tick)
+        load = packed_load(tick.readings.load)
+        after = replace(tick.state_after, nodes=MappingProxyType({}), load=None, control=Control())
+        state = zlib.compress(encode(after, State), 1)
+        reach("store.commit.before")
+        with self._writing() as db:
+            self._check_fence(db)
+            self._write_nodes(db, tick)
+            db.execute(
+                """INSERT INTO state VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE
+                SET data = ?1, load = coalesce(?2, load)""",
+                (state, load),
+            )
+            seq = db.execute(
+                """INSERT INTO ticks (tick_id, at, replan, mode, has_plan, version, snapshot,
+                summary, body, load) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    tick.tick_id,
+                    tick.at.isoformat(),
+                    int(tick.replan),
+                    tick.mode.value,
+                    int(tick.plan is not None),
+                    tick.version,
+                    tick.snapshot_digest,
+                    json.dumps(dict(tick.summary), sort_keys=True),
+                    body,
+                    load,
+                ),
+            ).lastrowid
+            db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blobs.items())
+            db.executemany("INSERT INTO tick_blobs VALUES (?, ?)", [(seq, d) for d in blobs])
+            self._write_intents(db, tick)
+            db.executemany(
+                'INSERT INTO entries (node_id, start, "end", usd, workload, data) '
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        e.node_id,
+                        e.start.isoformat(timespec="microseconds"),
+                        e.end.isoformat(timespec="microseconds"),
+                        str(e.usd),
+                        e.workload,
+                        encode(e, LedgerEntry).decode(),
+                    )
+                    for e in tick.entries
+                ],
+            )
+            reach("store.commit.in")
+        self._stored = dict(tick.state_after.nodes)
+        self._packer.forget(tick.state_after.nodes)
+        reach("store.commit.after")
+
+    def _write_nodes(self, db: sqlite3.Connection, tick: TickCommit) -> None:
+        after = tick.state_after.nodes
+        changed = [
+            node
+            for node_id, node in after.items()
+            if (old := self._stored.get(node_id)) is not node and old != node
+        ]
+        for node in changed:
+            name, data = self._packer.node(node)
+            since = node.phase_since.isoformat()
+            db.execute(
+                "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, 1, ?, ?)",
+                (node.node_id, node.phase.value, since, name, data),
+            )
+        dropped = [(node_id,) for node_id in self._stored if node_id not in after]
+        db.executemany("UPDATE nodes SET is_current = 0 WHERE node_id = ?", dropped)
+
+    def _write_intents(self, db: sqlite3.Connection, tick: TickCommit) -> None:
+        """The journal: each action once, however often it is said again before it ended."""
+        at = tick.at.isoformat()
+        for ended in tick.readings.outcomes:
+            db.execute(
+                """UPDATE intents SET outcome = ?, ended_at = ?, detail = ?
+                WHERE action_key = ? AND outcome IS NULL""",
+                (ended.outcome.value, ended.at.isoformat(), ended.detail, _key(ended.action)),
+            )
+        for action in tick.actions:
+            key = _key(action)
+            known = db.execute(
+                "SELECT 1 FROM intents WHERE action_key = ? AND outcome IS NULL", (key,)
+            ).fetchone()
+            if known is None:
+                db.execute(
+                    "INSERT INTO intents (tick_id, action_key, at, action) VALUES (?, ?, ?, ?)",
+                    (tick.tick_id, key, at, zlib.compress(encode((action,), _ACTIONS), 1)),
+                )
+
+    def open_intents(self) -> tuple[Action, ...]:
+        """Actions that were decided and of which no outcome is known."""
+        rows = self._rows("SELECT action FROM intents WHERE outcome IS NULL ORDER BY id")
+        return tuple(decode(zlib.decompress(data), _ACTIONS)[0] for (data,) in rows)
+
+    def tick(self, tick_id: str) -> StoredTick | None:
+        """The tick of this id."""
+        return next(self._ticks("WHERE tick_id = ?", (tick_id,)), None)
+
+    def last_tick(self) -> StoredTick | None:
+        """The newest tick."""
+        return next(self._ticks("ORDER BY seq DESC LIMIT 1", ()), None)
+
+    def last_planned(self) -> StoredTick | None:
+        """The newest tick that made a plan."""
+        return next(self._ticks("WHERE has_plan = 1 ORDER BY seq DESC LIMIT 1", ()), None)
+
+    def ticks(self, limit: int) -> Iterator[StoredTick]:
+        """The newest ticks, newest first, each read as it is asked for."""
+        return self._ticks("ORDER BY seq DESC LIMIT ?", (limit,))
+
+    def _ticks(self, which: str, values: Sequence[Any]) -> Iterator[StoredTick]:
+        for (seq,) in self._rows(f"SELECT seq FROM ticks {which}", values):  # noqa: S608 - ours
+            row = self._rows(
+                """SELECT tick_id, at, replan, mode, version, snapshot, summary, body, load
+                FROM ticks WHERE seq = ?""",
+                (seq,),
+            )
+            if row:
+                yield self._stored_tick(seq, row[0])
+
+    def _stored_tick(self, seq: int, row: tuple[Any, ...]) -> StoredTick:
+        tick_id, at, replan, mode, version, snapshot, summary, data, load = row
+        body: Body = decode(zlib.decompress(data), Body)
+        readings, before, settings = opened(body, self._blob)
+        return StoredTick(
+            seq=seq,
+            tick_id=tick_id,
+            at=datetime.fromisoformat(at),
+            replan=bool(replan),
+            mode=Mode(mode),
+            gaps=body.gaps,
+            readings=replace(readings, load=load_from(load)),
+            state_before=before,
+            settings=settings,
+            snapshot_digest=snapshot,
+            plan=body.plan,
+            actions=body.actions,
+            version=version,
+            summary=MappingProxyType(json.loads(summary)),
+        )
+
+    def _blob(self, name: str) -> bytes:
+        rows = self._rows("SELECT data FROM blobs WHERE digest = ?", (name,))
+        if not rows:
+            remedy = "restore a backup (docs/store.md)"
+            raise StoreError(str(self.path), f"part {name} of a tick is missing", remedy)
+        data: bytes = rows[0][0]
+        return data
+
+    # Ledger and nodes
+
+    def entries(
+        self, start: datetime | None = None, end: datetime | None = None,
+        workload: str | None = None,
+    ) -> tuple[LedgerEntry, ...]:  # fmt: skip
+        """Ledger entries that touch [start, end), in the order of their start and node."""
+        rows = self._rows(
+            """SELECT data FROM entries WHERE "end" > ?1 AND start < ?2
+            AND (?3 IS NULL OR workload = ?3) ORDER BY start, node_id, id""",
+            (_bound(start, ""), _bound(end, _FOREVER), workload),
+        )
+        return tuple(decode(data.encode(), LedgerEntry) for (data,) in rows)
+
+    def total_usd(self) -> Decimal:
+        """The exact sum of the ledger."""
+        return sum((Decimal(usd) for (usd,) in self._rows("SELECT usd FROM entries")), Decimal(0))
+
+    def nodes(
+        self, *, including_gone: bool = True, since: datetime | None = None
+    ) -> tuple[Node, ...]:
+        """Nodes by id; gone ones only where they were gone at or after `since`."""
+        rows = self._rows(
+            """SELECT data FROM nodes WHERE (phase != ?1 OR (?2 AND phase_since >= ?3))
+            ORDER BY node_id""",
+            (Phase.GONE.value, int(including_gone), "" if since is None else since.isoformat()),
+        )
+        return tuple(decode(zlib.decompress(data), Node) for (data,) in rows)
+
+    # What the operator says
+
+    def read_control(self) -> Control:
+        """What the operator has said and not taken back."""
+        with self._lock, told(self.path):
+            return control.read_control(self._db)
+
+    def pause(self, until: datetime) -> None:
+        """Nothing is decided until then."""
+        self._say(control.PAUSED, until.astimezone(UTC).isoformat())
+
+    def resume(self) -> None:
+        """Takes a pause back."""
+        self._say(control.PAUSED, None)
+
+    def request_drain(self, request: DrainRequest) -> None:
+        """That a node must go."""
+        with self._writing() as db:
+            control.say_drain(db, request)
+
+    def clear_drains(self, node_ids: Iterable[str]) -> None:
+        """Takes requests back, or counts them as met."""
+        with self._writing() as db:
+            db.executemany("DELETE FROM drains WHERE node_id = ?", [(n,) for n in node_ids])
+
+    def request_down(self, discard: bool = False) -> None:
+        """That the whole fleet must go."""
+        self._say(control.DOWN, "discard" if discard else "drain")
+
+    def clear_down(self) -> None:
+        """The fleet may grow again."""
+        self._say(control.DOWN, None)
+
+    def request_apply(self, plan: AppliedPlan) -> None:
+        """That a reviewed plan be executed."""
+        self._say(control.APPLIED, encode(plan, AppliedPlan).decode())
+
+    def applied_done(self, plan_id: str, at: datetime) -> None:
+        """That it was."""
+        with self._writing() as db:
+            control.say_applied(db, plan_id, at)
+
+    def clear_applied(self) -> None:
+        """That it is not held any more."""
+        self._say(control.APPLIED, None)
+
+    def applied_plans(self) -> tuple[str, ...]:
+        """Ids of plans that were executed."""
+        return tuple(plan_id for (plan_id,) in self._rows("SELECT plan_id FROM applied"))
+
+    def request_reload(self, at: datetime) -> None:
+        """That the configuration be read again."""
+        self._say(control.RELOAD, at.isoformat())
+
+    def take_reload(self) -> bool:
+        """Whether that was asked for since it was last taken."""
+        if not self._rows("SELECT 1 FROM control WHERE name = ?", (control.RELOAD,)):
+            return False
+        self._say(control.RELOAD, None)
+        return True
+
+    def _say(self, name: str, value: str | None) -> None:
+        with self._writing() as db:
+            control.say(db, name, value)
+
+    # Upkeep
+
+    def prune(self, now: datetime) -> None:
+        """Lets go of ticks beyond the retention, and of blobs and outcomes that nobody needs."""
+        with self._writing() as db:
+            prune(db, now)
+        with self._lock, told(self.path):
+            self._db.execute("PRAGMA incremental_vacuum")
+
+    def backup(self, path: Path) -> None:
+        """A whole copy of the store, also while it is written to."""
+        with self._lock, told(path):
+            copy = sqlite3.connect(path)
+            try:
+                self._db.backup(copy)
+            finally:
+                copy.close()
+
+
+_ACTIONS = tuple[Action, ...]
+
+
+def _key(action: Action) -> str:
+    """What makes two actions one: an action is said again with the same key."""
+    return f"{type(action).__name__}-{digest((action,), _ACTIONS)}"
+
+
+def _bound(at: datetime | None, default: str) -> str:
+    return default if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
