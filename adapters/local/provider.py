@@ -86,25 +86,27 @@ def _no_variables() -> Mapping[str, str]:
 class Workers:
     """How every Dask worker of a local machine is started.
 
-    They join `scheduler_address`, under a nanny where `nanny` says so, and give up
-    `death_timeout_seconds` after they lost it. `environment` is added to the few variables that
-    they inherit; credentials of the daemon are not among those.
+    They join `scheduler_address` and give up `death_timeout_seconds` after they lost it.
+    `environment` is added to the few variables that they inherit; credentials of the daemon are
+    not among those.
     """
 
     scheduler_address: str
     tls: TlsFiles | None = None
-    nanny: bool = False
     death_timeout_seconds: int = 60
     environment: Mapping[str, str] = field(default_factory=_no_variables)
 
-    def command(self, worker: WorkerSpec, scratch: Path) -> list[str]:
-        """The command line of one worker that keeps its files in `scratch`."""
+    def command(self, worker: WorkerSpec, scratch: Path, nanny: str) -> list[str]:
+        """The command line of one worker that keeps its files in `scratch`.
+
+        `nanny` is Dask's own option for or against a process that starts it anew.
+        """
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.scheduler_address]
         command += ["--name", worker.name, "--nthreads", str(worker.threads)]
         command += ["--memory-limit", str(worker.memory_bytes), "--host", "127.0.0.1"]
         command += ["--no-dashboard", "--local-directory", str(scratch)]
         command += ["--death-timeout", str(self.death_timeout_seconds)]
-        command += ["--nanny" if self.nanny else "--no-nanny"]
+        command += [nanny]
         if worker.resources:
             amounts = (f"{name}={amount!r}" for name, amount in sorted(worker.resources.items()))
             command += ["--resources", " ".join(amounts)]
@@ -267,7 +269,8 @@ class LocalProvider:
             case "quota":
                 raise QuotaExceeded(self.name, "launch", request.node_id, f"machines of {key}")
         scratch = folder / "scratch"
-        commands = [self._workers.command(worker, scratch) for worker in request.workers]
+        nanny = "--nanny" if self._stage.nanny else "--no-nanny"
+        commands = [self._workers.command(worker, scratch, nanny) for worker in request.workers]
         value = {
             "id": folder.name,
             "node_id": request.node_id,

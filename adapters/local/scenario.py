@@ -10,29 +10,48 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
+from costplan.adapters.local import scenario_models as models
 from costplan.adapters.local.scenario_models import Aimed, OfferSection, ScenarioSection
 from costplan.planner.config_fields import shown, suggestion
+from costplan.planner.config_problems import Grammar, problem, raise_all
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.errors import InputError
 from costplan.planner.types import OfferKey
 
-_EXAMPLES = {
-    "scenario": "scenario: two-interruptions",
-    "offers": "offers: [{type: m5.large, markets: [on_demand, spot]}]",
-    "type": "type: m5.large",
-    "at": "at: 30",
-    "offer": "offer: m5.large/spot",
-    "machines": "machines: 2",
-    "launch": "launch: 2",
-    "seconds": "seconds: 10",
-    "file": "file: spot_availability_traces.parquet",
-    "trace": "trace: the id of one of its traces",
-}
+_GUIDE = "docs/local-provider.md"
+_GRAMMAR = Grammar(
+    sections={
+        "": models.ScenarioSection,
+        "place": models.PlaceSection,
+        "offers": models.OfferSection,
+        "prices": models.PriceSection,
+        "capacity": models.CapacitySection,
+        "interruptions": models.InterruptionSection,
+        "launches": models.LaunchSection,
+        "outages": models.OutageSection,
+        "traces": models.TraceSection,
+    },
+    examples={
+        "scenario": "scenario: two-interruptions",
+        "offers": "offers: [{type: m5.large, markets: [on_demand, spot]}]",
+        "offers.type": "type: m5.large",
+        "prices.at": "at: 30",
+        "prices.offer": "offer: m5.large/spot",
+        "capacity.at": "at: 30",
+        "capacity.offer": "offer: m5.large/spot",
+        "capacity.machines": "machines: 2",
+        "interruptions.at": "at: 30",
+        "launches.launch": "launch: 2",
+        "outages.at": "at: 30",
+        "outages.seconds": "seconds: 10",
+        "traces.offer": "offer: m5.large/spot",
+        "traces.file": "file: spot_availability_traces.parquet",
+        "traces.trace": "trace: the id of one of its traces",
+    },
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +104,16 @@ def read_scenario(path: Path) -> Scenario:
 
 def parse_scenario(text: str, name: str, *, folder: Path) -> Scenario:
     """The scenario that YAML text says; files it names are looked for in `folder`."""
-    data = mapping_from_yaml(text, name)
+    data = mapping_from_yaml(text, name, _GUIDE)
     try:
         section = ScenarioSection.model_validate(data)
     except ValidationError as error:
-        found = [_problem(name, details) for details in error.errors(include_url=False)]
-    else:
-        found = [InputError(f"{name}: {path}", *rest) for path, *rest in _contradictions(section)]
-        if not found:
-            digest = hashlib.sha256(section.model_dump_json().encode()).hexdigest()
-            return Scenario(name=name, section=section, digest=digest, folder=folder)
-    if len(found) == 1:
-        raise found[0]
-    lines = "".join(f"\n  {str(problem).removeprefix(f'{name}: ')}" for problem in found)
-    raise InputError(name, f"{len(found)} problems{lines}")
+        raise_all(name, [problem(_GRAMMAR, name, e) for e in error.errors(include_url=False)])
+    found = [InputError(f"{name}: {path}", *rest) for path, *rest in _contradictions(section)]
+    if found:
+        raise_all(name, found)
+    digest = hashlib.sha256(section.model_dump_json().encode()).hexdigest()
+    return Scenario(name=name, section=section, digest=digest, folder=folder)
 
 
 def _short(key: OfferKey) -> str:
@@ -132,49 +147,3 @@ def _contradictions(section: ScenarioSection) -> Iterator[tuple[str, str, str]]:
             ):
                 way_out = f"{suggestion(entry.offer, names)} offers are {', '.join(names)}".strip()
                 yield f"{what}[{place}].offer", f"{shown(entry.offer)} means no offer", way_out
-
-
-def _problem(name: str, details: ErrorDetails) -> InputError:
-    """The problem that pydantic found, in the words of the file."""
-    places, kind, value = details["loc"], details["type"], details["input"]
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in places).lstrip(".")
-    subject = f"{name}: {path}" if path else name
-    words = [place for place in places if isinstance(place, str)]
-    last = words[-1] if words else ""
-    match kind:
-        case "refused":
-            context = details.get("ctx", {})
-            said = context["problem"], context["remedy"]
-        case "extra_forbidden":
-            keys = _model_at(words[:-1]).model_fields
-            said = (
-                f"{shown(last)} is not a key",
-                f"{suggestion(last, keys)} valid keys are {', '.join(keys)}".strip(),
-            )
-        case "missing":
-            said = "is missing", f"add {_EXAMPLES.get(last, last)}"
-        case "tuple_type":
-            said = f"{shown(value)} is not a list", "write it in [ ]"
-        case "model_type":
-            keys = _model_at(words).model_fields
-            said = f"{shown(value)} is not a mapping", f"its keys are {', '.join(keys)}"
-        case "literal_error":
-            expected = details.get("ctx", {}).get("expected", "")
-            said = f"{shown(value)} is not valid", f"valid are {expected}"
-        case _:
-            said = f"{shown(value)} is not valid", details["msg"]
-    return InputError(subject, *said)
-
-
-def _model_at(words: list[str]) -> type[BaseModel]:
-    """The section that a path of keys leads to."""
-    model: type[BaseModel] = ScenarioSection
-    for word in words:
-        model = _model_in(model.model_fields[word].annotation) or model
-    return model
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

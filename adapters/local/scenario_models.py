@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from costplan.planner.config_fields import (
     Architecture,
@@ -29,7 +29,9 @@ from costplan.planner.config_fields import (
     Text,
     refusal,
     shown,
+    suggestion,
 )
+from costplan.planner.config_models import Section
 from costplan.planner.types import Market
 from costplan.planner.units import parse_seconds
 
@@ -69,15 +71,24 @@ def _zone(value: object) -> object:
     return None if value == "" else value
 
 
+def _one_of(*words: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if value not in words:
+            remedy = f"{suggestion(str(value), words)} valid are {', '.join(words)}".strip()
+            raise refusal(f"{shown(value)} is none of them", remedy)
+        return value
+
+    return BeforeValidator(check)
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Notice = Annotated[float | None, BeforeValidator(_notice)]
 Which = Annotated[str | int, BeforeValidator(_which)]
-
-
-class Section(BaseModel):
-    """A mapping of the file whose keys are exactly its fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Kind = Annotated[str, _one_of("reclaim", "rebalance")]
+Outcome = Annotated[
+    str,
+    _one_of("lost_answer", "throttled", "unreachable", "quota", "no_capacity", "never_joins"),
+]
 
 
 class Aimed(Section):
@@ -151,7 +162,7 @@ class InterruptionSection(Aimed):
     offer: Text = "*/spot"
     which: Which = "oldest"
     notice: Notice = None
-    kind: Literal["reclaim", "rebalance"] = "reclaim"
+    kind: Kind = "reclaim"
     min_age: Seconds = 0.0
     wait: Flag = False
 
@@ -162,10 +173,7 @@ class LaunchSection(Aimed):
     launch: NodeLimit
     offer: Text = "*"
     boot: Seconds | None = None
-    outcome: (
-        Literal["lost_answer", "throttled", "unreachable", "quota", "no_capacity", "never_joins"]
-        | None
-    ) = None
+    outcome: Outcome | None = None
 
     @model_validator(mode="after")
     def _something(self) -> LaunchSection:
@@ -205,6 +213,7 @@ class ScenarioSection(Section):
     boot: Seconds = 1.0
     grace: Seconds = 2.0
     retention: Seconds = 3600.0
+    nanny: Flag = False
     offers: Annotated[tuple[OfferSection, ...], Filled]
     prices: tuple[PriceSection, ...] = ()
     capacity: tuple[CapacitySection, ...] = ()

@@ -51,6 +51,7 @@ class Stage:
     started_at: datetime
     grace_seconds: float
     retention_seconds: float
+    nanny: bool
     offers: Mapping[OfferKey, StagedOffer]
     launches: tuple[Mapping[str, Any], ...]
     outages: tuple[tuple[float, float], ...]
@@ -142,6 +143,7 @@ def _started(scenario: Scenario, catalogue: Catalogue, now: datetime) -> dict[st
         "started_at": now.isoformat(),
         "grace": section.grace,
         "retention": section.retention,
+        "nanny": section.nanny,
         "offers": offers,
         "interruptions": interruptions + _drops(scenario),
         "launches": [launch.model_dump() for launch in section.launches],
@@ -301,6 +303,7 @@ def _stage(state_dir: Path, started: Mapping[str, Any]) -> Stage:
         started_at=datetime.fromisoformat(started["started_at"]),
         grace_seconds=started["grace"],
         retention_seconds=started["retention"],
+        nanny=started["nanny"],
         offers=offers,
         launches=tuple(started["launches"]),
         outages=tuple((began, lasts) for began, lasts in started["outages"]),

@@ -1,0 +1,458 @@
+"""Local machines that live and die: real processes, most of them asleep to save time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from costplan.adapters.clock import utc_now
+from costplan.adapters.faults import VARIABLE
+from costplan.adapters.local.bill import bill
+from costplan.adapters.local.folders import (
+    SUPERVISOR,
+    is_alive,
+    machines_folder,
+    processes,
+    read_json,
+    signal_process,
+    started_ticks,
+    write_json,
+)
+from costplan.adapters.local.prices import LocalPrices
+from costplan.adapters.local.provider import LocalProvider
+from costplan.adapters.local.records import machine_records
+from costplan.adapters.local.stage import Stage
+from costplan.adapters.local.sweep import running_processes, sweep
+from costplan.planner.errors import RequestRejected, Unreachable
+from costplan.planner.nodes import MachineState, ProviderNode
+from costplan.planner.types import OfferKey
+from tests.local_machines import Sleepers, machine, request, staged, wait_until
+
+OFFERS = """
+scenario: machines
+boot: 0.05
+grace: 0.5
+offers:
+  - {type: small, markets: [on_demand, spot], vcpu: 1, memory: 1 GiB, usd_per_hour: 0.36}
+  - {type: gpu, vcpu: 1, memory: 1 GiB, usd_per_hour: 1, gpus: 1, gpu_kind: T4}
+"""
+
+
+@contextmanager
+def site(folder: Path, more: str = "") -> Iterator[tuple[Stage, LocalProvider]]:
+    """A scenario of these offers and a provider of it, whose machines run sleeping workers."""
+    with staged(folder / "state", OFFERS + more) as stage:
+        yield stage, LocalProvider(stage, "ours", Sleepers(), utc_now)
+
+
+def keys(stage: Stage) -> list[OfferKey]:
+    """On demand, spot, and the one with a GPU."""
+    return list(stage.offers)
+
+
+def folder_of(stage: Stage, node: ProviderNode) -> Path:
+    return machines_folder(stage.state_dir) / node.provider_id
+
+
+def launched(provider: LocalProvider, key: OfferKey, names: Sequence[str]) -> list[ProviderNode]:
+    """Machines of these names, in this order, once all of them run."""
+    for name in names:
+        provider.launch(request(name, key))
+    wait_until(lambda: all(machine(provider, n).state is MachineState.RUNNING for n in names))
+    return [machine(provider, name) for name in names]
+
+
+def ended(provider: LocalProvider, name: str) -> ProviderNode:
+    """The machine of a node, once it has ended."""
+    wait_until(lambda: machine(provider, name).state is MachineState.ENDED, f"{name} ends")
+    return machine(provider, name)
+
+
+def kill_supervisor(folder: Path) -> None:
+    supervisor = read_json(folder / SUPERVISOR)
+    assert supervisor is not None
+    assert signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGKILL)
+
+
+def test_each_worker_leads_a_group_of_its_own(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        provider.launch(request("a", keys(stage)[0], workers=2))
+        wait_until(lambda: machine(provider, "a").state is MachineState.RUNNING)
+        folder = folder_of(stage, machine(provider, "a"))
+        found = sorted(processes(folder))
+        assert len(found) == 3
+        supervisor = read_json(folder / SUPERVISOR)
+        assert supervisor is not None
+        assert {os.getsid(pid) for pid in found} == {supervisor["pid"]} != {os.getsid(0)}
+        assert {os.getpgid(pid) for pid in found} == set(found)
+        assert not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+
+
+def test_a_supervisor_is_small(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        supervisor = read_json(folder_of(stage, node) / SUPERVISOR)
+        assert supervisor is not None
+        status = Path(f"/proc/{supervisor['pid']}/status").read_text()
+        (resident,) = [line.split()[1] for line in status.splitlines() if "VmRSS" in line]
+        assert int(resident) < 25_000
+
+
+def test_a_killed_supervisor_takes_its_workers_along(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        before = utc_now()
+        kill_supervisor(folder_of(stage, node))
+        over = ended(provider, "a")
+        wait_until(lambda: not processes(folder_of(stage, node)), "the kernel ends the workers")
+        assert over.end_cause == "failed"
+        assert over.ended_at is not None
+        assert before - timedelta(seconds=2) < over.ended_at <= utc_now()
+        assert machine(provider, "a") == over
+        provider.terminate([node.provider_id])
+        assert machine(provider, "a").ended_at == over.ended_at
+
+
+def test_a_second_supervisor_leaves_at_once(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        folder = folder_of(stage, node)
+        before = processes(folder)
+        command = [sys.executable, "-m", "costplan.adapters.local.machine", str(folder)]
+        assert subprocess.run(command, timeout=30, check=False).returncode == 0
+        assert processes(folder) == before
+
+
+def test_a_machine_whose_workers_are_over_is_over(tmp_path: Path) -> None:
+    """It powers off: 'terminated' where they ended well, 'failed' where one did not."""
+    brief = Sleepers(runs=lambda name: ["false" if name.startswith("bad") else "true"])
+    with site(tmp_path) as (stage, _):
+        provider = LocalProvider(stage, "ours", brief, utc_now)
+        for name in ("good", "bad"):
+            provider.launch(request(name, keys(stage)[0]))
+        assert ended(provider, "good").end_cause == "terminated"
+        assert ended(provider, "bad").end_cause == "failed"
+
+
+STUBBORN = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen(["sleep", "1000"], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.pause()
+    sys.exit()
+open("ready", "w").close()
+signal.pause()
+"""
+
+
+def test_nothing_escapes_the_end_of_its_machine(tmp_path: Path) -> None:
+    """Not what ignores signals, nor children in sessions of their own, nor orphans."""
+    stubborn = Sleepers(runs=lambda _: [sys.executable, "-c", STUBBORN])
+    with site(tmp_path) as (stage, _):
+        provider = LocalProvider(stage, "ours", stubborn, utc_now)
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        folder = folder_of(stage, node)
+        wait_until(lambda: (folder / "ready").exists() and len(processes(folder)) == 4)
+        provider.terminate([node.provider_id])
+        assert machine(provider, "a").state is MachineState.STOPPING
+        assert ended(provider, "a").end_cause == "terminated"
+        wait_until(lambda: not processes(folder), "the supervisor leaves too")
+
+
+def test_workers_inherit_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("COSTPLAN_TOKEN", "s3cret")
+    monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "warning")
+    with site(tmp_path) as (stage, _):
+        workers = Sleepers(environment={"OMP_NUM_THREADS": "1"})
+        provider = LocalProvider(stage, "ours", workers, utc_now)
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        for pid in processes(folder_of(stage, node)):
+            text = Path(f"/proc/{pid}/environ").read_text()
+            assert "s3cret" not in text
+            assert "OMP_NUM_THREADS=1" in text
+            assert "DASK_LOGGING__DISTRIBUTED=warning" in text
+
+
+def test_gpus_must_be_on_the_machine(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        plain, _, gpu = keys(stage)
+        (worker,) = request("a", gpu).workers
+        wanted = replace(request("a", gpu), workers=(replace(worker, resources={"GPU": 1.0}),))
+        assert provider.launch(wanted).key == gpu
+        with pytest.raises(RequestRejected, match="has 0 GPUs, not 1"):
+            provider.launch(replace(wanted, token="other", keys=(plain,)))  # noqa: S106
+
+
+def test_a_machine_that_never_joins_runs_and_does_nothing(tmp_path: Path) -> None:
+    more = "launches: [{launch: 2, outcome: never_joins}, {launch: 1, boot: 60}]"
+    with site(tmp_path, more) as (stage, provider):
+        key = keys(stage)[0]
+        provider.launch(request("slow", key))
+        (node,) = launched(provider, key, ["dead"])
+        assert machine(provider, "slow").state is MachineState.PENDING
+        assert len(processes(folder_of(stage, node))) == 1
+
+
+def test_offers_say_how_many_more_there_are(tmp_path: Path) -> None:
+    more = "capacity: [{at: 0, offer: small/spot, machines: 2}, {at: 0, offer: gpu/*, machines: 0}]"
+    with site(tmp_path, more) as (stage, provider):
+        _, spot, gpu = keys(stage)
+        launched(provider, spot, ["a"])
+        offers = {offer.key: offer for offer in provider.offers()}
+        assert [offers[key].headroom for key in keys(stage)] == [None, 1, 0]
+        assert [offers[key].available for key in (spot, gpu)] == [True, False]
+
+
+def test_an_outage_is_unreachable(tmp_path: Path) -> None:
+    with site(tmp_path, "outages: [{at: 0, seconds: 0.5}]") as (stage, provider):
+        with pytest.raises(Unreachable):
+            provider.nodes()
+        wait_until(lambda: not stage.is_out(utc_now()))
+        assert provider.nodes() == ()
+
+
+def test_machines_deal_an_interruption_among_themselves(tmp_path: Path) -> None:
+    """Every supervisor sees to it, no daemon does, and one machine is taken."""
+    more = "interruptions: [{at: 0, which: 2, notice: 60, wait: true}]"
+    with site(tmp_path, more) as (stage, provider):
+        plain, spot, _ = keys(stage)
+        launched(provider, plain, ["on-demand"])
+        launched(provider, spot, ["first"])
+        assert provider.notices() == ()
+        launched(provider, spot, ["second", "third", "fourth"])
+        wait_until(lambda: bool(provider.notices()), "a notice")
+        (notice,) = provider.notices()
+        assert notice.provider_id == machine(provider, "second").provider_id
+        assert notice.effective_at - notice.observed_at == timedelta(seconds=60)
+        assert {node.state for node in provider.nodes()} == {MachineState.RUNNING}
+
+
+def test_an_interruption_that_finds_nobody_is_over(tmp_path: Path) -> None:
+    more = "interruptions: [{at: 0, which: 2}, {at: 0, which: newest, kind: rebalance, notice: 9}]"
+    with site(tmp_path, more) as (stage, provider):
+        launched(provider, keys(stage)[1], ["a"])
+        wait_until((stage.state_dir / "events" / "interruption-1.json").exists)
+        (notice,) = provider.notices()
+        assert notice.kind == "rebalance"
+        assert read_json(stage.state_dir / "events" / "interruption-0.json") == {
+            "at": dealt_at(stage, "interruption-0"),
+            "machines": [],
+        }
+        assert machine(provider, "a").state is MachineState.RUNNING
+
+
+def dealt_at(stage: Stage, event: str) -> str:
+    dealt = read_json(stage.state_dir / "events" / f"{event}.json")
+    assert dealt is not None
+    at: str = dealt["at"]
+    return at
+
+
+def test_capacity_that_goes_away_takes_the_newest_along(tmp_path: Path) -> None:
+    more = "capacity: [{at: 1.5, offer: '*/spot', machines: 1, reclaim: true}]"
+    with site(tmp_path, more) as (stage, provider):
+        _, spot, _ = keys(stage)
+        for name in ("first", "second", "third"):
+            launched(provider, spot, [name])
+        assert {ended(provider, name).end_cause for name in ("second", "third")} == {"reclaimed"}
+        assert machine(provider, "first").state is MachineState.RUNNING
+
+
+def sum_of(later: timedelta) -> datetime:
+    return utc_now() + later
+
+
+def test_ended_machines_are_listed_for_a_while_and_billed_for_good(tmp_path: Path) -> None:
+    with site(tmp_path, "retention: 60") as (stage, provider):
+        key = keys(stage)[0]
+        (node,) = launched(provider, key, ["a"])
+        provider.terminate([node.provider_id])
+        over = ended(provider, "a")
+        wait_until(lambda: not is_alive(folder_of(stage, node)))
+
+        in_a_minute = partial(sum_of, timedelta(seconds=61))
+        old = LocalProvider(stage, "ours", Sleepers(), in_a_minute)
+        assert old.nodes() == ()
+        old.launch(request("b", key))
+        assert not folder_of(stage, node).exists()
+        kept = {record.machine.node_id: record for record in machine_records(stage.state_dir)}
+        assert kept["a"].machine == over
+        assert old.launch(request("a", key)) == over
+        with pytest.raises(RequestRejected, match="was used for another"):
+            old.launch(request("a", keys(stage)[1]))
+
+
+def test_the_bill_is_time_by_price(tmp_path: Path) -> None:
+    """0.36 USD/h is 100 micro-dollars a second; from 10 s on it is 300."""
+    with site(tmp_path, "prices: [{at: 10, offer: small/*, times: 3}]") as (stage, provider):
+        plain, spot, _ = keys(stage)
+        launched(provider, plain, ["a"])
+        launched(provider, spot, ["b"])
+        records = [
+            replace(
+                record,
+                machine=replace(
+                    record.machine,
+                    state=MachineState.ENDED if over else MachineState.RUNNING,
+                    launched_at=stage.started_at + timedelta(seconds=began),
+                    ended_at=stage.started_at + timedelta(seconds=over) if over else None,
+                ),
+            )
+            for record, began, over in zip(
+                machine_records(stage.state_dir), (2.5, 12), (14.25, None), strict=True
+            )
+        ]
+        start, end = stage.started_at, stage.started_at + timedelta(seconds=20)
+        prices = LocalPrices(stage, utc_now).history(start, end)
+        lines = {line.node_id: line.usd for line in bill(records, prices, start, end)}
+        # a: 7.5 s x 100 + 4.25 s x 300; b: 8 s x 300
+        assert lines == {"a": Decimal("0.002025"), "b": Decimal("0.0024")}
+        assert bill(records, prices, start, start + timedelta(seconds=2)) == ()
+
+
+def test_a_sweep_ends_one_cluster_and_records_it(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        key = keys(stage)[0]
+        launched(provider, key, ["a"])
+        theirs = LocalProvider(stage, "theirs", Sleepers(), utc_now)
+        theirs.launch(request("s", key, cluster="theirs"))
+        wait_until(lambda: machine(theirs, "s").state is MachineState.RUNNING)
+        before = utc_now()
+        assert sweep(stage.state_dir, "ours") == (machine(provider, "a").provider_id,)
+        over = machine(provider, "a")
+        assert (over.state, over.end_cause) == (MachineState.ENDED, "terminated")
+        assert over.ended_at is not None
+        assert before <= over.ended_at <= utc_now()
+        assert machine(theirs, "s").state is MachineState.RUNNING
+        assert len(sweep(stage.state_dir)) == 1
+        assert sweep(stage.state_dir) == ()
+
+
+def test_a_process_id_that_came_back_is_not_killed(tmp_path: Path) -> None:
+    """The supervisor's record names a process that is somebody else by now."""
+    with site(tmp_path) as (stage, provider):
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        folder = folder_of(stage, node)
+        kill_supervisor(folder)
+        ended(provider, "a")
+        with subprocess.Popen(["/bin/sleep", "1000"]) as innocent:
+            ticks = started_ticks(innocent.pid)
+            assert ticks is not None
+            write_json(folder / SUPERVISOR, {"pid": innocent.pid, "ticks": ticks - 1})
+            provider.terminate([node.provider_id])
+            sweep(stage.state_dir)
+            assert innocent.poll() is None
+            innocent.kill()
+
+
+DAEMON = """
+import json, sys
+from pathlib import Path
+from costplan.adapters.clock import utc_now
+from costplan.adapters.local.provider import LocalProvider
+from costplan.adapters.local.stage import read_stage
+from tests.local_machines import Sleepers, request
+
+stage = read_stage(Path(sys.argv[1]))
+provider = LocalProvider(stage, "ours", Sleepers(), utc_now)
+node = provider.launch(request("a", next(iter(stage.offers))))
+if "terminate" in sys.argv:
+    provider.terminate([node.provider_id])
+json.dump(node.provider_id, sys.stdout)
+"""
+
+
+def daemon(stage: Stage, faults: str, *orders: str) -> tuple[int, str]:
+    """How a process that launches one machine (and terminates it) ended, and what it said."""
+    run = subprocess.run(
+        [sys.executable, "-c", DAEMON, str(stage.state_dir), *orders],
+        env={**os.environ, VARIABLE: faults},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode in (0, -signal.SIGKILL), run.stderr
+    return run.returncode, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("point", "machines_left"),
+    [
+        ("local.launch.before_folder", 0),
+        ("local.launch.after_folder", 0),
+        ("local.launch.after_spawn", 1),
+        ("local.launch.after_accepted", 1),
+    ],
+)
+def test_a_daemon_killed_in_a_launch_starts_one_machine(
+    tmp_path: Path, point: str, machines_left: int
+) -> None:
+    with site(tmp_path) as (stage, provider):
+        assert daemon(stage, f"{point}:1")[0] == -signal.SIGKILL
+        assert len(provider.nodes()) == machines_left
+        status, said = daemon(stage, "")
+        assert status == 0
+        wait_until(lambda: machine(provider, "a").state is MachineState.RUNNING)
+        (node,) = provider.nodes()
+        assert node.provider_id == json.loads(said)
+        assert len(running_processes(stage.state_dir)) == 2
+        assert len(machine_records(stage.state_dir)) == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "is_ordered"),
+    [
+        ("local.terminate.before_order", False),
+        ("local.terminate.after_order", True),
+        ("local.terminate.after_signal", True),
+    ],
+)
+def test_a_daemon_killed_in_a_terminate_ends_it_when_it_is_back(
+    tmp_path: Path, point: str, is_ordered: bool
+) -> None:
+    with site(tmp_path) as (stage, provider):
+        assert daemon(stage, f"{point}:1", "terminate")[0] == -signal.SIGKILL
+        if is_ordered:  # it has been heard, and nobody has to say it again
+            ended(provider, "a")
+        else:
+            wait_until(lambda: machine(provider, "a").state is MachineState.RUNNING)
+        assert daemon(stage, "", "terminate")[0] == 0
+        assert ended(provider, "a").end_cause == "terminated"
+        assert len(machine_records(stage.state_dir)) == 1
+
+
+@pytest.mark.parametrize(
+    "point", ["local.machine.up", "local.machine.booted", "local.machine.before_ended"]
+)
+def test_a_supervisor_killed_anywhere_leaves_an_ended_machine(
+    tmp_path: Path, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, f"{point}:1")
+    with site(tmp_path) as (stage, provider):
+        node = provider.launch(request("a", keys(stage)[0]))
+        if point == "local.machine.before_ended":
+            provider.terminate([node.provider_id])
+        over = ended(provider, "a")
+        assert over.end_cause == "failed"
+        assert over.ended_at is not None
+        assert over.launched_at <= over.ended_at <= utc_now()
+        wait_until(lambda: not processes(folder_of(stage, node)))
+        assert provider.launch(request("a", keys(stage)[0])) == over
