@@ -1,0 +1,210 @@
+"""A real scheduler, the real daemon and local machines, as processes of this computer.
+
+For end-to-end tests and benchmarks: started in a folder, and nothing left of it at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from costplan.adapters.local.folders import folders
+from costplan.adapters.local.records import MachineRecord, record_of
+from costplan.adapters.local.sweep import running_processes, sweep
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonCluster:
+    """What runs in a folder: where clients join, the daemon's file and its process."""
+
+    folder: Path
+    address: str
+    endpoint: str
+    token: str
+    health: str
+    daemon: subprocess.Popen[bytes]
+
+    @property
+    def config(self) -> Path:
+        """The daemon's file."""
+        return self.folder / "costplan.yaml"
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the local provider keeps its machines."""
+        return self.folder / "machines"
+
+    def records(self) -> list[MachineRecord]:
+        """Every machine there was, ended ones too, by the provider's own record."""
+        found = (record_of(folder) for folder in folders(self.state_dir))
+        return [record for record in found if record is not None]
+
+    def alive(self) -> int:
+        """How many machines have not ended."""
+        return sum(record.machine.ended_at is None for record in self.records())
+
+    def load(self) -> dict[str, Any]:
+        """What the scheduler serves to the daemon now."""
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.get(f"{self.endpoint}/costplan/v1/load", headers=bearer, timeout=10)
+        return dict(answer.raise_for_status().json())
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`costplan ARGUMENTS --config FILE`, with what it printed."""
+        command = [sys.executable, "-m", "costplan.cli.main", *arguments]
+        command += ["--config", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    def status(self) -> dict[str, Any]:
+        """`costplan status --format json`."""
+        return dict(json.loads(self.command("status", "--format", "json").stdout))
+
+    def log(self) -> str:
+        """What the daemon has written so far."""
+        return (self.folder / "daemon.log").read_text()
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Returns once the condition holds; raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"never: {what}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def daemon_cluster(
+    folder: Path, *, config: Mapping[str, object], scenario: Mapping[str, object]
+) -> Iterator[DaemonCluster]:
+    """A scheduler and a daemon that is ready; `config` is the daemon's file without what the
+    folder decides (scheduler, provider, store, http). All processes are gone at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    token_file = folder / "token"
+    token = secrets.token_hex(16)
+    token_file.touch(mode=0o600)
+    token_file.write_text(token + "\n")
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        scheduler = _start_scheduler(folder, token_file, started)
+        health = f"127.0.0.1:{free_port()}"
+        own = {
+            "scheduler": {**scheduler, "token_file": "token"},
+            "provider": {"kind": "local", "scenario": "scenario.yaml", "state_dir": "machines"},
+            "store": {"path": "costplan.db"},
+            "http": {"listen": health},
+        }
+        (folder / "scenario.yaml").write_text(yaml.safe_dump(dict(scenario)))
+        (folder / "costplan.yaml").write_text(yaml.safe_dump({**config, **own}))
+        daemon = start_daemon(folder, started)
+        cluster = DaemonCluster(
+            folder=folder,
+            address=scheduler["address"],
+            endpoint=scheduler["endpoint"],
+            token=token,
+            health=f"http://{health}",
+            daemon=daemon,
+        )
+        wait_until(lambda: is_ready(cluster), f"a daemon that is ready, see {folder}/daemon.log")
+        yield cluster
+    finally:
+        for process in reversed(started):
+            stop(process)
+        sweep(folder / "machines")
+        left = running_processes(folder / "machines")
+    if left:
+        raise AssertionError(f"machines have left the processes {left} behind")
+
+
+def start_daemon(folder: Path, started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """`costplan run` with the file of a folder, in a process group of its own."""
+    command = [sys.executable, "-m", "costplan.cli.main", "run"]
+    return _start(folder, "daemon", [*command, "--config", "costplan.yaml"], started)
+
+
+def is_ready(cluster: DaemonCluster) -> bool:
+    """True where the daemon says so; raises RuntimeError where it has ended."""
+    if cluster.daemon.poll() is not None:
+        raise RuntimeError(f"the daemon ended with {cluster.daemon.returncode}: {cluster.log()}")
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{cluster.health}/readyz", timeout=5).status_code == 200
+    return False
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process group: asks its leader, and kills what is left after a while."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _start_scheduler(
+    folder: Path, token_file: Path, started: list[subprocess.Popen[bytes]]
+) -> dict[str, str]:
+    """A scheduler with the preload; returns its `address` and `endpoint`."""
+    file = folder / "scheduler.json"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    command += ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+    command += ["--scheduler-file", str(file), "--preload", "dask.dataframe"]
+    command += ["--preload", "costplan.adapters.dask.preload"]
+    _start(folder, "scheduler", [*command, "--costplan-token-file", str(token_file)], started)
+    wait_until(lambda: _written(file) is not None, f"a scheduler, see {folder}/scheduler.log")
+    said = _written(file) or {}
+    return {
+        "address": str(said["address"]),
+        "endpoint": f"http://127.0.0.1:{said['services']['dashboard']}",
+    }
+
+
+def _written(file: Path) -> dict[str, Any] | None:
+    with suppress(OSError, json.JSONDecodeError):
+        return dict(json.loads(file.read_text()))
+    return None
+
+
+def _start(
+    folder: Path, name: str, command: list[str], started: list[subprocess.Popen[bytes]]
+) -> subprocess.Popen[bytes]:
+    """A process group that writes to a log of its name, and finds the tests' modules."""
+    with (folder / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
+    started.append(process)
+    return process
