@@ -1,10 +1,12 @@
 """How a command ends when something is wrong: one line on standard error, and an exit code.
 
 0  done
-1  what was given is wrong
+1  what was given is wrong; a replay differs
 2  the command line is wrong; with --detailed-exitcode: changes are advised
 3  no fleet does
-4  the prices are too old
+4  the prices, or a plan, are too old
+5  a plan does not fit what runs here
+6  the time to wait is over
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BAD_INPUT = 1
+DIFFERS = 1
 CHANGES_ADVISED = 2
 INFEASIBLE = 3
 TOO_OLD = 4
+REFUSED = 5
+NOT_YET = 6
 
 _DETAILED = "--detailed-exitcode"
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from costplan.cli import prices, recommend, schema
+from costplan.cli import (
+    apply,
+    down,
+    drain,
+    explain,
+    pause,
+    prices,
+    recommend,
+    reload,
+    replay,
+    schema,
+    status,
+)
 from costplan.cli.errors import CommandGroup
 
 app = typer.Typer(
@@ -42,6 +54,15 @@ def costplan(
 
 
 app.command()(recommend.recommend)
+app.command()(apply.apply)
+app.command()(status.status)
+app.command()(explain.explain)
+app.command()(pause.pause)
+app.command()(pause.resume)
+app.command()(drain.drain)
+app.command()(down.down)
+app.command()(reload.reload)
+app.command()(replay.replay)
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

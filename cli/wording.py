@@ -17,6 +17,7 @@ from costplan.planner.wording import (
     place_text,
     plain,
     rate,
+    span_text,
     usd,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "rate",
     "rule_percent",
     "shape_text",
+    "span_text",
     "usd",
     "usd_column",
     "workers_text",

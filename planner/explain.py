@@ -111,21 +111,25 @@ def gap_text(gap: Gap) -> str:
 
 def decision_text(plan: MovePlan) -> str:
     """What a plan changes and is worth, in one sentence."""
-    moves = moves_text(plan)
     span = seconds_text(plan.horizon_seconds)
-    saving = plan.do_nothing_usd - plan.expected_usd
-    if plan.do_nothing_usd > 0 and saving:
-        share = percent(abs(saving) / plan.do_nothing_usd)
-        worth = f"{usd(abs(saving))} ({share}) {'less' if saving > 0 else 'more'}"
-    else:
-        worth = (
-            "the same" if not saving else f"{usd(abs(saving))} {'less' if saving > 0 else 'more'}"
+    if not plan.moves:
+        return (
+            f"no change: {usd(plan.usd_per_hour_before)}/h, "
+            f"{usd(plan.do_nothing_usd)} expected over {span}"
         )
     return (
-        f"{moves}: {usd(plan.usd_per_hour_before)}/h to {usd(plan.usd_per_hour_after)}/h; "
-        f"{usd(plan.expected_usd)} expected over {span}, {worth} than doing nothing "
-        f"({usd(plan.do_nothing_usd)})"
+        f"{moves_text(plan)}: {usd(plan.usd_per_hour_before)}/h to "
+        f"{usd(plan.usd_per_hour_after)}/h; {usd(plan.expected_usd)} expected over {span}, "
+        f"{_worth(plan)} doing nothing ({usd(plan.do_nothing_usd)})"
     )
+
+
+def _worth(plan: MovePlan) -> str:
+    saving = plan.do_nothing_usd - plan.expected_usd
+    if not saving:
+        return "the same as"
+    share = f" ({percent(abs(saving) / plan.do_nothing_usd)})" if plan.do_nothing_usd > 0 else ""
+    return f"{usd(abs(saving))}{share} {'less' if saving > 0 else 'more'} than"
 
 
 def moves_text(plan: MovePlan) -> str:

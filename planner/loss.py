@@ -10,7 +10,7 @@ from costplan.planner.drain import binding, loads_of, node_drain_seconds
 from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Node
 from costplan.planner.units import memory_text
-from costplan.planner.wording import counted, plain
+from costplan.planner.wording import counted, plain, span_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def held_text(held: Held, load: Load | None, now: datetime) -> str:
     missing = f"; {counted(held.unknown, 'worker')} not joined" if held.unknown else ""
     return (
         f"{counted(held.executing, 'task')} running, {_sole(held)} held nowhere else, "
-        f"seen {age:.0f} s ago{missing}"
+        f"seen {span_text(age)} ago{missing}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from costplan.planner.types import Market, OfferKey
+from costplan.planner.units import seconds_text
 
 
 def plain(text: str) -> str:
@@ -57,3 +58,8 @@ def place_text(key: OfferKey) -> str:
 def offer_text(key: OfferKey) -> str:
     """'spot m5.large in aws/us-east-1a'."""
     return f"{market_text(key.market)} {plain(key.instance_type)} in {place_text(key)}"
+
+
+def span_text(seconds: float) -> str:
+    """A duration in its two largest units: 90061 -> '1d 1h', 3 -> '3s'."""
+    return " ".join(seconds_text(max(int(seconds), 0)).split()[:2])

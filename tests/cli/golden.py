@@ -10,13 +10,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from costplan.cli.explain import explanation_view
 from costplan.cli.plan_view import view_of
 from costplan.cli.render import plain_text
 from costplan.cli.render_csv import csv_text
 from costplan.cli.render_markdown import markdown_text
+from costplan.cli.status_document import fleet_text, status_text
+from costplan.cli.status_view import status_view
 from costplan.planner.plan_document import document_text
 from costplan.planner.plan_schema import json_schema
-from tests.cli import samples
+from tests.cli import samples, status_samples
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -36,6 +39,15 @@ def texts() -> Iterator[tuple[str, str]]:
     yield "infeasible.csv", csv_text(infeasible)
     yield "diff.json", document_text(diffed)
     yield "infeasible.json", document_text(infeasible)
+    running, dead = status_samples.running(), status_samples.dead()
+    for width in (80, 120):
+        yield f"status_{width}.txt", plain_text(status_view(running), width)
+        yield f"status_dead_{width}.txt", plain_text(status_view(dead), width)
+        tick, node = status_samples.tick_explained(), status_samples.node_explained()
+        yield f"explain_tick_{width}.txt", plain_text(explanation_view(tick), width)
+        yield f"explain_node_{width}.txt", plain_text(explanation_view(node), width)
+    yield "status.json", status_text(running)
+    yield "fleet.json", fleet_text(running)
     yield "plan_schema.json", json.dumps(json_schema(), indent=2) + "\n"
 
 

@@ -20,7 +20,10 @@ def test_no_file_is_left_over() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("kind", ["plan", "diff", "infeasible"])
+@pytest.mark.parametrize(
+    "kind",
+    ["plan", "diff", "infeasible", "status", "status_dead", "explain_tick", "explain_node"],
+)
 def test_no_line_is_wider_than_the_terminal_or_ends_in_blanks(kind: str, width: int) -> None:
     lines = EXPECTED[f"{kind}_{width}.txt"].splitlines()
     assert max(map(len, lines)) <= width
