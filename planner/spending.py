@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 
 from costplan.planner.ledger import LedgerEntry
@@ -56,7 +56,7 @@ def _parts(entry: LedgerEntry) -> Iterable[tuple[str, Decimal]]:
     whole = Decimal((entry.end - entry.start) // timedelta(microseconds=1))
     while (midnight := day_end(start)) < entry.end:
         piece = Decimal((midnight - start) // timedelta(microseconds=1))
-        usd = (entry.usd * piece / whole).quantize(Decimal(1).scaleb(-12))
+        usd = (entry.usd * piece / whole).quantize(Decimal(1).scaleb(-12), rounding=ROUND_DOWN)
         yield start.strftime("%Y-%m-%d"), usd
         start, left = midnight, left - usd
     yield start.strftime("%Y-%m-%d"), left

@@ -1,0 +1,303 @@
+"""The autoscaler's file: what it means, and what each broken one is answered with."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from costplan.cli.config_file import read_config
+from costplan.planner.config_models import Section, keys_of, sections
+from costplan.planner.daemon_config import (
+    DaemonConfig,
+    Listen,
+    LogStyle,
+    ProviderChoice,
+    SchedulerAccess,
+    WorkerTls,
+    daemon_config_from_mapping,
+    parse_daemon_config,
+)
+from costplan.planner.daemon_config_models import DaemonSection
+from costplan.planner.errors import InputError
+from costplan.planner.settings import Budget, Freeze, Settings, WorkerKind
+from costplan.planner.types import Resources
+from costplan.planner.units import GIB
+
+ROOT = Path(__file__).parents[2]
+SCHEDULER = {"endpoint": "http://h:8787", "token_file": "t", "address": "tcp://h:8786"}
+LEAST: dict[str, Any] = {
+    "cluster": "c",
+    "workload": "w",
+    "scheduler": SCHEDULER,
+    "provider": {"kind": "local", "scenario": "s.yaml", "state_dir": "d"},
+    "store": {"path": "s.db"},
+    "workers": [{"name": "a", "vcpu": 1, "memory": "1 GiB"}],
+}
+BROKEN = yaml.safe_load((Path(__file__).parent / "broken_daemon_configs.yaml").read_text())
+KIND = WorkerKind(
+    name="a", need=Resources(vcpu_milli=1000, memory_bytes=GIB), threads=1, resources={}
+)
+
+
+def parsed(**more: Any) -> DaemonConfig:
+    return daemon_config_from_mapping({**LEAST, **more}, "c.yaml", "/etc/costplan")
+
+
+def _text(case: dict[str, Any]) -> str:
+    """The file of a case: its own, or the least one with a section changed or text added."""
+    if "file" in case:
+        return str(case["file"])
+    least = {**LEAST, "scheduler": {**SCHEDULER, **case.get("scheduler", {})}}
+    if "workers" in case:
+        least["workers"] = yaml.safe_load(case["workers"])
+    return yaml.safe_dump(least, sort_keys=False) + case.get("and", "")
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case["case"])
+def test_a_broken_file_is_answered_with(case: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_daemon_config(_text(case), "c.yaml", "/etc")
+    assert str(caught.value) == f"c.yaml: {case['answer']}"
+
+
+def test_what_a_file_leaves_out_has_the_default_of_the_settings() -> None:
+    assert parsed() == DaemonConfig(
+        settings=Settings(cluster="c", workload="w", kinds=(KIND,)),
+        scheduler=SchedulerAccess(
+            endpoint="http://h:8787",
+            token_file="/etc/costplan/t",  # noqa: S106
+            address="tcp://h:8786",
+        ),
+        provider=ProviderChoice(
+            kind="local", scenario="/etc/costplan/s.yaml", state_dir="/etc/costplan/d"
+        ),
+        store_path="/etc/costplan/s.db",
+        prices_file=None,
+        http=Listen(host="127.0.0.1", port=9464),
+        log=LogStyle(format="console", level="info"),
+    )
+
+
+def test_paths_start_at_the_folder_of_the_file_or_at_the_root() -> None:
+    tls = {"ca": "./ca.pem", "cert": "/x/cert.pem", "key": "../key.pem"}
+    config = parsed(
+        scheduler={**SCHEDULER, "address": "tls://h:8786", "worker_tls": tls},
+        prices={"file": "p/prices.csv"},
+        store={"path": "/var/costplan.db"},
+    )
+    assert config.scheduler.worker_tls == WorkerTls(
+        ca="/etc/costplan/ca.pem", cert="/x/cert.pem", key="/etc/costplan/../key.pem"
+    )
+    assert config.prices_file == "/etc/costplan/p/prices.csv"
+    assert config.store_path == "/var/costplan.db"
+
+
+def test_a_kind_of_worker() -> None:
+    worker = {
+        "name": "train", "vcpu": 2.5, "memory": "30 GiB", "gpu": {"count": 2, "kinds": ["T4"]},
+        "resources": {"LICENCE": 1}, "minimum": 1, "maximum": 8,
+    }  # fmt: skip
+    (kind,) = parsed(workers=[worker]).settings.kinds
+    assert kind == WorkerKind(
+        name="train",
+        need=Resources(vcpu_milli=2500, memory_bytes=30 * GIB, gpus=2),
+        threads=2,
+        resources={"GPU": 2.0, "LICENCE": 1.0},
+        minimum=1,
+        maximum=8,
+        gpu_kinds=("T4",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "threads"), [({"vcpu": 0.5}, 1), ({"vcpu": 8}, 8), ({"vcpu": 8, "threads": 1}, 1)]
+)
+def test_threads_are_the_whole_vcpu_unless_said(written: dict[str, Any], threads: int) -> None:
+    (kind,) = parsed(workers=[{"name": "a", "memory": "1 GiB", **written}]).settings.kinds
+    assert kind.threads == threads
+
+
+def test_a_gpu_resource_may_be_shared_out() -> None:
+    worker = {"name": "a", "vcpu": 1, "memory": "1 GiB", "gpu": 1, "resources": {"GPU": 4}}
+    (kind,) = parsed(workers=[worker]).settings.kinds
+    assert kind.resources == {"GPU": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("500ms", 0.5), ("0.5s", 0.5), (0.5, 0.5), (2, 2.0), ("1min", 60.0), ("1h 30m", 5400.0)],
+)
+def test_short_durations_may_be_parts_of_a_second(written: Any, seconds: float) -> None:
+    slow = {"plan": "1d", "load_stale": "1d", "machines_stale": "1d"}
+    cadence = parsed(cadence={**slow, "observe": written}).settings.cadence
+    assert cadence.observe_seconds == seconds
+
+
+def test_money_is_kept_to_the_last_digit() -> None:
+    budget = parsed(budget={"usd_per_hour": "0.30", "usd_per_month": 2.675}).settings.budget
+    assert budget == Budget(usd_per_hour=Decimal("0.3"), usd_per_month=Decimal("2.675"))
+
+
+def test_windows_need_no_quotes() -> None:
+    text = (
+        yaml.safe_dump(LEAST)
+        + "safety: {freezes: [{from: 22:00, to: 6:30}, {from: 0:00, to: 24:00}]}"
+    )
+    assert parse_daemon_config(text, "c.yaml", "/").settings.safety.freezes == (
+        Freeze(start_minute=1320, end_minute=390),
+        Freeze(start_minute=0, end_minute=1440),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "listen"),
+    [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:9464", ("::1", 9464)), ("h:1", ("h", 1))],
+)
+def test_where_to_listen(written: str, listen: tuple[str, int]) -> None:
+    http = parsed(http={"listen": written}).http
+    assert (http.host, http.port) == listen
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    | st.sampled_from(["500ms", "1 GiB", "22:00", "tcp://h:1", "http://h:1", "local", "spot"]),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.text(max_size=4) | st.none() | st.integers(), inner, max_size=2),
+    max_leaves=5,
+)  # fmt: skip
+PLACES = sorted(
+    (path, key)
+    for path, model in sections(DaemonSection).items()
+    for key in keys_of(model)
+    if "quotas" not in path
+)
+
+
+@given(st.sampled_from(PLACES), VALUES)
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_whatever_stands_at_a_key_the_answer_is_a_config_or_an_input_error(
+    place: tuple[str, str], value: Any
+) -> None:
+    path, key = place
+    data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
+    inner: Any = data
+    for step in path.split(".") if path else ():
+        inner = inner.setdefault(step, [{}] if step in ("workers", "freezes") else {})
+        inner = inner[0] if isinstance(inner, list) else inner
+    inner[key] = value
+    said = "c.yaml: "
+    try:
+        daemon_config_from_mapping(data, "c.yaml", "/")
+    except InputError as error:
+        said = str(error)
+    assert said.startswith("c.yaml: ")
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, dict):
+        return dict(part)
+    return [dict(each) for each in part] if isinstance(part, list) else part
+
+
+def _documented() -> dict[str, list[str]]:
+    """The cells of each row of the tables of keys, by key."""
+    text = (ROOT / "docs/autoscaler-config.md").read_text()
+    rows = [line for line in text.splitlines() if re.match(r"\| `[a-z_.\[\]]+` \|", line)]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert all(all(row) and len(row) == 5 for row in cells)
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def _marked(path: str) -> str:
+    """A path with [] after each list, as documents write it."""
+    for plain in ("workers", "limits.quotas", "safety.freezes"):
+        path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
+    return path
+
+
+def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
+    models = sections(DaemonSection)
+    exist = [
+        _marked(full)
+        for path, model in models.items()
+        for key in keys_of(model)
+        if (full := f"{path}.{key}".lstrip(".")) not in models
+    ]
+    assert sorted(_documented()) == sorted(exist)
+
+
+WORDS = {
+    "needed", "none", "no limit", "all", "all regions", "every type", "the system's",
+    "the bundled prices", "needed with `tls://`",
+}  # fmt: skip
+DEFAULTS = {
+    key: cells[1]
+    for key, cells in _documented().items()
+    if cells[1] not in WORDS and "[]" not in key
+}
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -> None:
+    data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
+    *outer, last = key.split(".")
+    inner = data
+    for step in outer:
+        inner = inner.setdefault(step, {})
+    assert last not in inner
+    inner[last] = yaml.safe_load(DEFAULTS[key])
+    assert daemon_config_from_mapping(data, "c.yaml", "/etc/costplan") == parsed()
+
+
+def test_every_key_that_has_a_value_by_default_says_which() -> None:
+    valued = {
+        f"{path}.{key}".lstrip(".")
+        for path, model in sections(DaemonSection).items()
+        for key, field in zip(keys_of(model), model.model_fields.values(), strict=True)
+        if not field.is_required()
+        and field.get_default(call_default_factory=True) not in (None, (), {})
+        and not isinstance(field.default, Section)
+    }
+    assert {key for key in map(_marked, valued) if "[]" not in key} == set(DEFAULTS)
+
+
+def test_the_documented_examples_are_right() -> None:
+    text = (ROOT / "docs/autoscaler-config.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 2
+    least, whole = (parse_daemon_config(block, "docs", "/etc") for block in blocks)
+    assert (least.settings.cluster, whole.settings.kinds[1].threads) == ("fraud", 1)
+
+
+def test_the_example_for_one_computer_is_right() -> None:
+    folder = ROOT / "examples/local"
+    config = read_config(folder / "costplan.yaml")
+    assert config.provider.scenario == str(folder / "scenario.yaml")
+    assert config.settings.budget.usd_per_hour == 1
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no such file; see docs/autoscaler-config\.md"):
+        read_config(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="is a folder; name a YAML file in it"):
+        read_config(tmp_path)
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("cluster: café".encode("latin-1"))
+    with pytest.raises(InputError, match="is not text in UTF-8"):
+        read_config(latin)
+
+
+def test_a_relative_name_of_the_file_gives_whole_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(LEAST))
+    monkeypatch.chdir(tmp_path)
+    assert read_config(Path("c.yaml")).store_path == str(tmp_path / "s.db")

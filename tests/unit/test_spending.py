@@ -1,0 +1,78 @@
+"""What was spent in a day and a month, of entries that may lie over midnight."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.spending import (
+    add_by_day,
+    day_end,
+    month_end,
+    spent_in_month,
+    spent_on_day,
+)
+from tests.fleets import key
+
+
+def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2024, month, day, hour, minute, tzinfo=UTC)
+
+
+def entry(start: datetime, end: datetime, usd: str) -> LedgerEntry:
+    return LedgerEntry(
+        node_id="n-1", key=key(), start=start, end=end, usd=Decimal(usd),
+        usd_per_hour=Decimal(1), kind="usage", use=Use.READY, busy_seconds=0.0,
+        thread_seconds=0.0, rate_source="test", workload="test",
+    )  # fmt: skip
+
+
+def test_an_entry_over_midnight_belongs_to_both_days_by_time() -> None:
+    """$4 from 21:00 to 01:00: $3 before midnight and $1 after."""
+    now = at(5, 16, 1)
+    days = add_by_day({}, [entry(at(5, 15, 21), now, "4")], now)
+    assert days == {"2024-05-15": Decimal(3), "2024-05-16": Decimal(1)}
+    assert spent_on_day(days, now) == 1
+    assert spent_in_month(days, now) == 4
+
+
+def test_an_entry_that_ends_at_midnight_belongs_to_the_day_before() -> None:
+    now = at(5, 16)
+    days = add_by_day({"2024-05-15": Decimal(2)}, [entry(at(5, 15, 23), now, "1")], now)
+    assert days == {"2024-05-15": Decimal(3)}
+    assert spent_on_day(days, now) == 0
+
+
+def test_a_new_month_starts_at_nothing_and_the_last_is_kept() -> None:
+    now = at(6, 1, 0, 30)
+    old = {"2024-04-30": Decimal(9), "2024-05-01": Decimal(8)}
+    days = add_by_day(old, [entry(at(5, 31, 23, 30), now, "1")], now)
+    assert days == {
+        "2024-05-01": Decimal(8), "2024-05-31": Decimal("0.5"), "2024-06-01": Decimal("0.5"),
+    }  # fmt: skip
+    assert spent_in_month(days, now) == Decimal("0.5")
+
+
+def test_days_and_months_end_at_midnight() -> None:
+    assert day_end(at(5, 15)) == at(5, 16)
+    assert day_end(at(5, 31, 23, 59)) == at(6, 1)
+    assert month_end(at(5, 31, 23)) == at(6, 1)
+    assert month_end(at(12, 1)) == datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@given(
+    st.integers(0, 366 * 86400).map(lambda seconds: at(1, 1) + timedelta(seconds=seconds)),
+    st.integers(1, 10 * 86400 * 10**6),
+    st.decimals(0, 1000, places=12, allow_nan=False),
+)
+def test_the_parts_add_up_to_the_last_digit(
+    start: datetime, microseconds: int, usd: Decimal
+) -> None:
+    end = start + timedelta(microseconds=microseconds)
+    days = add_by_day({}, [entry(start, end, str(usd))], start)
+    assert sum(days.values()) == usd
+    assert all(amount >= 0 for amount in days.values())
