@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 from costplan.adapters.local.stage import Stage
 from costplan.planner.types import OfferKey, Quote
 
+_FRESH_CHANGE = timedelta(seconds=900)
+"""For so long a quote is dated by the change that made it, so that a ledger that looks a little
+later charges it from there; after that it is dated as what it is, seen now."""
+
 
 class LocalPrices:
     """The price feed of a started scenario."""
@@ -16,18 +20,22 @@ class LocalPrices:
         self._stage, self._clock = stage, clock
 
     def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
-        """What each of these offers costs now, as seen now; offers not sold here have none."""
+        """What each of these offers costs now; offers not sold here have no quote.
+
+        A price that has changed lately was observed then, any other one now.
+        """
         now = self._clock()
         found = []
         for key in sorted(set(keys) & set(self._stage.offers)):
-            _, usd = self._stage.price_at(key, now)
+            since, usd = self._stage.price_at(key, now)
+            is_new = since > self._stage.started_at and now - since < _FRESH_CHANGE
             staged = self._stage.offers[key]
             found.append(
                 Quote(
                     key=key,
                     usd_per_hour=usd,
                     hazard_per_hour=staged.hazard_per_hour,
-                    observed_at=now,
+                    observed_at=since if is_new else now,
                     source=staged.source,
                     is_estimate=staged.is_estimate,
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -110,10 +111,15 @@ def test_prices_change_when_they_are_said_to(tmp_path: Path) -> None:
     assert [since for since, _ in prices[2:]] == [at(0), at(60), at(60), at(120), at(120)]
     assert stage.price_at(plain, at(1000)) == (at(0), Decimal("0.096"))
 
-    now = at(90)
-    feed = LocalPrices(stage, lambda: now)
-    (quote,) = feed.quotes([spot])
-    assert (quote.usd_per_hour, quote.observed_at) == (Decimal("0.1"), now)
+    for seconds, usd, observed in (
+        (50, "0.04", 50),
+        (90, "0.1", 60),
+        (1019, "0.03", 120),
+        (1020, "0.03", 1020),
+    ):
+        (quote,) = LocalPrices(stage, partial(at, seconds)).quotes([spot])
+        assert (quote.usd_per_hour, quote.observed_at) == (Decimal(usd), at(observed))
+    feed = LocalPrices(stage, partial(at, 90))
     history = [q for q in feed.history(at(30), at(120)) if q.key == spot]
     assert [(q.observed_at, q.usd_per_hour, q.valid_until) for q in history] == [
         (at(0), Decimal("0.04"), at(60)),
