@@ -19,6 +19,7 @@ from costplan.cli import (
     recommend,
     reload,
     replay,
+    run,
     schema,
     status,
 )
@@ -55,6 +56,7 @@ def costplan(
 
 app.command()(recommend.recommend)
 app.command()(apply.apply)
+app.command()(run.run)
 app.command()(status.status)
 app.command()(explain.explain)
 app.command()(pause.pause)

@@ -340,6 +340,10 @@ class Store:
         """Takes a pause back."""
         self._say(control.PAUSED, None)
 
+    def clear_down(self) -> None:
+        """The fleet may grow again."""
+        self._say(control.DOWN, None)
+
     def request_drain(self, request: DrainRequest) -> None:
         """That a node must go."""
         with self._writing() as db:
@@ -353,10 +357,6 @@ class Store:
     def request_down(self, discard: bool = False) -> None:
         """That the whole fleet must go."""
         self._say(control.DOWN, "discard" if discard else "drain")
-
-    def clear_down(self) -> None:
-        """The fleet may grow again."""
-        self._say(control.DOWN, None)
 
     def request_apply(self, plan: AppliedPlan) -> None:
         """That a reviewed plan be executed."""

@@ -1,0 +1,172 @@
+"""Does what a tick decided, in threads, and says what became of it.
+
+An action that is under way is not begun again, and one that was said again too soon waits: the
+tick says everything again until the world shows that it happened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import assert_never
+
+from costplan.adapters.faults import reach
+from costplan.planner.errors import (
+    CapacityUnavailable,
+    ClusterUnreachable,
+    CostplanError,
+    CredentialsRejected,
+    OutcomeUnknown,
+    ProviderError,
+    QuotaExceeded,
+    RequestRejected,
+    Throttled,
+)
+from costplan.planner.nodes import ProviderNode, Retired
+from costplan.planner.ports import Cluster, Provider
+from costplan.planner.tick import (
+    Action,
+    ActionOutcome,
+    Cordon,
+    Launch,
+    Outcome,
+    Retire,
+    Terminate,
+    Uncordon,
+)
+
+MOST_AT_ONCE = 32
+AGAIN_SECONDS = {"Launch": 2.0, "Cordon": 1.0, "Uncordon": 1.0, "Retire": 0.2, "Terminate": 3.0}
+"""How soon the same action may be said again."""
+
+_OUTCOMES: tuple[tuple[type[CostplanError], Outcome], ...] = (
+    (CapacityUnavailable, Outcome.NO_CAPACITY),
+    (QuotaExceeded, Outcome.QUOTA),
+    (RequestRejected, Outcome.REJECTED),
+    (CredentialsRejected, Outcome.CREDENTIALS),
+    (Throttled, Outcome.THROTTLED),
+    (OutcomeUnknown, Outcome.UNKNOWN),
+    (ProviderError, Outcome.UNREACHABLE),
+    (ClusterUnreachable, Outcome.UNREACHABLE),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """An outcome, of which tick, and how long it took."""
+
+    outcome: ActionOutcome
+    tick_id: str
+    seconds: float
+
+
+class Executor:
+    """Does actions against the ports; `ended` is called from its threads with each outcome."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        cluster: Cluster,
+        clock: Callable[[], datetime],
+        ended: Callable[[Done], None],
+    ) -> None:
+        self._provider, self._cluster, self._clock = provider, cluster, clock
+        self._ended = ended
+        self._pool = ThreadPoolExecutor(max_workers=MOST_AT_ONCE, thread_name_prefix="act")
+        self._lock = Lock()
+        self._under_way: set[str] = set()
+        self._not_before: dict[str, float] = {}
+
+    @property
+    def under_way(self) -> int:
+        """How many actions have no outcome yet."""
+        with self._lock:
+            return len(self._under_way)
+
+    def close(self) -> None:
+        """Begins nothing more; what is under way ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, action: Action, tick_id: str) -> bool:
+        """Begins an action, unless it is under way or was just done; says whether it did."""
+        key, now = _key(action), time.monotonic()
+        with self._lock:
+            if key in self._under_way or self._not_before.get(key, 0.0) > now:
+                return False
+            self._under_way.add(key)
+            self._not_before = {k: at for k, at in self._not_before.items() if at > now}
+        self._pool.submit(self._run, action, key, tick_id)
+        return True
+
+    def _run(self, action: Action, key: str, tick_id: str) -> None:
+        began = time.monotonic()
+        name = type(action).__name__
+        outcome = self._outcome(action)
+        took = time.monotonic() - began
+        wait = max(AGAIN_SECONDS[name], float(outcome.retry_after_seconds or 0))
+        with self._lock:
+            self._under_way.discard(key)
+            self._not_before[key] = time.monotonic() + wait
+        self._ended(Done(outcome=outcome, tick_id=tick_id, seconds=took))
+
+    def _outcome(self, action: Action) -> ActionOutcome:
+        machine: ProviderNode | None = None
+        retired: Retired | None = None
+        place = f"daemon.{type(action).__name__.lower()}"
+        reach(f"{place}.before")
+        try:
+            match action:
+                case Launch():
+                    machine = self._provider.launch(action.request)
+                case Terminate():
+                    self._provider.terminate([action.provider_id])
+                case Cordon():
+                    self._cluster.cordon(action.workers, action.token)
+                case Uncordon():
+                    self._cluster.uncordon(action.workers)
+                case Retire():
+                    retired = self._cluster.retire(
+                        action.workers, action.token, force=action.is_forced
+                    )
+                case _:
+                    assert_never(action)
+        except CostplanError as error:
+            reach(f"{place}.failed")
+            return self._failed(action, error)
+        reach(f"{place}.after")
+        return ActionOutcome(
+            action=action,
+            outcome=Outcome.DONE,
+            at=self._clock(),
+            machine=machine,
+            retired=retired,
+        )
+
+    def _failed(self, action: Action, error: CostplanError) -> ActionOutcome:
+        """An error of the tree as an outcome; one that is none of these is a bug and is raised."""
+        for kind, outcome in _OUTCOMES:
+            if isinstance(error, kind):
+                return ActionOutcome(
+                    action=action,
+                    outcome=outcome,
+                    at=self._clock(),
+                    detail=str(error),
+                    retry_after_seconds=getattr(error, "retry_after_seconds", None),
+                )
+        raise error
+
+
+def _key(action: Action) -> str:
+    match action:
+        case Launch():
+            return f"launch {action.request.token}"
+        case Terminate():
+            return f"terminate {action.provider_id}"
+        case Uncordon():
+            return f"uncordon {','.join(action.workers)}"
+        case Cordon() | Retire():
+            return f"{type(action).__name__} {action.token} {','.join(action.workers)}"

@@ -1,0 +1,95 @@
+"""Reads the world for a tick: every port at once, and what cannot be read is a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+
+from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
+from costplan.planner.ports import Cluster, PriceFeed, Provider
+from costplan.planner.snapshot import market_digest
+from costplan.planner.tick import ActionOutcome, Readings
+from costplan.planner.types import Gap, Offer, Quote
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads the ports of one cluster. What has not changed stays the same object, so that who
+    compares it need not look into it."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        prices: PriceFeed,
+        cluster: Cluster,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._provider, self._prices, self._cluster = provider, prices, cluster
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(max_workers=5, thread_name_prefix="read")
+        self._offers: tuple[Offer, ...] = ()
+        self._quotes: tuple[Quote, ...] = ()
+        self._digest = ""
+        self._quoted_at: datetime | None = None
+
+    def close(self) -> None:
+        """Lets the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def notices(self) -> frozenset[tuple[str, str]]:
+        """Who is warned of what now; nobody where it cannot be read."""
+        try:
+            return frozenset((n.provider_id, n.kind) for n in self._provider.notices())
+        except ProviderError:
+            return frozenset()
+
+    def read(self, outcomes: Sequence[ActionOutcome]) -> Readings:
+        """Everything, as of now."""
+        began = self._clock()
+        load_asked = self._pool.submit(self._cluster.load)
+        machines_asked = self._pool.submit(self._provider.nodes)
+        notices_asked = self._pool.submit(self._provider.notices)
+        market_asked = self._pool.submit(self._market)
+        gaps: list[Gap] = []
+        load = _got(load_asked, "load", "nothing of what the cluster does", gaps)
+        machines = _got(machines_asked, "machines", "as they were last", gaps)
+        notices = _got(notices_asked, "notices", "none that is new", gaps)
+        _got(market_asked, "prices", "as they were last", gaps)
+        return Readings(
+            at=max(self._clock(), began),
+            load=load,
+            machines=None if machines is None else tuple(machines),
+            machines_at=began,
+            notices=None if notices is None else tuple(notices),
+            offers=self._offers,
+            quotes=self._quotes,
+            outcomes=tuple(outcomes),
+            gaps=tuple(gaps),
+            market_digest=self._digest,
+        )
+
+    def _market(self) -> None:
+        """Refreshes offers and quotes; one that was only seen again counts as the same."""
+        offers = tuple(self._provider.offers())
+        quotes = tuple(self._prices.quotes([offer.key for offer in offers]))
+        if offers != self._offers or _prices(quotes) != _prices(self._quotes):
+            self._offers, self._quotes = offers, quotes
+            self._digest = market_digest(offers, quotes)
+
+
+def _prices(quotes: Sequence[Quote]) -> list[tuple[object, ...]]:
+    return [(q.key, q.usd_per_hour, q.hazard_per_hour, q.observed_at) for q in quotes]
+
+
+def _got(asked: Future[T], kind: str, assumed: str, gaps: list[Gap]) -> T | None:
+    """The answer, or None with a gap that says why."""
+    try:
+        return asked.result()
+    except CredentialsRejected as error:
+        gaps.append(Gap(kind="credentials", subject=str(error), assumed="nothing is done"))
+    except (ProviderError, ClusterUnreachable) as error:
+        gaps.append(Gap(kind=kind, subject=str(error), assumed=assumed))
+    return None

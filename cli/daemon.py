@@ -1,0 +1,393 @@
+"""The shell around the tick: reads, calls it, commits, and only then acts.
+
+Cadences come from APScheduler, in memory; everything that must survive is in the store. Ticks run
+one after another in a thread, so that the loop itself always answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from costplan.adapters.acting import Done, Executor
+from costplan.adapters.faults import reach
+from costplan.adapters.reading import Reader
+from costplan.adapters.store.lease import LeaseLost
+from costplan.adapters.store.records import TickCommit
+from costplan.adapters.store.store import Store
+from costplan.cli.http_service import Health, HttpService
+from costplan.cli.logs import Log, set_up_logs, tick_line
+from costplan.cli.metrics import Metrics
+from costplan.cli.signals import signals_as_events
+from costplan.cli.wiring import Ports, connect, differing
+from costplan.planner.daemon_config import DaemonConfig
+from costplan.planner.errors import CostplanError, InputError, StoreError
+from costplan.planner.loop import Ticked, tick
+from costplan.planner.standing import is_alive
+from costplan.planner.status import LastTick, status_of
+from costplan.planner.tick import ActionOutcome, Readings, State
+from costplan.policies.default import default_policies
+
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+PRUNE_SECONDS = 600.0
+NOTICE_SECONDS = 0.5
+STOP_SECONDS = 6.0
+LEAST_PAUSE_SECONDS = 0.05
+STUCK_SECONDS = 60.0
+
+
+class Daemon:
+    """One cluster, driven. `run` returns when it is stopped, or the fleet is empty where asked."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        ports: Ports,
+        store: Store,
+        log: Log,
+        *,
+        clock: Callable[[], datetime],
+        reread: Callable[[], DaemonConfig] | None = None,
+    ) -> None:
+        self.config, self.ports, self.store, self.log = config, ports, store, log
+        self._clock, self._reread = clock, reread
+        self._reader = Reader(ports.provider, ports.prices, ports.cluster, clock)
+        self._executor = Executor(ports.provider, ports.cluster, clock, self._on_done)
+        self._wake, self._stop, self._reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._replan = True
+        self._outcomes: list[ActionOutcome] = []
+        self._seen_notices: frozenset[tuple[str, str]] = frozenset()
+        self._beat = self._ticked_at = time.monotonic()
+        self._has_ticked = False
+        self._lease_held = False
+        self._store_problem = ""
+        self._failure: CostplanError | None = None
+        self.metrics = Metrics(self._load_age)
+        self._state = State()
+        self._policies = default_policies()
+        self._version = version("costplan")
+
+    async def run(self, *, until_empty: bool = False) -> None:
+        """Drives until stopped. Raises LeaseHeld where another does, LeaseLost where one took
+        over, and StoreError where the store cannot be trusted."""
+        holder = f"costplan of {self.config.settings.cluster}"
+        self.store.acquire_lease(holder, self._clock(), LEASE_SECONDS)
+        self._lease_held = True
+        self._state = self.store.load_state()
+        http = HttpService(
+            self.config.http.host, self.config.http.port, health=self.health, metrics=self.metrics
+        )
+        jobs = AsyncIOScheduler(timezone="UTC")
+        try:
+            if not until_empty:
+                await http.start()
+            self.log.event("started", cluster=self.config.settings.cluster, port=http.port,
+                           nodes=len(self._state.nodes), version=self._version)  # fmt: skip
+            with signals_as_events(self._stop, self._reload):
+                self._schedule(jobs)
+                await self._drive(until_empty=until_empty)
+        finally:
+            if jobs.running:
+                jobs.shutdown(wait=False)
+            await self._finish()
+            await http.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def _schedule(self, jobs: AsyncIOScheduler) -> None:
+        cadence, now = self.config.settings.cadence, self._clock()
+        every = {
+            self._observe: cadence.observe_seconds,
+            self._plan: cadence.plan_seconds,
+            self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
+            self._renew: RENEW_SECONDS,
+            self._prune: PRUNE_SECONDS,
+        }
+        for job, seconds in every.items():
+            jobs.add_job(job, "interval", seconds=seconds, next_run_time=now,
+                         coalesce=True, max_instances=1, misfire_grace_time=None)  # fmt: skip
+        jobs.start()
+
+    async def _observe(self) -> None:
+        self._wake.set()
+
+    async def _plan(self) -> None:
+        self._replan = True
+        self._wake.set()
+
+    async def _look_for_notices(self) -> None:
+        """A warning does not wait for the next look."""
+        found = await asyncio.to_thread(self._reader.notices)
+        if found - self._seen_notices:
+            self._wake.set()
+        self._seen_notices = found
+
+    async def _renew(self) -> None:
+        try:
+            await asyncio.to_thread(self.store.renew_lease, self._clock(), LEASE_SECONDS)
+        except LeaseLost as error:
+            self._end(error)
+        except StoreError as error:
+            self._trouble_with_store(error)
+
+    async def _prune(self) -> None:
+        with suppress(StoreError):
+            await asyncio.to_thread(self.store.prune, self._clock())
+
+    def _on_done(self, done: Done) -> None:
+        """Comes from a thread of the executor."""
+        with suppress(RuntimeError):  # the loop is closed: the next start asks again
+            self._loop.call_soon_threadsafe(self._take, done)
+
+    def _take(self, done: Done) -> None:
+        self._outcomes.append(done.outcome)
+        self.metrics.outcome(done.outcome)
+        self.log.outcome(done.tick_id, done.outcome, done.seconds)
+        self._wake.set()
+
+    async def _drive(self, *, until_empty: bool) -> None:
+        while not self._stop.is_set():
+            await self._next()
+            self._beat = time.monotonic()
+            if self._stop.is_set():
+                return
+            if self._reload.is_set() or await self._asked_to_reload():
+                self._reload.clear()
+                await asyncio.to_thread(self._read_config_again)
+            try:
+                await self._tick()
+            except LeaseLost as error:
+                self._end(error)
+            except StoreError as error:
+                self._trouble_with_store(error)
+            except Exception as error:  # a bug ends a tick, not the daemon
+                self.log.broken("tick failed", error)
+                await asyncio.sleep(self.config.settings.cadence.observe_seconds)
+            if until_empty and not any(is_alive(node) for node in self._state.nodes.values()):
+                return
+
+    async def _next(self) -> None:
+        """Waits for a reason to look: the cadence, an outcome, a warning, a signal."""
+        waits = [asyncio.ensure_future(e.wait()) for e in (self._wake, self._stop, self._reload)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        # What comes within a moment is looked at together.
+        await asyncio.sleep(LEAST_PAUSE_SECONDS)
+        self._wake.clear()
+
+    async def _asked_to_reload(self) -> bool:
+        with suppress(StoreError):
+            return await asyncio.to_thread(self.store.take_reload)
+        return False
+
+    async def _tick(self) -> None:
+        began = time.monotonic()
+        replan, self._replan = self._replan, False
+        outcomes, self._outcomes = self._outcomes, []
+        try:
+            readings, ticked = await asyncio.to_thread(self._ticked, replan, tuple(outcomes))
+        except BaseException:
+            # Nothing was kept of this tick, so the next must hear of the same again.
+            self._outcomes = [*outcomes, *self._outcomes]
+            self._replan = self._replan or replan
+            raise
+        for action in ticked.actions:
+            if self._executor.begin(action, ticked.tick_id):
+                self.log.action(ticked.tick_id, action)
+        self._say(readings, ticked, time.monotonic() - began, replan=replan)
+
+    def _ticked(self, replan: bool, outcomes: tuple[ActionOutcome, ...]) -> tuple[Readings, Ticked]:
+        """Reads, decides and commits; runs in a thread, one at a time."""
+        began = time.monotonic()
+        reach("daemon.tick.before")
+        readings = self._reader.read(outcomes)
+        before = replace(self._state, control=self.store.read_control())
+        reach("daemon.tick.read")
+        ticked = tick(readings, before, self.config.settings, self._policies, replan=replan)
+        reach("daemon.tick.decided")
+        plan = ticked.plan
+        self.store.commit(
+            TickCommit(
+                tick_id=ticked.tick_id,
+                at=readings.at,
+                replan=replan,
+                mode=ticked.snapshot.mode,
+                gaps=ticked.snapshot.gaps,
+                readings=readings,
+                state_before=before,
+                state_after=ticked.state,
+                settings=self.config.settings,
+                snapshot_digest=ticked.snapshot.digest,
+                plan=plan,
+                actions=ticked.actions,
+                entries=ticked.entries,
+                version=self._version,
+                summary={
+                    "moves": 0 if plan is None else len(plan.moves),
+                    "actions": len(ticked.actions),
+                    "seconds": round(time.monotonic() - began, 4),
+                },
+            )
+        )
+        self._state = ticked.state
+        self._settle(before, ticked)
+        reach("daemon.tick.committed")
+        return readings, ticked
+
+    def _settle(self, before: State, ticked: Ticked) -> None:
+        """Takes back from the operator's wishes what is done."""
+        applied = before.control.applied
+        if applied is not None:
+            is_done = before.control.applied_plan == applied.plan_id
+            if ticked.plan is not None and ticked.plan.termination == "applied" and not is_done:
+                self.store.applied_done(applied.plan_id, ticked.snapshot.at)
+                is_done = True
+            if is_done and (applied.hold_until is None or applied.hold_until <= ticked.snapshot.at):
+                self.store.clear_applied()
+        nodes = ticked.state.nodes
+        met = [
+            request.node_id
+            for request in before.control.drains
+            if (node := nodes.get(request.node_id)) is None or not is_alive(node)
+        ]
+        if met:
+            self.store.clear_drains(met)
+
+    def _say(self, readings: Readings, ticked: Ticked, seconds: float, *, replan: bool) -> None:
+        self._ticked_at, self._has_ticked, self._store_problem = time.monotonic(), True, ""
+        state, snapshot = ticked.state, ticked.snapshot
+        if ticked.plan is not None:
+            self.metrics.plan(ticked.plan)
+        self.metrics.entries(ticked.entries)
+        self.metrics.notices(snapshot.notices)
+        status = status_of(
+            state,
+            self.config.settings,
+            lease=None,
+            last=LastTick(
+                tick_id=ticked.tick_id,
+                at=snapshot.at,
+                mode=snapshot.mode,
+                gaps=snapshot.gaps,
+                quotes=readings.quotes,
+            ),
+            now=snapshot.at,
+        )
+        self.metrics.tick(status, kind="plan" if replan else "observe", seconds=seconds)
+        self.log.tick(
+            tick_line(
+                tick_id=ticked.tick_id,
+                mode=snapshot.mode,
+                gaps=snapshot.gaps,
+                plan=ticked.plan,
+                actions=len(ticked.actions),
+                nodes=sum(is_alive(node) for node in state.nodes.values()),
+                usd_per_hour=status.usd_per_hour or Decimal(0),
+                seconds=seconds,
+            )
+        )
+
+    def _read_config_again(self) -> None:
+        """Takes a changed file, or says why not; a wrong one changes nothing."""
+        if self._reread is None:
+            return
+        try:
+            new = self._reread()
+        except InputError as error:
+            self.log.trouble("reload refused", reason=str(error))
+            return
+        fixed = differing(self.config, new)
+        if fixed:
+            reason = f"{', '.join(fixed)} cannot change while it runs; restart for it"
+            self.log.trouble("reload refused", reason=reason)
+            return
+        self.config = replace(self.config, settings=new.settings)
+        self._replan = True
+        self.log.event("reloaded")
+
+    def _trouble_with_store(self, error: StoreError) -> None:
+        """Nothing is done that is not on disk: the daemon looks again at the next tick."""
+        self._store_problem = str(error)
+        self.log.trouble("store", problem=str(error))
+
+    def _end(self, error: CostplanError) -> None:
+        self._lease_held = False
+        self._failure = error
+        self._stop.set()
+
+    async def _finish(self) -> None:
+        """Waits a while for what is under way; the fleet stays as it is."""
+        until = time.monotonic() + STOP_SECONDS
+        while self._executor.under_way and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        left = self._executor.under_way
+        self._executor.close()
+        self._reader.close()
+        if self._lease_held:
+            with suppress(StoreError):
+                self.store.release_lease()
+        self.log.event("stopped", actions_without_outcome=left)
+
+    def _load_age(self) -> float | None:
+        load = self._state.load
+        return None if load is None else (self._clock() - load.at) / timedelta(seconds=1)
+
+    def health(self) -> Health:
+        """How it is, for /healthz and /readyz."""
+        now, cadence = time.monotonic(), self.config.settings.cadence
+        return Health(
+            seconds_since_beat=now - self._beat,
+            beat_limit_seconds=STUCK_SECONDS + cadence.observe_seconds,
+            seconds_since_tick=now - self._ticked_at if self._has_ticked else None,
+            tick_limit_seconds=30.0 + 3 * cadence.observe_seconds,
+            lease_held=self._lease_held,
+            store_problem=self._store_problem,
+            stopping=self._stop.is_set(),
+        )
+
+
+def run_daemon(path: Path, config: DaemonConfig) -> None:
+    """Drives the cluster of a configuration until a signal; `path` is read again on reload."""
+    from costplan.cli.config_file import read_config
+
+    _run(config, reread=lambda: read_config(path), until_empty=False)
+
+
+def run_until_down(config: DaemonConfig) -> None:
+    """Does the daemon's work until no machine is left; what the store says of `down` is done."""
+    _run(config, reread=None, until_empty=True)
+
+
+def _run(
+    config: DaemonConfig, *, reread: Callable[[], DaemonConfig] | None, until_empty: bool
+) -> None:
+    from costplan.adapters.clock import utc_now
+
+    ports = connect(config, utc_now)
+    log = set_up_logs(
+        output=config.log.format, clock=utc_now, level=config.log.level, secrets=ports.secrets
+    )
+
+    async def main() -> None:
+        with Store.open(Path(config.store_path), clock=utc_now) as store:
+            daemon = Daemon(config, ports, store, log, clock=utc_now, reread=reread)
+            await daemon.run(until_empty=until_empty)
+
+    try:
+        asyncio.run(main())
+    finally:
+        ports.close()
