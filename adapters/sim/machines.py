@@ -6,8 +6,9 @@ import math
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 
-from costplan.adapters.sim.clock import Alarm, VirtualClock
+from costplan.adapters.sim.clock import MICROS, Alarm, VirtualClock
 from costplan.adapters.sim.steps import Steps, always, dollars
 from costplan.planner.nodes import LaunchRequest, MachineState, ProviderNode
 from costplan.planner.types import Offer, OfferKey
@@ -136,8 +137,17 @@ class BillLine:
 
 
 def bill_line(machine: Machine, now: int) -> BillLine:
-    """What the machine has cost until `now`: price x time from launch to end, nothing else."""
-    end = now if machine.ended is None else min(now, machine.ended)
+    """What the machine has cost until `now`: price x time from its launch to its end.
+
+    Once it has ended, at least the minimum of its billing is paid for, in whole steps, at the
+    price of its last moment.
+    """
+    over = machine.ended is not None and machine.ended <= now
+    end = machine.ended if machine.ended is not None and over else now
+    usd = dollars(machine.pool.usd_per_hour, machine.launched, end)
+    if over:
+        price = always(machine.pool.usd_per_hour.at(end))
+        usd += dollars(price, end, _paid_until(machine, end))
     return BillLine(
         machine_id=machine.machine_id,
         node_id=machine.request.node_id,
@@ -145,6 +155,13 @@ def bill_line(machine: Machine, now: int) -> BillLine:
         key=machine.pool.key,
         start=machine.launched,
         end=end,
-        runs=machine.ended is None,
-        usd=dollars(machine.pool.usd_per_hour, machine.launched, end),
+        runs=not over,
+        usd=usd,
     )
+
+
+def _paid_until(machine: Machine, end: int) -> int:
+    billing = machine.pool.offer.billing
+    seconds = max(Fraction(end - machine.launched, MICROS), Fraction(billing.minimum_seconds))
+    steps = math.ceil(seconds / billing.step_seconds)
+    return machine.launched + steps * billing.step_seconds * MICROS

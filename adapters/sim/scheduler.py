@@ -84,7 +84,6 @@ class Scheduler:
             return
         if batch.stage.gang:
             self._gangs[batch] = None
-            self.clock.after(_PATIENCE_SECONDS, self.place)
         self._refresh(batch)
         self.place()
 
@@ -104,10 +103,14 @@ class Scheduler:
             takers[position % len(takers)].hold(batch, 1, 0.0)
 
     def _refresh(self, batch: Batch) -> None:
-        """Lists it where tasks of it could run; a gang is listed apart."""
+        """Lists it where tasks of it could run; a gang is listed apart, and waits for members."""
         if batch.stage.gang:
-            return
-        if batch.is_ready and not batch.is_released:
+            if not batch.is_ready:
+                batch.ready_since = None
+            elif batch.ready_since is None:
+                batch.ready_since = self.clock.micros
+                self.clock.after(_PATIENCE_SECONDS, self.place)
+        elif batch.is_ready and not batch.is_released:
             self._ready[batch] = None
         else:
             self._ready.pop(batch, None)
@@ -152,11 +155,11 @@ class Scheduler:
 
     def _place_gangs(self) -> None:
         for batch in tuple(self._gangs):
-            if batch.is_running_gang or not batch.is_ready:
+            if batch.is_running_gang or not batch.is_ready or batch.ready_since is None:
                 continue
             able = [w for w in self._free.values() if w.gang is None and w.has_free(batch.need)]
             members = able[: batch.stage.tasks]
-            waited = self.clock.micros - batch.submitted
+            waited = self.clock.micros - batch.ready_since
             if len(members) < batch.stage.tasks and waited < _PATIENCE_SECONDS * MICROS:
                 continue
             if members:
@@ -165,7 +168,7 @@ class Scheduler:
     def _begin_gang(self, batch: Batch, members: list[SimWorker]) -> None:
         width = batch.stage.tasks
         seconds = batch.stage.draw_seconds(self._dice) * width / len(members)
-        batch.is_running_gang, batch.queued = True, 0
+        batch.is_running_gang, batch.queued, batch.ready_since = True, 0, None
         for worker in members:
             worker.gang = f"{batch.stage.prefix}-{batch.submitted}"
             self._begin(batch, worker, seconds)

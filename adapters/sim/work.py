@@ -110,7 +110,7 @@ class Batch:
     """The tasks of one stage of one job: how many wait, run, and are done, and where."""
 
     __slots__ = ("children", "done", "held", "is_released", "is_running_gang", "need", "parents",
-                 "queued", "running", "stage", "submitted", "to_redo")  # fmt: skip
+                 "queued", "ready_since", "running", "stage", "submitted", "to_redo")  # fmt: skip
 
     def __init__(self, stage: Stage, parents: tuple[Batch, ...], submitted: int) -> None:
         self.stage = stage
@@ -118,6 +118,7 @@ class Batch:
         self.parents = parents
         self.children: list[Batch] = []
         self.submitted = submitted
+        self.ready_since: int | None = None
         self.queued = 0 if stage.scattered else stage.tasks
         self.done = stage.tasks if stage.scattered else 0
         self.running: dict[Running, None] = {}

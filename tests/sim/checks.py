@@ -61,16 +61,16 @@ class Safety:
             staying = sum(
                 worker.shape == kind.name
                 for node in nodes
-                if node.phase is Phase.READY and node.drain is None
+                if node.phase is Phase.READY
                 for worker in node.request.workers
             )
             chosen = [
                 node.node_id
                 for node in nodes
-                if node.phase in (Phase.READY, Phase.CORDONED, Phase.RETIRING)
+                if node.phase is Phase.CORDONED
+                and node.phase_since == ticked.snapshot.at
                 and node.drain is not None
                 and node.drain.is_voluntary
-                and node.drain.ordered_at == ticked.snapshot.at
             ]
             if chosen and staying < kind.minimum:
                 yield f"{ticked.snapshot.at}: {staying} of {kind.name}, and {chosen} go by choice"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -21,7 +22,7 @@ from costplan.planner.errors import (
     Unreachable,
 )
 from costplan.planner.nodes import MachineState
-from costplan.planner.types import Market
+from costplan.planner.types import Billing, Market
 from tests.sim.scenes import SURE, key, pool, request
 
 
@@ -39,6 +40,18 @@ def test_a_machine_is_charged_at_the_price_of_each_moment() -> None:
     assert line.usd == Decimal("0.06")
     (listed,) = world.cloud.machines()
     assert listed.end_cause == "terminated"
+
+
+def test_an_ended_machine_is_charged_its_minimum_in_whole_steps() -> None:
+    """61.5 s are paid as 62; 10 s are paid as the minimum of 60: 1e-4 $ a second."""
+    offer = replace(pool().offer, billing=Billing(minimum_seconds=60, step_seconds=1))
+    world = make_world([replace(pool(), offer=offer)], fates=SURE)
+    for number, seconds in ((1, 59.5), (2, 8.0)):
+        machine = world.provider.launch(request(number))
+        world.clock.advance(seconds)
+        world.provider.terminate([machine.provider_id])
+    world.clock.advance(10)
+    assert [line.usd for line in world.cloud.bill()] == [Decimal("0.0062"), Decimal("0.0060")]
 
 
 def test_a_running_machine_is_charged_until_now() -> None:
