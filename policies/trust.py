@@ -41,7 +41,7 @@ def _sorted_out(moves: Sequence[Move], view: GuardView) -> Iterator[Move | Refus
             yield Refusal(
                 move=move,
                 decision=Decision.DEFER,
-                reason=f"mode {mode}: {_named(gaps)}",
+                reason=f"mode {mode} ({_named(gaps)})",
                 numbers={"mode": str(mode), "gaps": str(len(gaps))},
             )
 
@@ -65,6 +65,6 @@ def _is_safe(move: Move, missing: dict[str, int]) -> bool:
 def _named(gaps: Sequence[Gap]) -> str:
     if not gaps:
         return "something is not known"
-    named = "; ".join(f"{gap.kind} of {gap.subject} is not known" for gap in gaps[:_MOST_GAPS])
+    named = "; ".join(f"{gap.kind}: {gap.subject}" for gap in gaps[:_MOST_GAPS])
     more = len(gaps) - _MOST_GAPS
     return f"{named}; and {more} more" if more > 0 else named
