@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costplan.adapters.clock import utc_now
+from costplan.adapters.store.lease import is_dead
 from costplan.adapters.store.store import Store
 from costplan.cli import errors
 from costplan.planner.config_fields import suggestion
@@ -74,8 +76,14 @@ class Cluster:
         return tuple(nodes[node_id] for node_id in sorted(nodes) if is_alive(nodes[node_id]))
 
     def lease(self) -> Lease | None:
-        """Who acts on the cluster, None where nobody has or it was given back."""
-        return self.store.lease()
+        """Who acts on the cluster, None where nobody has or it was given back.
+
+        A holder that was killed on this computer is seen at once, before its lease has ended.
+        """
+        lease, row = self.store.lease(), self.store.lease_row()
+        if lease is not None and row is not None and is_dead(row):
+            return replace(lease, expires_at=min(lease.expires_at, self.now()))
+        return lease
 
     def is_alive(self) -> bool:
         """True while a daemon holds the lease."""

@@ -72,9 +72,8 @@ def _alive(status: Status) -> str:
     holder = plain(lease.holder)
     if status.is_alive:
         return f"running, {holder}"
-    ended = _ago(lease.expires_at, status.at)
     return (
-        f"not running: the lease of {holder} ran out {ended}; "
+        f"not running: {holder} went without giving back its lease; "
         "nothing is decided or drained, the machines go on"
     )
 

@@ -69,7 +69,7 @@ def take_lease(
 ) -> LeaseRow:
     """Our lease, in a transaction of the caller's; raises LeaseHeld where another's stands."""
     old = read_lease(connection)
-    if old is not None and old.until > now and not _is_dead(old):
+    if old is not None and old.until > now and not is_dead(old):
         raise LeaseHeld(old)
     row = LeaseRow(
         holder=holder,
@@ -105,6 +105,6 @@ def _started(pid: int) -> str:
         return ""
 
 
-def _is_dead(row: LeaseRow) -> bool:
+def is_dead(row: LeaseRow) -> bool:
     """True where the holder was a process of this computer that is not there any more."""
     return row.host == socket.gethostname() and _started(row.pid) != row.pid_started
