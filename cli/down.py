@@ -11,6 +11,7 @@ from costplan.cli.cluster_options import ConfigFile, Discard, StoreFile, WaitFor
 
 if TYPE_CHECKING:
     from costplan.cli.cluster_store import Cluster
+    from costplan.planner.daemon_config import DaemonConfig
 
 NOTHING_LEFT = "no machines"
 
@@ -68,10 +69,8 @@ def _until_empty(cluster: Cluster, seconds: int | None) -> None:
     wait_until(left, NOTHING_LEFT, subject="fleet", seconds=seconds, is_alive=cluster.is_alive)
 
 
-def _by_itself(file: object) -> None:
+def _by_itself(file: DaemonConfig | None) -> None:
     """Runs the loop here until no machine is left, since nobody else does."""
-    from importlib import import_module
-
     from costplan.planner.errors import InputError
 
     if file is None:
@@ -80,6 +79,8 @@ def _by_itself(file: object) -> None:
             "no daemon runs, and ending machines takes the cluster's file",
             "give --config FILE; the request is kept",
         )
+    from costplan.cli.daemon import run_until_down
+
     errors.note("no daemon runs: this command ends the machines itself")
-    import_module("costplan.cli.daemon").run_until_down(file)
+    run_until_down(file)
     typer.echo(f"fleet: {NOTHING_LEFT}")
