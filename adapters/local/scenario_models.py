@@ -7,6 +7,7 @@ seconds from the start of the scenario. `docs/local-provider.md` documents every
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Annotated
 
@@ -36,15 +37,20 @@ from costplan.planner.types import Market
 from costplan.planner.units import parse_seconds
 
 _MAX_SECONDS = 10 * 365 * 86400
-_WAY_OUT = "write it like 1.5, 90s, 10min or 6h"
+_WAY_OUT = "write it like 1.5s, 500ms or 10min"
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s)")
 
 
 def _seconds(value: object) -> float:
-    """Seconds from a number, with fractions, or from text such as 10min."""
+    """Seconds, with fractions, from a number or from text such as 1.5s, 500ms or 10min."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise refusal(f"{shown(value)} is not a time in seconds", _WAY_OUT)
+    parts = _PARTS.fullmatch(value.strip()) if isinstance(value, str) else None
     try:
-        seconds = float(parse_seconds(value)) if isinstance(value, str) else float(value)
+        if parts is not None:
+            seconds = float(parts.group(1)) / (1000 if parts.group(2) == "ms" else 1)
+        else:
+            seconds = float(parse_seconds(value)) if isinstance(value, str) else float(value)
     except ValueError as error:
         raise refusal(str(error).partition("; ")[0], _WAY_OUT) from None
     if not math.isfinite(seconds) or not 0 <= seconds <= _MAX_SECONDS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -72,3 +74,21 @@ def _record_end(folder: Path) -> None:
     """Writes the end of a machine whose supervisor could not."""
     if not (folder / ENDED).exists():
         write_json(folder / ENDED, {"at": utc_now().isoformat(), "cause": "terminated"})
+
+
+def main() -> None:
+    """Ends the machines of the folder and cluster on the command line, and names them."""
+    parser = argparse.ArgumentParser(
+        prog="costplan.adapters.local.sweep", description="End local machines by force."
+    )
+    parser.add_argument("state_dir", type=Path, help="the provider's state_dir")
+    parser.add_argument("cluster", nargs="?", help="only the machines of this cluster")
+    given = parser.parse_args()
+    if not machines_folder(given.state_dir).is_dir():
+        parser.error(f"{given.state_dir} has no machines; name the provider's state_dir")
+    for name in sweep(given.state_dir, given.cluster):
+        sys.stdout.write(f"{name}\n")
+
+
+if __name__ == "__main__":
+    main()

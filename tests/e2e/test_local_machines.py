@@ -340,8 +340,10 @@ def test_a_sweep_ends_one_cluster_and_records_it(tmp_path: Path) -> None:
         assert over.ended_at is not None
         assert before <= over.ended_at <= utc_now()
         assert machine(theirs, "s").state is MachineState.RUNNING
-        assert len(sweep(stage.state_dir)) == 1
-        assert sweep(stage.state_dir) == ()
+        command = [sys.executable, "-m", "costplan.adapters.local.sweep", str(stage.state_dir)]
+        swept = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert swept.stdout.split() == [machine(theirs, "s").provider_id]
+        assert running_processes(stage.state_dir) == sweep(stage.state_dir) == ()
 
 
 def test_a_process_id_that_came_back_is_not_killed(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from costplan.adapters.local import scenario_models
 from costplan.adapters.local.prices import LocalPrices
 from costplan.adapters.local.scenario import parse_scenario, read_scenario
 from costplan.adapters.local.stage import Stage, open_stage, read_stage
+from costplan.planner.config_models import Section
 from costplan.planner.errors import InputError
 from costplan.planner.types import Market, OfferKey, Resources
 from costplan.planner.units import GIB
+from tests.local_machines import catalogue as bundled
 from tests.worlds import Row, catalogue
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -250,3 +253,44 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_scenario(tmp_path / "bytes.yaml")
     with pytest.raises(InputError, match="cannot be read"):
         read_scenario(tmp_path)
+
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "local-provider.md").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*/scenario.yaml")), ids=str)
+def test_the_examples_can_be_started(tmp_path: Path, path: Path) -> None:
+    stage = open_stage(tmp_path / "state", read_scenario(path), bundled(), now=START)
+    assert len(stage.offers) > 1
+
+
+def test_the_guide_shows_a_whole_scenario(tmp_path: Path) -> None:
+    text = GUIDE.partition("```yaml")[2].partition("```")[0]
+    stage = open_stage(
+        tmp_path / "state", parse_scenario(text, "guide", folder=tmp_path), bundled(), now=START
+    )
+    gpu = stage.offers[named(stage, "g4dn.xlarge")]
+    assert (gpu.resources.gpus, gpu.resources.gpu_kind, gpu.boot_seconds) == (1, "T4", 6.0)
+    spot = named(stage, "m5.large", Market.SPOT)
+    assert [stage.capacity_at(spot, at(s)) for s in (0, 90, 180)] == [4, 1, None]
+
+
+def test_the_guide_names_every_key() -> None:
+    sections = [model for model in vars(scenario_models).values() if is_section(model)]
+    assert len(sections) > 8
+    keys = {key for model in sections for key in model.model_fields}
+    assert [key for key in sorted(keys) if f"`{key}`" not in GUIDE] == []
+
+
+def is_section(model: object) -> bool:
+    return isinstance(model, type) and issubclass(model, Section) and model is not Section
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1.5", 1.5), ("1.5s", 1.5), ("500ms", 0.5), ("2min", 120), ("1h 30m", 5400), ("0", 0)],
+)
+def test_times_are_read(tmp_path: Path, text: str, seconds: float) -> None:
+    stage = started(tmp_path, f"boot: {text}", "offers: [{type: m5.large}]")
+    assert stage.offers[named(stage, "m5.large")].boot_seconds == seconds
