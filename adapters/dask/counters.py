@@ -13,8 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 PENDING = ("waiting", "queued", "no-worker", "processing")
-KNOWN_GANGS = frozenset({"do_train", "dispatched_train", "_train_part", "dispatch_with_ddp"})
-"""Prefixes of tasks that train together: XGBoost from 3 and before, LightGBM, PyTorch DDP."""
+KNOWN_GANGS = {
+    "fn": "xgboost",  # from 3.0 on
+    "dispatched_train": "xgboost",  # before
+    "_train_part": "lightgbm",
+    "dispatch_with_ddp": "pytorch-ddp",
+}
+"""Prefixes of tasks that train together, and the library that names them so."""
 
 Need = tuple[tuple[str, float], ...]
 
@@ -61,7 +66,7 @@ class Tracker:
         self.metrics: Any = None  # the heartbeat that the next four are of
         self.executing = self.spilled = 0
         self.kinds: dict[Kind, tuple[int, float, Any]] = {}  # running tasks, oldest start and task
-        self.seconds_per_key: float | None = None
+        self.seconds_per_key = 0.0
         self.cordoned_at: float | None = None
 
     def refresh(self, kind_of: Callable[[Any], Kind]) -> None:
@@ -77,7 +82,7 @@ class Tracker:
         for task, seconds in getattr(state, "executing", {}).items():
             if task.processing_on is not state:
                 continue
-            if task not in long_running:
+            if not long_running or task not in long_running:
                 self.executing += 1
             kind, began = kind_of(task), state.last_seen - seconds
             kind.running += 1
@@ -102,7 +107,7 @@ class Counters:
         self.active: set[Any] = set()  # Dask's prefixes that had work since the last sample
         self.pending: dict[Any, Pending] = {}
         self.pins: dict[str, dict[str, int]] = defaultdict(dict)  # prefix -> address -> tasks
-        self.unbegun: dict[str, int] = {}  # address -> tasks for it alone that have not begun
+        self.bound: dict[str, int] = {}  # address -> pending tasks that may run nowhere else
         self.on_pin: Callable[[str], None] = _nothing
         self.trackers: dict[str, Tracker] = {}
         self.finished = self.erred = self.recomputed = self.restarted = 0
@@ -207,7 +212,7 @@ class Counters:
         for prefix, pins in self.pins.items():
             alone = len(pins) >= 2 and all(tasks == 1 for tasks in pins.values())
             if prefix in KNOWN_GANGS or (alone and not _shuffles(prefix)):
-                members.update(dict.fromkeys(pins, prefix))
+                members.update(dict.fromkeys(pins, KNOWN_GANGS.get(prefix, prefix)))
         return members
 
     def restart(self) -> None:
@@ -215,7 +220,7 @@ class Counters:
         self.active.clear()
         self.pending.clear()
         self.pins.clear()
-        self.unbegun.clear()
+        self.bound.clear()
         for kind in self.kinds.values():
             kind.counts = dict.fromkeys(PENDING, 0)
             kind.pinned = dict.fromkeys(PENDING, 0)
@@ -224,14 +229,14 @@ class Counters:
         entry.kind.counts[state] += tasks
         if entry.pinned:
             entry.kind.pinned[state] += tasks
-        if entry.address is not None and state != "processing":
-            _add(self.unbegun, entry.address, tasks)
 
     def _pin(self, entry: Pending, tasks: int) -> None:
         if entry.address is None:
             return
         pins = self.pins[entry.kind.prefix]
         _add(pins, entry.address, tasks)
+        if entry.pinned:
+            _add(self.bound, entry.address, tasks)
         if not pins:
             del self.pins[entry.kind.prefix]
         elif tasks > 0:

@@ -15,15 +15,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from costplan.adapters.dask.evacuation import Evacuate, MemoryManager, stays
-from costplan.adapters.dask.load_sample import shortened, shuffling_workers
+from costplan.adapters.dask.evacuation import Evacuate, MemoryManager
+from costplan.adapters.dask.load_sample import shortened, shuffling_workers, stays
 from costplan.adapters.dask.plugin import CostplanPlugin
 
 logger = logging.getLogger("distributed.costplan")
 
 _FAST_SECONDS, _SLOW_SECONDS = 0.05, 0.5
 _MOVED_AT_ONCE = 500
-_RETRY_REFUSED_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +36,7 @@ class Victim:
     is_leaving: bool = False
     is_forced: bool = False
     refused: str | None = None
-    refused_at: float = 0.0
+    complaint: str = ""  # the last refusal that was logged
     moved: set[Any] = field(default_factory=set)
 
 
@@ -83,13 +82,11 @@ class Drains:
         elsewhere. A member of a gang or a shuffle is refused without `force`, and an actor's
         home always."""
         self.cordon(names, token, force=force)
-        now = self._now()
         for name in names:
             victim = self._victims.get(name)
             if victim is None or not self._is_here(victim):
                 continue
-            if victim.refused is not None and now - victim.refused_at < _RETRY_REFUSED_SECONDS:
-                continue
+            victim.refused = None
             reason = self._reason_to_stay(victim)
             victim.is_leaving = reason is None
             if reason is not None:
@@ -194,11 +191,9 @@ class Drains:
                     )
 
     def _needed_to_stay(self) -> set[str]:
-        """Workers that must take tasks: a shuffle or a gang has tasks for them alone."""
+        """Workers that must go on: those of shuffles and collectives, and where tasks are bound."""
         counters = self._plugin.counters
-        return shuffling_workers(self._scheduler) | (
-            counters.gangs().keys() & counters.unbegun.keys()
-        )
+        return shuffling_workers(self._scheduler) | counters.gangs().keys() | counters.bound.keys()
 
     def _reason_to_stay(self, victim: Victim) -> str | None:
         """Why a worker may not be removed now, or None."""
@@ -210,6 +205,8 @@ class Drains:
         gang = self._plugin.counters.gangs().get(victim.state.address)
         if gang is not None:
             return f"is a member of the collective {shortened(gang)}, which would fail as a whole"
+        if self._plugin.counters.bound.get(victim.state.address):
+            return "has tasks that may run nowhere else"
         if victim.state.address in shuffling_workers(self._scheduler):
             return "is part of a running shuffle, which would start again"
         if is_alone(victim.state) and not self._others_running():
@@ -222,7 +219,10 @@ class Drains:
 
     def _refuse(self, victim: Victim, reason: str) -> None:
         victim.is_leaving = False
-        victim.refused, victim.refused_at = reason, self._now()
+        victim.refused = reason
+        if victim.complaint == reason:
+            return
+        victim.complaint = reason
         logger.warning("costplan: drain %s: %s stays: %s", victim.token, victim.name, reason)
 
     def _close_intake(self, victim: Victim) -> None:
@@ -277,9 +277,11 @@ class Drains:
         for task in list(victim.state.processing):
             if asked >= most:
                 break
-            if task in victim.moved or task.worker_restrictions or task.actor:
+            if task in victim.moved or task.actor:
                 continue
             valid = self._scheduler.valid_workers(task)
+            if not valid and task.loose_restrictions and not task.resource_restrictions:
+                valid = None
             thieves = self._scheduler.running if valid is None else valid
             thief = min(thieves, key=_crowd, default=None)
             if thief is None:

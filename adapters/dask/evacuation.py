@@ -16,6 +16,8 @@ from distributed.active_memory_manager import (
     Suggestion,
 )
 
+from costplan.adapters.dask.load_sample import stays
+
 _PATIENCE_SECONDS = 10.0
 _SLOWEST_BYTES_PER_SECOND = 50e6
 
@@ -56,11 +58,6 @@ class Evacuate(ActiveMemoryManagerPolicy):
     def _is_coming(self, task: Any, running: Any) -> bool:
         asked = self._asked.get(task)
         return asked is not None and asked[0] in running
-
-
-def stays(state: Any) -> bool:
-    """True of a worker that is here to stay, whether it takes tasks at the moment or not."""
-    return state.status.name in ("running", "paused")
 
 
 class MemoryManager:

@@ -19,9 +19,9 @@ from costplan.adapters.dask.counters import PENDING, Counters, Kind, Tracker
 from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
 from costplan.adapters.dask.plugin import CostplanPlugin
 
-COPIES_LOOKED_AT = 1_000
-AUDITED_KEYS = 2_000
-AUDITED_KEYS_PER_WORKER = 40
+COPIES_LOOKED_AT = 300
+AUDITED_KEYS = 200
+AUDITED_KEYS_PER_WORKER = 20
 ANCESTORS_PER_KEY = 20
 MOST_GROUPS = 2_000
 _STATIC_SECONDS = 30.0
@@ -96,25 +96,28 @@ class LoadSampler:
             else:
                 idle.append(int(at.last_busy * 1000))
             for kind, (_, began, task) in at.kinds.items():
-                if task.processing_on is state and began < oldest.get(kind, math.inf):
+                if began < oldest.get(kind, math.inf) and task.processing_on is state:
                     oldest[kind] = began
-            keys, nbytes = copies.get(state, (0, 0)) if copies else (0, 0)
-            sole = len(state.has_what) - keys
+            nbytes, sole = state.nbytes, len(state.has_what)
+            sole_bytes = nbytes
+            if state.address in copies:
+                keys, held = copies[state.address]
+                sole, sole_bytes = sole - keys, max(0, nbytes - held)
             rows.append(
                 (
-                    _executing(at, processing),
+                    _executing(at, processing) if at.executing or at.cordoned_at else 0,
                     processing,
-                    state.nbytes,
-                    max(0, state.nbytes - nbytes),
+                    nbytes,
+                    sole_bytes,
                     sole,
-                    int(1000 * sole * (at.seconds_per_key or 0.0)),
+                    int(1000 * sole * at.seconds_per_key),
                     at.spilled,
                     len(state.long_running),
                     len(state.actors),
                     int(at.busy * 1000),
                 )
             )
-        columns = list(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else []
+        columns = zip(_COLUMNS, zip(*rows, strict=True), strict=True) if rows else ()
         found: list[tuple[str, Any]] = [(name, column) for name, column in columns if any(column)]
         found.append(("idle_ms", idle))
         return found + self._marks(trackers), oldest
@@ -122,35 +125,56 @@ class LoadSampler:
     def _marks(self, trackers: list[Tracker]) -> list[tuple[str, Any]]:
         """What few workers have, by their place: status, gang, shuffling."""
         gangs, shuffling = self._counters.gangs(), shuffling_workers(self._scheduler)
-        status, member, shuffles = {}, {}, []
-        for place, at in enumerate(trackers):
-            state = at.state
-            if state.status.name != "running":
-                status[place] = "paused" if state.status.name == "paused" else "closing"
-            if state.address in gangs:
-                member[place] = shortened(gangs[state.address])
-            if state.address in shuffling:
-                shuffles.append(place)
-        marks = (("status", status), ("gang", member), ("shuffling", shuffles))
-        return [(name, mark) for name, mark in marks if mark]
+        addresses = [at.state.address for at in trackers]
+        marks: list[tuple[str, Any]] = []
+        if len(self._scheduler.running) != len(trackers):
+            names = [(place, at.state.status.name) for place, at in enumerate(trackers)]
+            status = {
+                place: "paused" if name == "paused" else "closing"
+                for place, name in names
+                if name != "running"
+            }
+            marks.append(("status", status))
+        if gangs:
+            gang = {
+                place: shortened(gangs[address])
+                for place, address in enumerate(addresses)
+                if address in gangs
+            }
+            marks.append(("gang", gang))
+        if shuffling:
+            places = [place for place, address in enumerate(addresses) if address in shuffling]
+            marks.append(("shuffling", places))
+        return marks
 
-    def _copies(self) -> dict[Any, tuple[int, int]]:
-        """Keys and bytes of each worker that another one holds too, of the first thousand.
+    def _copies(self) -> dict[str, tuple[int, int]]:
+        """Keys and bytes of each worker that one which stays holds too, of the first few hundred.
 
         Those not looked at count as held alone: what is said to be alone is never too little.
         """
-        found: dict[Any, tuple[int, int]] = {}
+        found: dict[str, tuple[int, int]] = {}
+        closing = self._closing()
         for task in islice(getattr(self._scheduler, "replicated_tasks", ()), COPIES_LOOKED_AT):
             nbytes = task.get_nbytes()
-            for state in task.who_has or ():
-                keys, held = found.get(state, (0, 0))
-                found[state] = (keys + 1, held + nbytes)
+            holders = [state.address for state in task.who_has or ()]
+            staying = [address for address in holders if address not in closing]
+            for address in holders:
+                if len(staying) > (address in staying):
+                    keys, held = found.get(address, (0, 0))
+                    found[address] = (keys + 1, held + nbytes)
         return found
+
+    def _closing(self) -> set[str]:
+        """Workers that are about to leave, whoever drains them."""
+        if len(self._scheduler.running) == len(self._counters.trackers):
+            return set()
+        states = [at.state for at in self._counters.trackers.values()]
+        return {state.address for state in states if not stays(state)}
 
     def _audit(self, trackers: list[Tracker]) -> None:
         """Looks at some results of some workers: what making one again takes, on average.
 
-        The next workers follow at the next sample; up to fifty are looked at every time.
+        The next workers follow at the next sample; up to ten are looked at every time.
         """
         left = AUDITED_KEYS
         for _ in range(len(trackers)):
@@ -270,6 +294,11 @@ def remaking_seconds(task: Any, counters: Counters) -> tuple[float, int]:
                 seen.add(other)
                 todo.append(other)
     return seconds, looked_at
+
+
+def stays(state: Any) -> bool:
+    """True of a worker that is here to stay, whether it takes tasks at the moment or not."""
+    return state.status.name in ("running", "paused")
 
 
 def shortened(name: str) -> str:
