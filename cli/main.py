@@ -19,6 +19,7 @@ from costplan.cli import (
     recommend,
     reload,
     replay,
+    report,
     run,
     schema,
     status,
@@ -65,6 +66,7 @@ app.command()(drain.drain)
 app.command()(down.down)
 app.command()(reload.reload)
 app.command()(replay.replay)
+app.command()(report.report)
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

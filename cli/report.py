@@ -1,0 +1,160 @@
+"""`costplan report`: what was spent, on what, what of it did no work, and what was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costplan.cli.cluster_options import ConfigFile, StoreFile
+from costplan.cli.errors import check_word, note
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from costplan.cli.cluster_store import Cluster
+    from costplan.planner.report import Books, Report
+
+FORMATS = ("table", "json", "csv", "html", "md")
+_WHEN = "like 2026-05-04, 2026-05-04T12:00Z, or 24h for so long ago"
+
+
+def report(
+    config: ConfigFile = None,
+    store: StoreFile = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help=f"Its begin, {_WHEN}.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Its end.")] = None,
+    output: Annotated[
+        str, typer.Option("--format", help="table, json, html, md, or csv: the entries.")
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")
+    ] = None,
+) -> None:
+    """Show what was spent and on what, the waste, and what was saved against doing it simply.
+
+    It reads the store only, so it also works while the daemon does not run.
+    """
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.cluster_store import opened
+    from costplan.cli.out_file import check_out, write_out
+    from costplan.cli.render import write
+
+    check_word("--format", output, FORMATS)
+    if out is not None:
+        check_out(out)
+    now = utc_now()
+    since, until = _period(start, end, now)
+    with opened(config, store, read_only=True) as cluster:
+        made = _made(cluster, since, until, now)
+    text = _text(made, output, is_file=out is not None)
+    if out is None:
+        write(text)
+    else:
+        write_out(out, text)
+        note(f"written to {out}")
+
+
+def _made(cluster: Cluster, start: datetime | None, end: datetime | None, now: datetime) -> Report:
+    from costplan.planner.errors import InputError
+    from costplan.planner.report import summarise
+
+    made = summarise(_books(cluster, start, end, now), now, start=start, end=end)
+    if made is None:
+        when = "" if start is None and end is None else " in this time"
+        raise InputError(
+            str(cluster.path),
+            f"the ledger has no entries{when}, so there is nothing to report",
+            "entries come with the first machine that `costplan run` starts, a quarter of an "
+            "hour later at most",
+        )
+    return made
+
+
+def _books(cluster: Cluster, start: datetime | None, end: datetime | None, now: datetime) -> Books:
+    """What the store has for the report. What runs now belongs to a report that reaches to now."""
+    from decimal import Decimal
+
+    from costplan.planner.accrual import running_usd, unpriced
+    from costplan.planner.report import Books
+
+    state, tick = cluster.state(), cluster.store.last_tick()
+    reaches_now = end is None or end >= now
+    running = running_usd(state.nodes, state.meters, now) if reaches_now else Decimal(0)
+    return Books(
+        entries=cluster.store.entries(start, end),
+        nodes=cluster.store.nodes(including_gone=True),
+        settings=cluster.settings(),
+        offers=tick.readings.offers if tick else (),
+        quotes=tick.readings.quotes if tick else (),
+        totals=state.load.totals if state.load else None,
+        running_usd=running,
+        gaps=unpriced(state.nodes, state.meters),
+    )
+
+
+def _text(made: Report, output: str, *, is_file: bool) -> str:
+    match output:
+        case "json":
+            from costplan.cli.report_document import report_text
+
+            return report_text(made)
+        case "csv":
+            from costplan.cli.report_document import entries_csv
+
+            return entries_csv(made)
+        case "html":
+            from costplan.cli.report_page import page_text
+
+            return page_text(made)
+    from costplan.cli.render import plain_text, terminal_text
+    from costplan.cli.render_markdown import markdown_text
+    from costplan.cli.report_view import report_view
+
+    view = report_view(made)
+    if output == "md":
+        return markdown_text(view)
+    return plain_text(view) if is_file else terminal_text(view)
+
+
+def _period(
+    start: str | None, end: str | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    from costplan.planner.errors import InputError
+
+    since = None if start is None else _instant("--from", start, now)
+    until = None if end is None else _instant("--to", end, now)
+    if since is not None and since >= (until or now):
+        raise InputError(f"--from {start}", "is not before the end", "name an earlier begin")
+    return since, until
+
+
+def _instant(option: str, text: str, now: datetime) -> datetime:
+    """A day's midnight UTC, an instant with its zone, or so long before now."""
+    from datetime import UTC, date, datetime, time, timedelta
+
+    from costplan.planner.errors import InputError
+    from costplan.planner.units import parse_seconds
+
+    subject, text = f"{option} {text}", text.strip()
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        pass
+    try:
+        return now - timedelta(seconds=parse_seconds(text.removeprefix("-")))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(subject, "is no day and no time", f"write it {_WHEN}") from error
+    if instant.tzinfo is None:
+        raise InputError(subject, "says no time zone", "end it with Z for UTC")
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(subject, "is out of range", f"write it {_WHEN}") from error
