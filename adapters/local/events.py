@@ -73,7 +73,11 @@ def announce(
         "observed_at": now.isoformat(),
         "effective_at": effective_at.isoformat(),
     }
-    write_json(folder / f"{NOTICE}{event}.json", notice)
+    write_json(folder / _notice_name({"id": event}), notice)
+
+
+def _notice_name(event: Mapping[str, Any]) -> str:
+    return f"{NOTICE}{event['id']}.json"
 
 
 def _dealt(state_dir: Path, event: Mapping[str, Any], at: datetime, now: datetime) -> bool:
@@ -81,12 +85,14 @@ def _dealt(state_dir: Path, event: Mapping[str, Any], at: datetime, now: datetim
     record = events_folder(state_dir) / f"{event['id']}.json"
     if record.exists():
         return True
-    victims = _victims(state_dir, event, now)
+    # Whoever died between telling the victim and recording it leaves the first without the second.
+    told = [folder for folder in folders(state_dir) if (folder / _notice_name(event)).exists()]
+    victims = told if told and event["keep"] is None else _victims(state_dir, event, now)
     if not victims and event["wait"]:
         return False
     late = now - at > timedelta(seconds=LATE_SECONDS) and not event["wait"]
     victims = [] if late else victims
-    for folder in victims:
+    for folder in (one for one in victims if one not in told):
         announce(folder, event["id"], event["kind"], event["notice"], now)
     write_json(record, {"at": now.isoformat(), "machines": [folder.name for folder in victims]})
     return True

@@ -98,14 +98,17 @@ class Machine:
         """The cause to end for, None where the monotonic clock reaches `until` before one."""
         while until is None or time.monotonic() < until:
             os.utime(self._folder / LOCK)  # the last sign of life, should there be no other
-            self._dealer.deal()
+            with contextlib.suppress(OSError):  # a full disk: it is dealt when there is room
+                self._dealer.deal()
             cause = self._cause()
             if cause is not None:
                 return cause
             left = LOOK_SECONDS if until is None else until - time.monotonic()
-            signal.sigtimedwait(
+            told = signal.sigtimedwait(
                 {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}, max(0.0, min(LOOK_SECONDS, left))
             )
+            if told is not None and told.si_signo != signal.SIGCHLD:
+                return "terminated"
         return None
 
     def _cause(self) -> str | None:

@@ -7,25 +7,19 @@ wrong, a scenario says.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from costplan.adapters.dask.sample import TlsFiles
 from costplan.adapters.faults import reach
 from costplan.adapters.local.folders import (
     ACCEPTED,
     ENDED,
-    LOCK,
-    MARK,
     NOTICE,
     REQUEST,
     SUPERVISOR,
@@ -37,7 +31,6 @@ from costplan.adapters.local.folders import (
     machines_folder,
     read_json,
     signal_process,
-    take_lock,
     write_json,
 )
 from costplan.adapters.local.records import (
@@ -53,6 +46,7 @@ from costplan.adapters.local.records import (
 from costplan.adapters.local.scenario import is_meant
 from costplan.adapters.local.stage import Stage
 from costplan.adapters.local.sweep import end_leftovers
+from costplan.adapters.local.workers import Workers, start_supervisor
 from costplan.planner.errors import (
     CapacityUnavailable,
     OutcomeUnknown,
@@ -66,55 +60,13 @@ from costplan.planner.nodes import (
     MachineState,
     Notice,
     ProviderNode,
-    WorkerSpec,
 )
 from costplan.planner.types import Billing, Offer, OfferKey
 
+__all__ = ["BILLING", "LocalProvider", "Workers"]
+
 BILLING = Billing(minimum_seconds=0, step_seconds=1)
 """By the second, from the first one on."""
-
-_PASSED_ON = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "COSTPLAN_FAULTS")
-_PASSED_ON_PREFIXES = ("LC_", "DASK_")
-_SPAWN_SECONDS = 30.0
-
-
-def _no_variables() -> Mapping[str, str]:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """How every Dask worker of a local machine is started.
-
-    They join `scheduler_address` and give up `death_timeout_seconds` after they lost it.
-    `environment` is added to the few variables that they inherit; credentials of the daemon are
-    not among those.
-    """
-
-    scheduler_address: str
-    tls: TlsFiles | None = None
-    death_timeout_seconds: int = 60
-    environment: Mapping[str, str] = field(default_factory=_no_variables)
-
-    def command(self, worker: WorkerSpec, scratch: Path, nanny: str) -> list[str]:
-        """The command line of one worker that keeps its files in `scratch`.
-
-        `nanny` is Dask's own option for or against a process that starts it anew.
-        """
-        command = [sys.executable, "-m", "distributed.cli.dask_worker", self.scheduler_address]
-        command += ["--name", worker.name, "--nthreads", str(worker.threads)]
-        command += ["--memory-limit", str(worker.memory_bytes), "--host", "127.0.0.1"]
-        command += ["--no-dashboard", "--local-directory", str(scratch)]
-        command += ["--death-timeout", str(self.death_timeout_seconds)]
-        command += [nanny]
-        if worker.resources:
-            amounts = (f"{name}={amount!r}" for name, amount in sorted(worker.resources.items()))
-            command += ["--resources", " ".join(amounts)]
-        if self.tls is not None:
-            command += ["--protocol", "tls", "--tls-ca-file", str(self.tls.ca.absolute())]
-            command += ["--tls-cert", str(self.tls.cert.absolute())]
-            command += ["--tls-key", str(self.tls.key.absolute())]
-        return command
 
 
 class LocalProvider:
@@ -131,9 +83,9 @@ class LocalProvider:
 
     def offers(self) -> Sequence[Offer]:
         """All that the scenario sells, with what may still be started of it."""
-        self._answer("offers", "all")
+        with self._answering("offers", "all"):
+            there = self._there()
         now = self._clock()
-        there = self._there()
         found = []
         for key, staged in self._stage.offers.items():
             capacity = self._stage.capacity_at(key, now)
@@ -151,17 +103,21 @@ class LocalProvider:
 
     def nodes(self) -> Sequence[ProviderNode]:
         """Every machine of the cluster, with those that ended within the retention time."""
-        self._answer("nodes", "all")
+        with self._answering("nodes", "all"):
+            records = self._records()
         since = self._clock() - timedelta(seconds=self._stage.retention_seconds)
         return tuple(
             record.machine
-            for record in self._records()
+            for record in records
             if record.machine.ended_at is None or record.machine.ended_at >= since
         )
 
     def launch(self, request: LaunchRequest) -> ProviderNode:
         """The machine of this request, whose supervisor runs when this returns."""
-        self._answer("launch", request.node_id)
+        with self._answering("launch", request.node_id):
+            return self._launch(request)
+
+    def _launch(self, request: LaunchRequest) -> ProviderNode:
         if request.cluster != self._cluster:
             raise self._rejected(request, f"it is for the cluster {request.cluster!r}")
         folder = machines_folder(self._state_dir) / machine_id(request)
@@ -175,39 +131,57 @@ class LocalProvider:
             reach("local.launch.before_folder")
             self._write_folder(folder, request, now)
             reach("local.launch.after_folder")
-            self._spawn(folder)
+            try:
+                start_supervisor(folder, self._workers.inherited(folder))
+            except subprocess.SubprocessError as error:
+                if is_alive(folder):
+                    raise self._unknown(request) from error
+                raise
             reach("local.launch.after_spawn")
-            (folder / ACCEPTED).touch()
+            with suppress(OSError):  # it runs, and while it does that is mark enough
+                (folder / ACCEPTED).touch()
             reach("local.launch.after_accepted")
         record, written = record_of(folder), read_json(folder / REQUEST)
         if record is None or written is None or written["outcome"] == "lost_answer":
-            raise OutcomeUnknown(self.name, "launch", request.node_id, request.token)
+            raise self._unknown(request)
         return record.machine
 
     def terminate(self, provider_ids: Collection[str]) -> None:
         """Orders the end of these machines; their supervisors see to it."""
-        self._answer("terminate", ", ".join(sorted(provider_ids)))
         for provider_id in sorted(set(provider_ids)):
-            folder = machines_folder(self._state_dir) / provider_id
-            request = read_json(folder / REQUEST) if is_machine_id(provider_id) else None
-            if request is None or request["cluster"] != self._cluster:
-                continue
-            if (folder / ENDED).exists():
-                continue
-            reach("local.terminate.before_order")
-            if not (folder / TERMINATE).exists():
+            with self._answering("terminate", provider_id):
+                self._terminate(provider_id)
+
+    def _terminate(self, provider_id: str) -> None:
+        folder = machines_folder(self._state_dir) / provider_id
+        request = read_json(folder / REQUEST) if is_machine_id(provider_id) else None
+        if request is None or request["cluster"] != self._cluster or (folder / ENDED).exists():
+            return
+        reach("local.terminate.before_order")
+        refusal: OSError | None = None
+        if not (folder / TERMINATE).exists():
+            try:
                 write_json(folder / TERMINATE, {"at": self._clock().isoformat()})
-            reach("local.terminate.after_order")
-            supervisor = read_json(folder / SUPERVISOR)
-            if supervisor is not None:
-                signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGTERM)
-            if not is_alive(folder):
-                end_leftovers(folder)
-            reach("local.terminate.after_signal")
+            except OSError as error:  # no room for the order; the signal is one too
+                refusal = error
+        reach("local.terminate.after_order")
+        supervisor = read_json(folder / SUPERVISOR)
+        if supervisor is not None:
+            told = signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGTERM)
+            refusal = None if told else refusal
+        if not is_alive(folder):
+            end_leftovers(folder)
+        elif refusal is not None:
+            raise refusal
+        reach("local.terminate.after_signal")
 
     def notices(self) -> Sequence[Notice]:
         """Warnings to machines that still live."""
-        self._answer("notices", "all")
+        with self._answering("notices", "all"):
+            found = self._notices()
+        return tuple(sorted(found, key=lambda one: (one.effective_at, one.provider_id)))
+
+    def _notices(self) -> list[Notice]:
         found = []
         for folder in folders(self._state_dir):
             request = read_json(folder / REQUEST)
@@ -217,15 +191,24 @@ class LocalProvider:
                 notice = read_json(path)
                 if notice is not None and notice["told"] and not (folder / ENDED).exists():
                     found.append(_notice(folder.name, notice))
-        return tuple(sorted(found, key=lambda one: (one.effective_at, one.provider_id)))
+        return found
 
-    def _answer(self, operation: str, subject: str) -> None:
-        """Raises where the scenario has the provider out of order now."""
+    @contextmanager
+    def _answering(self, operation: str, subject: str) -> Iterator[None]:
+        """Raises Unreachable where the scenario has the provider out of order now, or where the
+        state folder cannot be read or written: what is half known is not said."""
         if self._stage.is_out(self._clock()):
             raise Unreachable(self.name, operation, subject)
+        try:
+            yield
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise Unreachable(self.name, operation, subject, str(error)) from error
 
     def _rejected(self, request: LaunchRequest, code: str) -> RequestRejected:
         return RequestRejected(self.name, "launch", request.node_id, code)
+
+    def _unknown(self, request: LaunchRequest) -> OutcomeUnknown:
+        return OutcomeUnknown(self.name, "launch", request.node_id, request.token)
 
     def _records(self) -> list[MachineRecord]:
         records = (record_of(folder) for folder in folders(self._state_dir))
@@ -326,45 +309,6 @@ class LocalProvider:
                 boot = boot if one["boot"] is None else one["boot"]
                 outcome = one["outcome"] or outcome
         return boot, outcome
-
-    def _spawn(self, folder: Path) -> None:
-        """Starts the supervisor of a machine in a session of its own, and nobody's child.
-
-        It inherits the lock, so from before it exists until it is gone the machine is held, and
-        a second one cannot be started. A shell starts it in the background and ends: the daemon
-        has no child to collect, and its own end is no matter to the machine.
-        """
-        lock = take_lock(folder / LOCK)
-        if lock is None:
-            return
-        own = [sys.executable, "-m", "costplan.adapters.local.machine", str(folder), str(lock)]
-        script = '"$@" </dev/null >>"$0" 2>&1 &'
-        try:
-            subprocess.run(  # noqa: S603 - our own interpreter and module
-                ["/bin/sh", "-c", script, str(folder / "supervisor.log"), *own],
-                env=self._environment(folder),
-                cwd=folder,
-                pass_fds=(lock,),
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_SPAWN_SECONDS,
-                check=True,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise Unreachable(self.name, "launch", folder.name) from error
-        finally:
-            os.close(lock)
-
-    def _environment(self, folder: Path) -> dict[str, str]:
-        """What a machine gets of the daemon's environment, and the mark of its processes."""
-        passed = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-        }
-        return {**passed, **self._workers.environment, MARK: str(folder)}
 
 
 def _notice(provider_id: str, notice: Mapping[str, Any]) -> Notice:

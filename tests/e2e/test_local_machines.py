@@ -458,3 +458,49 @@ def test_a_supervisor_killed_anywhere_leaves_an_ended_machine(
         assert over.launched_at <= over.ended_at <= utc_now()
         wait_until(lambda: not processes(folder_of(stage, node)))
         assert provider.launch(request("a", keys(stage)[0])) == over
+
+
+def test_what_cannot_be_read_is_not_said_by_half(tmp_path: Path) -> None:
+    with site(tmp_path) as (stage, provider):
+        first, _ = launched(provider, keys(stage)[0], ["a", "b"])
+        file = folder_of(stage, first) / "request.json"
+        whole = file.read_text()
+        file.write_text(whole[:20])
+        for read in (provider.nodes, provider.offers, provider.notices):
+            with pytest.raises(Unreachable, match=r"Expecting|Unterminated"):
+                read()
+        file.write_text(whole)
+        assert len(provider.nodes()) == 2
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from costplan.adapters.clock import utc_now
+from costplan.adapters.local.provider import LocalProvider
+from costplan.adapters.local.stage import read_stage
+from costplan.planner.errors import Unreachable
+from tests.local_machines import Sleepers, request
+
+stage = read_stage(Path(sys.argv[1]))
+provider = LocalProvider(stage, "ours", Sleepers(), utc_now)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    provider.launch(request("a", next(iter(stage.offers))))
+except Unreachable as error:
+    assert "File too large" in str(error)
+else:
+    raise SystemExit("a launch without a word written")
+provider.terminate([sys.argv[2]])
+"""
+
+
+def test_a_full_disk_refuses_launches_and_no_ends(tmp_path: Path) -> None:
+    """A process that may not write a byte: nothing starts, and what runs can be ended."""
+    with site(tmp_path) as (stage, provider):
+        (node,) = launched(provider, keys(stage)[0], ["b"])
+        command = [sys.executable, "-c", FULL_DISK, str(stage.state_dir), node.provider_id]
+        subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60, check=True)
+        assert ended(provider, "b").end_cause == "terminated"
+        assert len(provider.nodes()) == 1

@@ -136,3 +136,12 @@ def test_nobody_is_taken_twice_nor_when_dead(yard: Yard) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), dead)  # closes what held the lock
     write_json(machines_folder(yard.folder) / "b" / "terminate.json", {})
     assert yard.after(10) == ["c"]
+
+
+def test_a_death_between_telling_and_recording_takes_nobody_else(yard: Yard) -> None:
+    yard.play()
+    four(yard)
+    assert yard.after(10) == ["b"]
+    (yard.folder / "events" / "e.json").unlink()
+    assert yard.after(10.5) == ["b"]
+    assert (yard.folder / "events" / "e.json").exists()
