@@ -23,6 +23,9 @@ logger = logging.getLogger("distributed.costplan")
 
 _FAST_SECONDS, _SLOW_SECONDS = 0.05, 0.5
 _MOVED_AT_ONCE = 500
+_BOUND = "has tasks that may run nowhere else"
+_SHUFFLES = "is part of a running shuffle, which would start again"
+_NOWHERE = "no running worker can take what it alone holds"
 
 
 @dataclass(slots=True, eq=False)
@@ -169,7 +172,7 @@ class Drains:
         for victim in cordoned:
             budget -= self._move_tasks(victim, budget)
             if victim.is_leaving and victim.state in self._policy.stuck and is_alone(victim.state):
-                self._refuse(victim, "no running worker can take what it alone holds")
+                self._refuse(victim, _NOWHERE)
 
     async def _remove_ready(self) -> None:
         """Removes the leaving of which nothing is alone; looking and removing are one step."""
@@ -197,21 +200,19 @@ class Drains:
 
     def _reason_to_stay(self, victim: Victim) -> str | None:
         """Why a worker may not be removed now, or None."""
-        actors = len(victim.state.actors)
-        if actors:
-            return f"holds {actors} actors, which cannot be moved"
-        if victim.is_forced:
-            return None
-        gang = self._plugin.counters.gangs().get(victim.state.address)
-        if gang is not None:
-            return f"is a member of the collective {shortened(gang)}, which would fail as a whole"
-        if self._plugin.counters.bound.get(victim.state.address):
-            return "has tasks that may run nowhere else"
-        if victim.state.address in shuffling_workers(self._scheduler):
-            return "is part of a running shuffle, which would start again"
-        if is_alone(victim.state) and not self._others_running():
-            return "no running worker can take what it alone holds"
-        return None
+        address, actors = victim.state.address, len(victim.state.actors)
+        gang = self._plugin.counters.gangs().get(address)
+        reasons = (
+            (actors, f"holds {actors} actors, which cannot be moved"),
+            (
+                not victim.is_forced and gang,
+                f"is a member of the collective {gang}, which would fail",
+            ),
+            (not victim.is_forced and self._plugin.counters.bound.get(address), _BOUND),
+            (not victim.is_forced and address in shuffling_workers(self._scheduler), _SHUFFLES),
+            (is_alone(victim.state) and not self._others_running(), _NOWHERE),
+        )
+        return next((reason for holds, reason in reasons if holds), None)
 
     def _others_running(self) -> bool:
         victims = {victim.state for victim in self._victims.values() if victim.is_cordoned}
@@ -253,7 +254,9 @@ class Drains:
         """
         for victim in self._victims.values():
             state = victim.state
-            if state.address == address and victim.is_cordoned and not victim.is_forced:
+            if state.address != address or not self._is_here(victim):
+                continue
+            if victim.is_cordoned and not victim.is_forced:
                 state.status = type(state.status)["running"]
                 self._scheduler.running.add(state)
 
