@@ -21,7 +21,7 @@ from costplan.planner.nodes import LaunchRequest, ProviderNode, WorkerSpec
 from costplan.planner.types import OfferKey
 from costplan.planner.units import MIB
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @cache

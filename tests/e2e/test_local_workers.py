@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from costplan.adapters.dask.sample import TlsFiles
 from costplan.adapters.local.folders import machines_folder, processes
 from costplan.adapters.local.provider import LocalProvider, Workers
 from costplan.adapters.local.stage import Stage
+from costplan.adapters.local.sweep import running_processes
 from costplan.planner.nodes import MachineState
 from tests.local_machines import DEADLINE_SECONDS, machine, request, staged, wait_until
 
@@ -145,6 +146,20 @@ def pid_of(client: Client, name: str) -> int | None:
 
     pid: int | None = client.run_on_scheduler(read, name=name)
     return pid
+
+
+def test_a_machine_does_not_outlive_its_scheduler(tmp_path: Path) -> None:
+    """Nothing is paid for that can do no work: its worker closes, and the machine powers off."""
+    with ExitStack() as stack:
+        address = stack.enter_context(scheduler(tmp_path))
+        workers = Workers(scheduler_address=address)
+        with site(tmp_path, workers) as (stage, provider):
+            provider.launch(request("n5", next(iter(stage.offers))))
+            with Client(address, timeout=DEADLINE_SECONDS) as client:
+                wait_until(lambda: "n5-0" in present(client), "the worker joins")
+            stack.close()
+            wait_until(lambda: machine(provider, "n5").state is MachineState.ENDED)
+            wait_until(lambda: running_processes(stage.state_dir) == ())
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
