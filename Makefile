@@ -22,8 +22,8 @@ BENCHMARKS = $(sort $(subst /,.,$(basename $(shell grep -l '__main__' tests/benc
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Recommend a fleet for the example workload, with the bundled prices
-	@$(BIN)/costplan recommend examples/fraud-training.yaml
+demo: $(READY) ## Train on a cluster that costplan holds, with two interruptions; about a minute
+	@$(BIN)/python examples/fraud/demo.py
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope $(ARGS)
