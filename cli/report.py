@@ -38,7 +38,6 @@ def report(
 
     It reads the store only, so it also works while the daemon does not run.
     """
-    from costplan.adapters.clock import utc_now
     from costplan.cli.cluster_store import opened
     from costplan.cli.out_file import check_out, write_out
     from costplan.cli.render import write
@@ -46,9 +45,9 @@ def report(
     check_word("--format", output, FORMATS)
     if out is not None:
         check_out(out)
-    now = utc_now()
-    since, until = _period(start, end, now)
     with opened(config, store, read_only=True) as cluster:
+        now = cluster.now()
+        since, until = _period(start, end, now)
         made = _made(cluster, since, until, now)
     text = _text(made, output, is_file=out is not None)
     if out is None:

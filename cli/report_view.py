@@ -21,7 +21,7 @@ from costplan.cli.report_wording import (
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
 from costplan.planner.report import Report, Row
 from costplan.planner.report_savings import Counterfactual
-from costplan.planner.wording import counted, market_text, percent, plain
+from costplan.planner.wording import counted, market_text, plain
 
 _MOST_ROWS = 12
 
@@ -157,13 +157,11 @@ def _at_most(
 
 
 def _against(other: Counterfactual, digits: int) -> tuple[str, ...]:
-    if other.usd is None or other.saved_usd is None:
+    saved = other.saved_usd
+    if other.usd is None or saved is None:
         return (f"not known. {other.words}",)
     mark = "~" if other.is_estimate else ""
-    word = "more" if other.saved_usd >= 0 else "less"
-    share = f", {percent(abs(other.saved_usd) / other.usd)} of it" if other.usd > 0 else ""
-    return (
-        f"{mark}{dollars(other.usd, digits)}, {dollars(abs(other.saved_usd), digits)} {word} "
-        f"than was paid{share}",
-        other.words,
-    )
+    paid = f"{mark}{dollars(other.usd, digits)} instead of {dollars(other.paid_usd, digits)}"
+    share = f" ({share_text(abs(saved), other.usd)})" if other.usd > 0 else ""
+    word = "saved" if saved >= 0 else "more paid"
+    return (f"{paid}: {dollars(abs(saved), digits)}{share} {word}", other.words)

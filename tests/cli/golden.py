@@ -15,11 +15,14 @@ from costplan.cli.plan_view import view_of
 from costplan.cli.render import plain_text
 from costplan.cli.render_csv import csv_text
 from costplan.cli.render_markdown import markdown_text
+from costplan.cli.report_document import entries_csv, report_text
+from costplan.cli.report_page import page_text
+from costplan.cli.report_view import report_view
 from costplan.cli.status_document import fleet_text, status_text
 from costplan.cli.status_view import status_view
 from costplan.planner.plan_document import document_text
 from costplan.planner.plan_schema import json_schema
-from tests.cli import samples, status_samples
+from tests.cli import report_samples, samples, status_samples
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -48,6 +51,14 @@ def texts() -> Iterator[tuple[str, str]]:
         yield f"explain_node_{width}.txt", plain_text(explanation_view(node), width)
     yield "status.json", status_text(running)
     yield "fleet.json", fleet_text(running)
+    report, short = report_samples.report(), report_samples.short()
+    for width in (80, 120):
+        yield f"report_{width}.txt", plain_text(report_view(report), width)
+        yield f"report_short_{width}.txt", plain_text(report_view(short), width)
+    yield "report.md", markdown_text(report_view(report))
+    yield "report.json", report_text(report)
+    yield "report.html", page_text(report)
+    yield "report_short.csv", entries_csv(short)
     yield "plan_schema.json", json.dumps(json_schema(), indent=2) + "\n"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 from costplan.planner.load import Totals
 from costplan.planner.nodes import Cause, DrainOrder, Node
@@ -148,6 +149,7 @@ def offers() -> Sequence[Offer]:
     ]
 
 
+@cache
 def books() -> Books:
     """The ledger of the afternoon, kept by ticks of half a minute."""
     kept = accounts.Books()
@@ -170,6 +172,7 @@ def books() -> Books:
     )
 
 
+@cache
 def report() -> Report:
     """The afternoon's report."""
     made = summarise(books(), MADE_AT)
@@ -177,6 +180,7 @@ def report() -> Report:
     return made
 
 
+@cache
 def short() -> Report:
     """A minute and a half, as the demo takes: dollars are a fraction of a cent."""
     found = books()
