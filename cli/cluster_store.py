@@ -137,7 +137,7 @@ class Cluster:
             return known[node_id]
         near = suggestion(node_id, known)
         what = "is no tick and no node" if or_tick else "is no node of this cluster"
-        way_out = near or "`costplan status --format json` lists what there is"
+        way_out = near or "`costplan status --nodes` lists what there is"
         raise InputError(node_id, what, way_out)
 
     def node_explanation(self, node: Node) -> Explanation:
@@ -150,8 +150,9 @@ class Cluster:
             if entry.node_id == node.node_id:
                 costs[entry.use] = costs.get(entry.use, Decimal(0)) + entry.usd
         is_here = node.phase is not Phase.GONE
-        if meter is not None and meter.until < now:
-            hours = Decimal((now - meter.until) // timedelta(microseconds=1)) / 3_600_000_000
+        end = now if node.ended_at is None else min(node.ended_at, now)
+        if meter is not None and meter.until < end:
+            hours = Decimal((end - meter.until) // timedelta(microseconds=1)) / 3_600_000_000
             costs[_UNENTERED] = (meter.usd_per_hour * hours).quantize(Decimal("1e-12"))
         holds = held_text(held_by([node], load), load, now) if is_here else ""
         return explain_node(node, cost_by_use=costs, holds=holds, now=now)

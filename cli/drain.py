@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Its id, as in `status`.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Its id, as in `status --nodes`.")],
     config: ConfigFile = None,
     store: StoreFile = None,
     discard: Discard = False,

@@ -147,6 +147,12 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _first_things_first(_logger: object, _method: str, event: Any) -> Any:
+    """The event with when, how grave and what ahead of the rest, for people who read JSON."""
+    first = {name: event[name] for name in ("at", "level", "event") if name in event}
+    return {**first, **event}
+
+
 def set_up_logs(
     *,
     output: str,
@@ -189,6 +195,7 @@ def set_up_logs(
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             redactor,
+            _first_things_first,
             last,
         ],
     )

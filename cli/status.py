@@ -22,6 +22,7 @@ def status(
     config: ConfigFile = None,
     store: StoreFile = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it until Ctrl-C.")] = False,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Machines one by one, by id.")] = False,
     output: Annotated[
         str, typer.Option("--format", help="table, json, or fleet: for `recommend --current`.")
     ] = "table",
@@ -38,7 +39,7 @@ def status(
     errors.check_word("--format", output, FORMATS)
     with opened(config, store, read_only=True) as cluster:
         if watch and output == "table":
-            _watch(cluster.status)
+            _watch(cluster.status, nodes=nodes)
             return
         shown = cluster.status()
     match output:
@@ -47,10 +48,10 @@ def status(
         case "fleet":
             write(fleet_text(shown))
         case _:
-            write(terminal_text(status_view(shown)))
+            write(terminal_text(status_view(shown, nodes=nodes)))
 
 
-def _watch(read: Callable[[], Status]) -> None:
+def _watch(read: Callable[[], Status], *, nodes: bool) -> None:
     """The status again each second on a terminal, a line whenever it changes elsewhere."""
     from threading import Event
 
@@ -59,14 +60,14 @@ def _watch(read: Callable[[], Status]) -> None:
     never = Event()
     try:
         if Console().is_terminal:
-            _repaint(read, never.wait)
+            _repaint(read, never.wait, nodes=nodes)
         else:
             _follow(read, never.wait)
     except KeyboardInterrupt:
         return
 
 
-def _repaint(read: Callable[[], Status], wait: Callable[[float], bool]) -> None:
+def _repaint(read: Callable[[], Status], wait: Callable[[float], bool], *, nodes: bool) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -75,11 +76,11 @@ def _repaint(read: Callable[[], Status], wait: Callable[[float], bool]) -> None:
     from costplan.cli.status_view import status_view
 
     console = Console(highlight=False)
-    text = terminal_text(status_view(read()))
+    text = terminal_text(status_view(read(), nodes=nodes))
     try:
         with Live(Text.from_ansi(text), console=console, screen=True, auto_refresh=False) as live:
             while not wait(_EVERY_SECONDS):
-                text = terminal_text(status_view(read()))
+                text = terminal_text(status_view(read(), nodes=nodes))
                 live.update(Text.from_ansi(text), refresh=True)
     finally:
         # The screen is given back as it was, so what was seen last is left there.

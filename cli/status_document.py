@@ -58,6 +58,18 @@ def status_document(status: Status) -> dict[str, Any]:
             }
             for row in status.fleet
         ],
+        "machines": [
+            {
+                "node_id": row.node_id,
+                **_key(row.key),
+                "phase": row.phase.value,
+                "since": _instant(row.since),
+                "workers": row.workers,
+                "usd_per_hour": None if row.usd_per_hour is None else money_text(row.usd_per_hour),
+                "why": row.why,
+            }
+            for row in status.machines
+        ],
         "nodes": status.nodes,
         "nodes_coming": status.coming,
         "nodes_draining": status.draining,

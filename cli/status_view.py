@@ -29,11 +29,11 @@ _WRONG = (Phase.UNCERTAIN, Phase.LOST)
 _Fact = tuple[str, tuple[str, ...]]
 
 
-def status_view(status: Status) -> View:
-    """What runs, what it costs, what waits and why, and what comes next."""
+def status_view(status: Status, *, nodes: bool = False) -> View:
+    """What runs, what it costs, what waits and why, and what comes next; `nodes` one by one."""
     blocks: list[Block] = [Facts((*_daemon(status), *_control(status.control, status.at)))]
     if status.fleet:
-        blocks.append(_fleet(status))
+        blocks.append(_machines(status) if nodes else _fleet(status))
     else:
         blocks.append(Line("No machines", "strong"))
     blocks.append(Facts(tuple(_work(status))))
@@ -134,6 +134,38 @@ def _fleet(status: Status) -> Grid:
         ),
         rows=(*rows, total),
         styles=(*styles, "strong"),
+    )
+
+
+def _machines(status: Status) -> Grid:
+    """Every node by itself, with the id that `drain` and `explain` take."""
+    dollars = usd_column((row.usd_per_hour for row in status.machines), 2)
+    rows = [
+        (
+            plain(row.node_id),
+            market_text(row.key.market),
+            plain(row.key.instance_type),
+            place_text(row.key),
+            str(row.phase),
+            span_text((status.at - row.since).total_seconds()),
+            price,
+            plain(row.why),
+        )
+        for row, price in zip(status.machines, dollars, strict=True)
+    ]
+    return Grid(
+        columns=(
+            Column(head="node"),
+            Column(head="market"),
+            Column(head="type"),
+            Column(head="place", under="type"),
+            Column(head="phase"),
+            Column(head="for"),
+            Column(head="$/h", is_number=True),
+            Column(head="why", optional=True),
+        ),
+        rows=tuple(rows),
+        styles=tuple(_style(row.phase) for row in status.machines),
     )
 
 

@@ -53,6 +53,19 @@ class FleetRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """One node that is not gone; `why` is the cause of its phase."""
+
+    node_id: str
+    key: OfferKey
+    phase: Phase
+    since: datetime
+    workers: int
+    usd_per_hour: Decimal | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
     """Tasks of one prefix over all their needs; seconds are None where nobody knows."""
 
@@ -92,6 +105,7 @@ class Status:
     is_alive: bool
     last: LastTick | None
     fleet: tuple[FleetRow, ...]
+    machines: tuple[NodeRow, ...]
     usd_per_hour: Decimal
     unpriced_nodes: int
     nodes: int
@@ -136,6 +150,7 @@ def status_of(
         is_alive=holds,
         last=last,
         fleet=fleet,
+        machines=tuple(_row(node, prices) for node in sorted(nodes, key=lambda n: n.node_id)),
         usd_per_hour=sum(priced, Decimal(0)),
         unpriced_nodes=sum(_costs(n) and n.node_id not in prices for n in nodes),
         nodes=len(nodes),
@@ -187,6 +202,18 @@ def _fleet(nodes: Iterable[Node], prices: Mapping[str, Decimal]) -> tuple[FleetR
         )
         rows.append(row)
     return tuple(sorted(rows, key=lambda row: (row.key, _ORDER.index(row.phase))))
+
+
+def _row(node: Node, prices: Mapping[str, Decimal]) -> NodeRow:
+    return NodeRow(
+        node_id=node.node_id,
+        key=node.key,
+        phase=node.phase,
+        since=node.phase_since,
+        workers=len(node.workers),
+        usd_per_hour=prices.get(node.node_id),
+        why=node.history[-1][2] if node.history else "",
+    )
 
 
 def task_rows(load: Load | None) -> tuple[TaskRow, ...]:

@@ -45,6 +45,7 @@ def texts() -> Iterator[tuple[str, str]]:
     running, dead = status_samples.running(), status_samples.dead()
     for width in (80, 120):
         yield f"status_{width}.txt", plain_text(status_view(running), width)
+        yield f"status_nodes_{width}.txt", plain_text(status_view(running, nodes=True), width)
         yield f"status_dead_{width}.txt", plain_text(status_view(dead), width)
         tick, node = status_samples.tick_explained(), status_samples.node_explained()
         yield f"explain_tick_{width}.txt", plain_text(explanation_view(tick), width)

@@ -22,7 +22,16 @@ def test_no_file_is_left_over() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize(
     "kind",
-    ["plan", "diff", "infeasible", "status", "status_dead", "explain_tick", "explain_node"],
+    [
+        "plan",
+        "diff",
+        "infeasible",
+        "status",
+        "status_dead",
+        "status_nodes",
+        "explain_tick",
+        "explain_node",
+    ],
 )
 def test_no_line_is_wider_than_the_terminal_or_ends_in_blanks(kind: str, width: int) -> None:
     lines = EXPECTED[f"{kind}_{width}.txt"].splitlines()
