@@ -9,7 +9,7 @@ from datetime import datetime
 from costplan.planner.drain import binding, loads_of, node_drain_seconds
 from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Node
-from costplan.planner.units import memory_text
+from costplan.planner.units import MIB, memory_text
 from costplan.planner.wording import counted, plain, span_text
 
 
@@ -91,4 +91,5 @@ def loss_lines(held: Held, *, discard: bool) -> Iterable[str]:
 
 
 def _sole(held: Held) -> str:
-    return f"{counted(held.sole_keys, 'result')} ({memory_text(held.sole_bytes)})"
+    size = f"{held.sole_bytes:,} B" if held.sole_bytes < MIB else memory_text(held.sole_bytes)
+    return f"{counted(held.sole_keys, 'result')} ({size})"
