@@ -27,7 +27,9 @@ Need = tuple[tuple[str, float], ...]
 class Kind:
     """Tasks of a prefix that need the same: durations of the finished, counts of the restricted."""
 
-    __slots__ = ("counts", "m2", "mean", "need", "observed", "pinned", "prefix", "running")
+    __slots__ = (
+        "counts", "m2", "mean", "need", "observed", "oldest", "pinned", "prefix", "running",
+    )  # fmt: skip
 
     def __init__(self, prefix: str, need: Need) -> None:
         self.prefix, self.need = prefix, need
@@ -35,6 +37,21 @@ class Kind:
         self.running = 0  # by the workers' last heartbeats
         self.counts: dict[str, int] = dict.fromkeys(PENDING, 0)  # restricted tasks only
         self.pinned: dict[str, int] = dict.fromkeys(PENDING, 0)
+        self.oldest: tuple[Any, Any, float] | None = None  # a running task, its worker, its start
+
+    def may_be_oldest(self, task: Any, began: float) -> None:
+        """Keeps a running task that began before the one that is kept, or where that is over."""
+        if self.running_since() is None or began < self.oldest[2]:  # type: ignore[index]
+            self.oldest = (task, task.processing_on, began)
+
+    def running_since(self) -> float | None:
+        """When the oldest task that is known to run began, in epoch seconds."""
+        if self.oldest is not None:
+            task, worker, began = self.oldest
+            if task.processing_on is worker:
+                return began
+            self.oldest = None
+        return None
 
 
 class Pending:
@@ -55,43 +72,47 @@ class Tracker:
     """What is kept of one worker besides Dask's own state of it. Times are epoch seconds."""
 
     __slots__ = (
-        "busy", "cordoned_at", "executing", "joined", "kinds", "last_busy", "metrics", "name",
-        "seconds_per_key", "spilled", "state",
+        "actors", "busy", "cordoned_at", "executing", "held", "joined", "kinds", "last_busy",
+        "long_running", "metrics", "ms_per_key", "name", "spilled", "state",
     )  # fmt: skip
 
     def __init__(self, state: Any, now: float) -> None:
         self.state, self.name = state, str(state.name)
+        self.held = state.has_what  # a live view of its results
         self.joined = self.last_busy = now
         self.busy = 0.0
         self.metrics: Any = None  # the heartbeat that the next four are of
-        self.executing = self.spilled = 0
-        self.kinds: dict[Kind, tuple[int, float, Any]] = {}  # running tasks, oldest start and task
-        self.seconds_per_key = 0.0
+        self.executing = self.spilled = self.long_running = self.actors = 0
+        self.kinds: dict[Kind, int] = {}  # its running tasks, where they were looked at
+        self.ms_per_key = 0.0
         self.cordoned_at: float | None = None
 
-    def refresh(self, kind_of: Callable[[Any], Kind]) -> None:
-        """Takes over what the newest heartbeat says, and moves the counts of running tasks."""
+    def refresh(self) -> None:
+        """Takes over the numbers of the newest heartbeat."""
         state = self.state
         self.metrics = state.metrics
         spilled = state.metrics.get("spilled_bytes", 0)
         self.spilled = int(spilled.get("disk", 0) if isinstance(spilled, dict) else spilled)
-        for kind, (tasks, _, _) in self.kinds.items():
-            kind.running -= tasks
-        self.kinds, self.executing = {}, 0
-        long_running = state.long_running
+        self.long_running, self.actors = len(state.long_running), len(state.actors)
+        self.executing = max(0, len(getattr(state, "executing", ())) - self.long_running)
+
+    def look(self, kind_of: Callable[[Any], Kind]) -> None:
+        """Looks at the tasks that the newest heartbeat says run, and moves their kinds' counts."""
+        self.forget()
+        state, long_running = self.state, self.state.long_running
         for task, seconds in getattr(state, "executing", {}).items():
             if task.processing_on is not state:
                 continue
             if not long_running or task not in long_running:
                 self.executing += 1
-            kind, began = kind_of(task), state.last_seen - seconds
+            kind = kind_of(task)
             kind.running += 1
-            tasks, oldest, who = self.kinds.get(kind, (0, began, task))
-            self.kinds[kind] = (tasks + 1, *((began, task) if began < oldest else (oldest, who)))
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            kind.may_be_oldest(task, state.last_seen - seconds)
 
     def forget(self) -> None:
-        """Takes its running tasks out of the counts; the worker is gone."""
-        for kind, (tasks, _, _) in self.kinds.items():
+        """Takes its running tasks out of the counts."""
+        for kind, tasks in self.kinds.items():
             kind.running -= tasks
         self.kinds, self.executing = {}, 0
 

@@ -80,7 +80,6 @@ class Workers(_Strict):
     threads: _Counts
     memory: Annotated[list[_Count | None], Field(max_length=MAX_WORKERS)]
     joined_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)]
-    idle_ms: Annotated[list[_Instant | None], Field(max_length=MAX_WORKERS)]
     resources: Annotated[list[_Need], Field(max_length=MAX_WORKERS)] = []
     executing: _Counts = []
     processing: _Counts = []
@@ -92,6 +91,7 @@ class Workers(_Strict):
     long_running: _Counts = []
     actors: _Counts = []
     busy_ms: _Counts = []
+    idle_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)] = []
     status: dict[str, Literal["paused", "closing"]] = {}
     gang: dict[str, Name] = {}
     shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
@@ -114,7 +114,7 @@ class Workers(_Strict):
         return self
 
 
-_ALWAYS = ("threads", "memory", "joined_ms", "idle_ms")
+_ALWAYS = ("threads", "memory", "joined_ms")
 
 
 class Departed(_Strict):
@@ -264,6 +264,7 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
     sole_keys, recompute = column(workers.sole_keys), column(workers.recompute_ms)
     spilled, long_running = column(workers.spilled), column(workers.long_running)
     actors, busy = column(workers.actors), column(workers.busy_ms)
+    idle = column(workers.idle_ms)
     shuffling = set(workers.shuffling)
     return {
         name: WorkerLoad(
@@ -282,7 +283,7 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
             gang=workers.gang.get(str(at)),
             shuffling=at in shuffling,
             status=workers.status.get(str(at), "running"),
-            idle_since=_instant_or_none(workers.idle_ms[at]),
+            idle_since=_instant_or_none(idle[at] or None),
             busy_seconds=busy[at] / 1000,
             joined_at=_instant(workers.joined_ms[at]),
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -20,6 +19,7 @@ from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
 from costplan.adapters.dask.plugin import CostplanPlugin
 
 COPIES_LOOKED_AT = 300
+LOOKED_AT_WORKERS = 100
 AUDITED_KEYS = 200
 AUDITED_KEYS_PER_WORKER = 20
 ANCESTORS_PER_KEY = 20
@@ -43,6 +43,7 @@ class LoadSampler:
         self._departed = ""
         self._departed_of = -1
         self._audited = 0
+        self._stale: dict[Tracker, None] = {}  # heartbeats whose tasks are to be looked at
 
     def sample(self) -> bytes:
         """One reading, encoded."""
@@ -50,8 +51,8 @@ class LoadSampler:
         self._sample += 1
         trackers = list(self._counters.trackers.values())
         self._audit(trackers)
-        workers, oldest = self._workers(trackers, now)
-        groups, unread = self._groups(oldest, now)
+        workers = self._workers(trackers, now)
+        groups, unread = self._groups(now)
         counters, plugin = self._counters, self._plugin
         head = {
             "version": VERSION,
@@ -76,51 +77,54 @@ class LoadSampler:
         text = f'{_json(head)[:-1]},"departed":{departed},"workers":{{{static}'
         return (text + "".join(f',"{name}":{_json(of)}' for name, of in workers) + "}}").encode()
 
-    def _workers(
-        self, trackers: list[Tracker], now: float
-    ) -> tuple[list[tuple[str, Any]], dict[Kind, float]]:
-        """Columns that change, without those of zeros; and the oldest start of running kinds."""
-        copies = self._copies()
-        kind_of = self._counters.kind_of
+    def _workers(self, trackers: list[Tracker], now: float) -> list[tuple[str, Any]]:
+        """Columns that change, without those of zeros."""
+        copies, stale = self._copies(), self._stale
         rows: list[tuple[int, ...]] = []
-        idle: list[int | None] = []
-        oldest: dict[Kind, float] = {}
         for at in trackers:
             state = at.state
-            if state.metrics is not at.metrics or at.cordoned_at is not None:
-                at.refresh(kind_of)
+            if state.metrics is not at.metrics:
+                at.refresh()
+                stale[at] = None
             processing = len(state.processing)
             if processing:
                 at.last_busy = now
-                idle.append(None)
-            else:
-                idle.append(int(at.last_busy * 1000))
-            for kind, (_, began, task) in at.kinds.items():
-                if began < oldest.get(kind, math.inf) and task.processing_on is state:
-                    oldest[kind] = began
-            nbytes, sole = state.nbytes, len(state.has_what)
+            nbytes, sole = state.nbytes, len(at.held)
             sole_bytes = nbytes
             if state.address in copies:
                 keys, held = copies[state.address]
                 sole, sole_bytes = sole - keys, max(0, nbytes - held)
+            executing = at.executing
+            if at.cordoned_at is not None:
+                at.refresh()
+                at.look(self._counters.kind_of)
+                executing = _executing(at, processing)
             rows.append(
                 (
-                    _executing(at, processing) if at.executing or at.cordoned_at else 0,
+                    executing if executing < processing else processing,
                     processing,
                     nbytes,
                     sole_bytes,
                     sole,
-                    int(1000 * sole * at.seconds_per_key),
+                    int(sole * at.ms_per_key),
                     at.spilled,
-                    len(state.long_running),
-                    len(state.actors),
+                    at.long_running,
+                    at.actors,
                     int(at.busy * 1000),
+                    0 if processing else int(at.last_busy * 1000),
                 )
             )
         columns = zip(_COLUMNS, zip(*rows, strict=True), strict=True) if rows else ()
         found: list[tuple[str, Any]] = [(name, column) for name, column in columns if any(column)]
-        found.append(("idle_ms", idle))
-        return found + self._marks(trackers), oldest
+        self._look()
+        return found + self._marks(trackers)
+
+    def _look(self) -> None:
+        """Looks at what some workers run whose heartbeat is new; the next sample goes on."""
+        for at in list(islice(self._stale, LOOKED_AT_WORKERS)):
+            del self._stale[at]
+            if at.state.address in self._counters.trackers:
+                at.look(self._counters.kind_of)
 
     def _marks(self, trackers: list[Tracker]) -> list[tuple[str, Any]]:
         """What few workers have, by their place: status, gang, shuffling."""
@@ -156,11 +160,14 @@ class LoadSampler:
         closing = self._closing()
         for task in islice(getattr(self._scheduler, "replicated_tasks", ()), COPIES_LOOKED_AT):
             nbytes = task.get_nbytes()
-            holders = [state.address for state in task.who_has or ()]
-            staying = [address for address in holders if address not in closing]
-            for address in holders:
-                if len(staying) > (address in staying):
-                    keys, held = found.get(address, (0, 0))
+            holders = task.who_has or ()
+            staying = len(holders)
+            if closing:
+                staying = sum(state.address not in closing for state in holders)
+            for state in holders:
+                address = state.address
+                if staying > (address not in closing):
+                    keys, held = found.get(address, _NONE_HELD)
                     found[address] = (keys + 1, held + nbytes)
         return found
 
@@ -183,13 +190,13 @@ class LoadSampler:
             self._audited = (self._audited + 1) % len(trackers)
             at = trackers[self._audited]
             seconds, keys = 0.0, 0
-            for task in islice(reversed(at.state.has_what), AUDITED_KEYS_PER_WORKER):
+            for task in islice(reversed(at.held), AUDITED_KEYS_PER_WORKER):
                 cost, looked_at = remaking_seconds(task, self._counters)
                 seconds, keys, left = seconds + cost, keys + 1, left - looked_at
-            at.seconds_per_key = seconds / keys if keys else 0.0
+            at.ms_per_key = 1000 * seconds / keys if keys else 0.0
             left -= 1
 
-    def _groups(self, oldest: dict[Kind, float], now: float) -> tuple[dict[str, Any], int]:
+    def _groups(self, now: float) -> tuple[dict[str, Any], int]:
         """Kinds with work as columns, the largest first where they are too many; and the rest."""
         rows = []
         counters = self._counters
@@ -213,7 +220,7 @@ class LoadSampler:
                 if kind is plain:
                     counts = {state: counts[state] + max(0, rest[state]) for state in PENDING}
                 if any(counts.values()):
-                    rows.append(_group_row(kind, counts, pooled, oldest.get(kind), now))
+                    rows.append(_group_row(kind, counts, pooled, now))
         unread = 0
         if len(rows) > MOST_GROUPS:
             rows.sort(key=lambda row: -row[2] - row[3] - row[4])
@@ -260,12 +267,13 @@ class LoadSampler:
 
 _COLUMNS = (
     "executing", "processing", "nbytes", "sole_bytes", "sole_keys", "recompute_ms", "spilled",
-    "long_running", "actors", "busy_ms",
+    "long_running", "actors", "busy_ms", "idle_ms",
 )  # fmt: skip
 _GROUP_COLUMNS = (
     "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
     "observed", "variance", "longest_seconds",
 )  # fmt: skip
+_NONE_HELD = (0, 0)
 _UNKNOWN = (None, 0, None, None)
 
 
@@ -335,12 +343,12 @@ def _group_row(
     kind: Kind,
     counts: dict[str, int],
     pooled: tuple[int, float, float],
-    oldest: float | None,
     now: float,
 ) -> tuple[Any, ...]:
     """One group: its own durations where it has any, and else those of its prefix."""
     ready = counts["queued"] + counts["no-worker"] + counts["processing"]
     running = min(max(kind.running, 0), counts["processing"])
+    oldest = kind.running_since()
     observed, mean, m2 = (kind.observed, kind.mean, kind.m2) if kind.observed else pooled
     return (
         shortened(kind.prefix),

@@ -39,7 +39,7 @@ def answer() -> dict[str, Any]:
         },
         "workers": {
             "name": ["n2-0", "n1-0"], "threads": [4, 2], "memory": [None, 2**33],
-            "joined_ms": [1_699_999_990_000] * 2, "idle_ms": [None, 1_699_999_999_500],
+            "joined_ms": [1_699_999_990_000] * 2, "idle_ms": [0, 1_699_999_999_500],
             "resources": [{"GPU": 1.0}, {}], "executing": [3, 0], "processing": [4, 0],
             "nbytes": [100, 50], "sole_bytes": [40, 50], "sole_keys": [2, 1],
             "recompute_ms": [2500, 1], "busy_ms": [10_000, 0],

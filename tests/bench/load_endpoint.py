@@ -1,0 +1,209 @@
+"""What the preload costs a scheduler: the hook of each transition, and each sample.
+
+    python -m tests.bench.load_endpoint
+
+Real Dask states of tasks and workers are made without processes behind them (1,000,000 tasks of
+100 prefixes, 5 % need a GPU, 20 % in memory, 1,000 of those copied). A third of the workers has
+sent a heartbeat since the sample before. Beside it, in the same process, stand what Dask itself
+offers: `adaptive_target`, `identity` and the body of `/json/counts.json`. Least of many runs, in
+milliseconds of CPU time, so that other processes on the machine count as little as they can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import dask
+from distributed import Scheduler
+from distributed.core import Status
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.http.scheduler.json import CountsJSON
+from distributed.scheduler import WorkerState
+
+from costplan.adapters.dask.endpoint_wire import LoadAnswer, load_of_answer
+from costplan.adapters.dask.load_sample import LoadSampler
+from costplan.adapters.dask.plugin import CostplanPlugin
+
+PREFIXES = 100
+THREADS = 4
+LIMITS = {1_000: 2.0, 5_000: 15.0}
+HOOK_LIMIT_US = 0.5
+HOT = 1_000  # tasks at a time; a scheduler has just touched the one that its hook is called for
+LIFE = ("waiting", "processing", "memory", "released", "forgotten")
+
+
+def heartbeat(worker: Any) -> None:
+    """What a worker's heartbeat changes: both are new objects each time."""
+    worker.metrics = {**worker.metrics}
+    worker.executing = {**worker.executing}
+    worker.last_seen = time.time()
+
+
+def first_heartbeat(worker: Any) -> None:
+    """A worker's metrics, and as many tasks that run as it has threads."""
+    worker.metrics = {
+        "memory": 2**30,
+        "spilled_bytes": {"memory": 0, "disk": 0},
+        "task_counts": {"executing": THREADS},
+    }
+    worker.executing = dict.fromkeys(list(worker.processing)[:THREADS], 1.5)
+    heartbeat(worker)
+
+
+def quiet_scheduler() -> Scheduler:
+    """A scheduler whose memory manager leaves the made-up workers alone."""
+    dask.config.set({"distributed.scheduler.active-memory-manager.start": False})
+    return Scheduler(port=0, dashboard_address=":0", dashboard=False)
+
+
+def fill(scheduler: Scheduler, workers: int, tasks: int) -> None:
+    """Makes workers and tasks: a fifth in memory, a fifth processing, the others wait."""
+    states = []
+    for number in range(workers):
+        address = f"tcp://10.{number >> 16}.{(number >> 8) & 255}.{number & 255}:4000"
+        state = WorkerState(
+            address=address,
+            status=Status.running,
+            pid=1,
+            name=f"node-{number:05}-0",
+            nthreads=THREADS,
+            memory_limit=2**34,
+            local_directory="/tmp",  # noqa: S108
+            nanny=None,
+            server_id=address,
+            scheduler=scheduler,
+        )
+        state.resources = {"GPU": 1.0} if number % 10 == 0 else {}
+        scheduler.workers[address] = state
+        scheduler.running.add(state)
+        states.append(state)
+    for number in range(tasks):
+        kind = ("memory", "processing", "waiting", "waiting", "waiting")[number % 5]
+        task = scheduler.new_task(f"work{number % PREFIXES}-{number:032x}", None, kind)
+        if number % 20 < 1:
+            task.resource_restrictions = {"GPU": 1.0}
+        worker = states[number % workers]
+        if kind == "memory":
+            task.set_nbytes(10_000)
+            scheduler.add_replica(task, worker)
+            if number % (tasks // 1_000) == 0:
+                scheduler.add_replica(task, states[(number + 1) % workers])
+        elif kind == "processing":
+            worker.processing.add(task)
+            task.processing_on = worker
+    for state in states:
+        first_heartbeat(state)
+    gc.collect()
+    gc.disable()  # as timeit does: its walks over a million tasks are not what is measured
+
+
+def least_ms(call: Callable[[], Any], before: Callable[[], None], runs: int) -> float:
+    """Least milliseconds of a call."""
+    seconds = []
+    for _ in range(runs):
+        before()
+        start = time.thread_time()
+        call()
+        seconds.append(time.thread_time() - start)
+    return 1000 * min(seconds)
+
+
+async def measure_samples(workers: int, tasks: int) -> dict[str, float]:
+    """Milliseconds of a sample and of the others, and the size of an answer."""
+    async with quiet_scheduler() as scheduler:
+        fill(scheduler, workers, tasks)
+        plugin = CostplanPlugin(scheduler, time.time)
+        sampler = LoadSampler(plugin, time.time)
+        states = list(scheduler.workers.values())
+        turn = iter(range(10**9))
+
+        def beat() -> None:
+            for state in states[next(turn) % 3 :: 3]:
+                heartbeat(state)
+
+        sampler.sample()
+        handler = SimpleNamespace(server=scheduler, write=json.dumps)
+        found = {
+            "sample": least_ms(sampler.sample, beat, 41),
+            "adaptive_target": least_ms(scheduler.adaptive_target, beat, 21),
+            "identity": least_ms(lambda: json.dumps(scheduler.identity()), beat, 5),
+            "counts.json": least_ms(lambda: CountsJSON.get(handler), beat, 3),
+        }
+        answer = sampler.sample()
+        found["bytes"] = len(answer)
+        found["client"] = least_ms(
+            lambda: load_of_answer(LoadAnswer.model_validate_json(answer)), beat, 5
+        )
+        scheduler.workers.clear()
+        scheduler.running.clear()
+        scheduler.tasks.clear()
+        return found
+
+
+def hook_microseconds(hook: Callable[..., None], scheduler: Any, keys: list[str]) -> float:
+    """Mean microseconds of a transition, over the five of each task's life; best of fifty."""
+    startstops = [{"action": "compute", "start": 1.0, "stop": 2.0}]
+    message = {
+        "nbytes": 1, "type": b"", "typename": "int", "worker": next(iter(scheduler.workers)),
+        "startstops": startstops, "thread": 1, "metadata": {},
+    }  # fmt: skip
+    total = 0.0
+    for start, finish in zip(("released", *LIFE), LIFE, strict=False):
+        extra = message if finish == "memory" else {}
+        best = float("inf")
+        for _ in range(50):
+            began = time.thread_time()
+            for key in keys:
+                hook(key, start, finish, stimulus_id="task-finished-1", **extra)
+            best = min(best, time.thread_time() - began)
+        total += best
+    return total / len(keys) / len(LIFE) * 1e6
+
+
+async def measure_hooks() -> dict[str, float]:
+    """Microseconds of a transition: nobody's hook, Dask's own busiest, and ours."""
+    async with quiet_scheduler() as scheduler:
+        fill(scheduler, 100, 100_000)
+        plugin = CostplanPlugin(scheduler, time.time)
+        tasks = list(scheduler.tasks.items())
+        plain = [key for key, task in tasks if not task.resource_restrictions][:HOT]
+        shaped = [key for key, task in tasks if task.resource_restrictions][:HOT]
+        mixed = [key for key, _ in tasks[:HOT]]
+        found = {
+            "no-op": hook_microseconds(SchedulerPlugin().transition, scheduler, plain),
+            "plain": hook_microseconds(plugin.transition, scheduler, plain),
+            "all need a GPU": hook_microseconds(plugin.transition, scheduler, shaped),
+            "5 % need a GPU": hook_microseconds(plugin.transition, scheduler, mixed),
+        }
+        scheduler.workers.clear()
+        scheduler.running.clear()
+        scheduler.tasks.clear()
+        return found
+
+
+def main() -> None:
+    hooks = asyncio.run(measure_hooks())
+    for name, microseconds in hooks.items():
+        ratio = microseconds / hooks["no-op"]
+        print(f"hook, {name:16} {microseconds:6.3f} us a transition  {ratio:5.1f} x no-op")
+    held = hooks["5 % need a GPU"] <= HOOK_LIMIT_US
+    for workers, limit in LIMITS.items():
+        found = asyncio.run(measure_samples(workers, 1_000_000))
+        sample = found["sample"]
+        held &= sample <= limit
+        print(f"\n{workers} workers, 1,000,000 tasks: sample {sample:.2f} ms (limit {limit:g} ms)")
+        print(f"  {found['bytes'] / 1000:.0f} kB, read and checked in {found['client']:.1f} ms")
+        for name in ("adaptive_target", "identity", "counts.json"):
+            print(f"  {name:16} {found[name]:8.2f} ms  {found[name] / sample:7.2f} x the sample")
+    if not held:
+        raise SystemExit("a limit was missed")
+
+
+if __name__ == "__main__":
+    main()
