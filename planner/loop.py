@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from costplan.planner.accrual import accrue, is_settled
 from costplan.planner.applied import applied_moves
-from costplan.planner.fleet_view import assets
+from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.launching import order_drains, with_new_nodes
 from costplan.planner.learn import from_boots, from_load, from_outcomes, surplus_since
@@ -23,6 +23,7 @@ from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, needs, surplus
 from costplan.planner.nodes import Node
+from costplan.planner.recall import recalled
 from costplan.planner.reconcile import World, order_control, order_notices, step
 from costplan.planner.reflect import reflect
 from costplan.planner.settings import Settings
@@ -68,10 +69,18 @@ def tick(
     world = World(load=snapshot.load, outcomes=readings.outcomes, settings=settings, now=now)
     nodes = order_notices(nodes, snapshot.notices, world)
     nodes = order_control(nodes, state.control, world)
-    snapshot = replace(snapshot, nodes=tuple(nodes[n] for n in sorted(nodes)))
-    fleet = assets(nodes.values(), snapshot.load, snapshot.quotes, state.meters, settings, now)
     offers = buyable(snapshot.offers, learnt.refused, now)
-    wanted = needs(snapshot.load, fleet, offers, learnt, settings, now)
+
+    def look() -> tuple[tuple[Asset, ...], Needs]:
+        fleet = assets(nodes.values(), snapshot.load, snapshot.quotes, state.meters, settings, now)
+        return fleet, needs(snapshot.load, fleet, offers, learnt, settings, now)
+
+    fleet, wanted = look()
+    back = recalled(nodes, wanted.short)
+    if any(back[node_id] is not node for node_id, node in nodes.items()):
+        nodes = back
+        fleet, wanted = look()
+    snapshot = replace(snapshot, nodes=tuple(nodes[n] for n in sorted(nodes)))
     learnt = surplus_since(learnt, surplus(wanted.demand), now)
     state_now = replace(state, learnt=learnt, nodes=MappingProxyType(nodes))
     key = _plan_key(wanted, state_now, readings)

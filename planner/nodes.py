@@ -134,7 +134,7 @@ class Node:
     `request` is what is or was sent to the cloud. `key` is the offer that it was launched as,
     until then the first that would do. Billed in [`launched_at`, `ended_at`), by the cloud's
     word where it gives one. `attempts` counts launches sent. `ready_at` is when the last of its
-    workers joined.
+    workers joined. `missing_since` is since when the scheduler has known none of them.
     """
 
     node_id: str
@@ -150,6 +150,7 @@ class Node:
     ended_at: datetime | None = None
     drain: DrainOrder | None = None
     refused_until: datetime | None = None
+    missing_since: datetime | None = None
     attempts: int = 0
     history: tuple[tuple[Phase, datetime, str], ...] = ()
 

@@ -218,7 +218,7 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
     """Waits for what runs, then lets the workers go; by choice never breaks off what runs."""
     order = node.drain
     if order is None:
-        return _call_off(node, world, "called off")
+        return _take_back(node, world, "called off: the work came back")
     if world.load is None:
         if order.discard:
             return _ending(node, world.now, "ended by the operator's word, unseen")
@@ -242,8 +242,13 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
 
 
 def _call_off(node: Node, world: World, cause: str) -> tuple[Node, Action]:
+    """A drain that cannot be done is not asked for again for a while."""
     later = world.now + timedelta(seconds=REFUSED_SECONDS)
-    node = enter(replace(node, drain=None, refused_until=later), Phase.READY, world.now, cause)
+    return _take_back(replace(node, refused_until=later), world, cause)
+
+
+def _take_back(node: Node, world: World, cause: str) -> tuple[Node, Action]:
+    node = enter(replace(node, drain=None), Phase.READY, world.now, cause)
     return node, Uncordon(node_ids=(node.node_id,), workers=node.workers)
 
 

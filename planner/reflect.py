@@ -79,8 +79,11 @@ def _listed(
     now, listed_at = readings.at, readings.machines_at or readings.at
     by_token = {m.token: m for m in machines if m.token}
     by_id = {m.provider_id: m for m in machines}
-    known_ids = {n.provider_id for n in nodes.values()} | {None}
-    known_tokens = {n.token for n in nodes.values()}
+    # A node whose launch was refused at last has no machine; where one comes after all, it is new.
+    known = [n for n in nodes.values() if n.phase is not Phase.GONE or n.launched_at is not None]
+    known_ids = {n.provider_id for n in known} | {None}
+    known_tokens = {n.token for n in known}
+    late = {n.token: n for n in nodes.values() if n.token not in known_tokens}
     found = dict(nodes)
     for node_id, before in nodes.items():
         node = before
@@ -98,7 +101,11 @@ def _listed(
         if machine.token in known_tokens or machine.provider_id in known_ids:
             continue
         if machine.state is not MachineState.ENDED:
-            adopted = _adopted(machine, readings, settings)
+            refused = late.get(machine.token or "")
+            if refused is not None:
+                adopted = _come_after_all(refused, machine, readings)
+            else:
+                adopted = _adopted(machine, readings, settings)
             found[adopted.node_id] = adopted
     return found
 
@@ -123,6 +130,23 @@ def _vanished(node: Node, now: datetime) -> Node:
     if node.phase is Phase.TERMINATING:
         return enter(node, Phase.GONE, now, "no longer listed")
     return enter(node, Phase.LOST, now, "no longer listed, and we did not end it")
+
+
+def _come_after_all(refused: Node, machine: ProviderNode, readings: Readings) -> Node:
+    """A machine of a launch that was refused when it was sent again: a node of its own."""
+    cause = "its launch was refused, and it came after all"
+    return replace(
+        refused,
+        node_id=f"{refused.node_id}-late",
+        key=machine.key,
+        resources=_size(machine.key, readings.offers),
+        phase=Phase.BOOTING,
+        phase_since=readings.at,
+        provider_id=machine.provider_id,
+        launched_at=machine.launched_at,
+        drain=None,
+        history=(*refused.history, (Phase.BOOTING, readings.at, cause)),
+    )
 
 
 def _adopted(machine: ProviderNode, readings: Readings, settings: Settings) -> Node:
@@ -194,8 +218,10 @@ def _joined(node: Node, load: Load, now: datetime) -> Node:
         at = min(max(at, node.launched_at or at), now)
         return enter(replace(node, ready_at=node.ready_at or at), Phase.READY, at, "joined")
     if node.phase is Phase.READY and not there:
-        left = [load.departed[name].at for name in names if name in load.departed]
-        since = max([*left, node.phase_since])
+        since = node.missing_since or now
         if now - since >= timedelta(seconds=VANISHED_SECONDS):
             return enter(node, Phase.TERMINATING, now, "its workers are gone and did not come back")
+        return node if node.missing_since is not None else replace(node, missing_since=now)
+    if node.missing_since is not None:
+        return replace(node, missing_since=None)
     return node
