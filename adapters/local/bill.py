@@ -36,8 +36,9 @@ def bill(
 ) -> tuple[BillLine, ...]:
     """A line for every machine that was there in [start, end), by launch.
 
-    `prices` are those of `LocalPrices.history(start, end)`. Time is billed as it was, without a
-    minimum: 90 s of 0.10 USD/h and then 30 s of 0.20 USD/h are 0.004166666667 USD.
+    `prices` are those of `LocalPrices.history(start, end)`. Time is billed without a minimum:
+    90 s of 0.10 USD/h and then 30 s of 0.20 USD/h are 0.004166666667 USD. A machine that has
+    ended is billed up to a whole second, at its last price, as its offer says.
     """
     lines = []
     for record in records:
@@ -46,14 +47,13 @@ def bill(
         over = min(machine.ended_at or end, end)
         if began >= over:
             continue
+        here = [quote for quote in prices if quote.key == machine.key]
         usd_microseconds = sum(
-            (
-                quote.usd_per_hour * _overlap(quote, began, over)
-                for quote in prices
-                if quote.key == machine.key
-            ),
-            Decimal(0),
+            (quote.usd_per_hour * _overlap(quote, began, over) for quote in here), Decimal(0)
         )
+        if machine.ended_at == over:
+            last = max((q for q in here if q.observed_at < over), key=lambda q: q.observed_at)
+            usd_microseconds += last.usd_per_hour * _to_the_second(over - machine.launched_at)
         lines.append(
             BillLine(
                 provider_id=machine.provider_id,
@@ -66,6 +66,11 @@ def bill(
             )
         )
     return tuple(lines)
+
+
+def _to_the_second(lasted: timedelta) -> int:
+    """Microseconds that a time lacks to whole seconds."""
+    return -(lasted // _MICROSECOND) % 1_000_000
 
 
 def _overlap(quote: Quote, start: datetime, end: datetime) -> int:

@@ -320,8 +320,8 @@ def test_the_bill_is_time_by_price(tmp_path: Path) -> None:
         start, end = stage.started_at, stage.started_at + timedelta(seconds=20)
         prices = LocalPrices(stage, utc_now).history(start, end)
         lines = {line.node_id: line.usd for line in bill(records, prices, start, end)}
-        # a: 7.5 s x 100 + 4.25 s x 300; b: 8 s x 300
-        assert lines == {"a": Decimal("0.002025"), "b": Decimal("0.0024")}
+        # a: 7.5 s x 100 + 4.25 s x 300, and 0.25 s to the whole second; b: 8 s x 300
+        assert lines == {"a": Decimal("0.0021"), "b": Decimal("0.0024")}
         assert bill(records, prices, start, start + timedelta(seconds=2)) == ()
 
 
