@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from costplan.adapters.local.records import MachineRecord, record_of
 from costplan.adapters.local.sweep import running_processes, sweep
 
 ROOT = Path(__file__).parents[1]
+COSTPLAN = Path(sys.executable).with_name("costplan")
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -41,7 +42,18 @@ class DaemonCluster:
     endpoint: str
     token: str
     health: str
-    daemon: subprocess.Popen[bytes]
+    started: list[subprocess.Popen[bytes]]
+    newest: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def daemon(self) -> subprocess.Popen[bytes]:
+        """The daemon that was started last."""
+        return self.newest["daemon"]
+
+    @property
+    def scheduler(self) -> subprocess.Popen[bytes]:
+        """The scheduler that was started last."""
+        return self.newest["scheduler"]
 
     @property
     def config(self) -> Path:
@@ -70,8 +82,7 @@ class DaemonCluster:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`costplan ARGUMENTS --config FILE`, with what it printed."""
-        command = [sys.executable, "-m", "costplan.cli.main", *arguments]
-        command += ["--config", str(self.config)]
+        command = [str(COSTPLAN), *arguments, "--config", str(self.config)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
     def status(self) -> dict[str, Any]:
@@ -105,47 +116,58 @@ def daemon_cluster(
 ) -> Iterator[DaemonCluster]:
     """A scheduler and a daemon that is ready; `config` is the daemon's file without what the
     folder decides (scheduler, provider, store, http). All processes are gone at the end."""
+    with scheduler_cluster(folder, config=config, scenario=scenario) as cluster:
+        start_daemon(cluster)
+        yield cluster
+
+
+@contextmanager
+def scheduler_cluster(
+    folder: Path, *, config: Mapping[str, object], scenario: Mapping[str, object]
+) -> Iterator[DaemonCluster]:
+    """As `daemon_cluster`, before its daemon is started."""
     folder.mkdir(parents=True, exist_ok=True)
     token_file = folder / "token"
     token = secrets.token_hex(16)
     token_file.touch(mode=0o600)
     token_file.write_text(token + "\n")
-    started: list[subprocess.Popen[bytes]] = []
+    port, endpoint_port, health_port = free_port(), free_port(), free_port()
+    cluster = DaemonCluster(
+        folder=folder,
+        address=f"tcp://127.0.0.1:{port}",
+        endpoint=f"http://127.0.0.1:{endpoint_port}",
+        token=token,
+        health=f"http://127.0.0.1:{health_port}",
+        started=[],
+    )
+    own = {
+        "scheduler": {
+            "address": cluster.address, "endpoint": cluster.endpoint, "token_file": "token",
+        },
+        "provider": {"kind": "local", "scenario": "scenario.yaml", "state_dir": "machines"},
+        "store": {"path": "costplan.db"},
+        "http": {"listen": f"127.0.0.1:{health_port}"},
+    }  # fmt: skip
+    (folder / "scenario.yaml").write_text(yaml.safe_dump(dict(scenario)))
+    cluster.config.write_text(yaml.safe_dump({**config, **own}))
     try:
-        scheduler = _start_scheduler(folder, token_file, started)
-        health = f"127.0.0.1:{free_port()}"
-        own = {
-            "scheduler": {**scheduler, "token_file": "token"},
-            "provider": {"kind": "local", "scenario": "scenario.yaml", "state_dir": "machines"},
-            "store": {"path": "costplan.db"},
-            "http": {"listen": health},
-        }
-        (folder / "scenario.yaml").write_text(yaml.safe_dump(dict(scenario)))
-        (folder / "costplan.yaml").write_text(yaml.safe_dump({**config, **own}))
-        daemon = start_daemon(folder, started)
-        cluster = DaemonCluster(
-            folder=folder,
-            address=scheduler["address"],
-            endpoint=scheduler["endpoint"],
-            token=token,
-            health=f"http://{health}",
-            daemon=daemon,
-        )
-        wait_until(lambda: is_ready(cluster), f"a daemon that is ready, see {folder}/daemon.log")
+        start_scheduler(cluster)
         yield cluster
     finally:
-        for process in reversed(started):
+        for process in reversed(cluster.started):
             stop(process)
-        sweep(folder / "machines")
-        left = running_processes(folder / "machines")
+        sweep(cluster.state_dir)
+        left = running_processes(cluster.state_dir)
     if left:
         raise AssertionError(f"machines have left the processes {left} behind")
 
 
-def start_daemon(folder: Path, started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    """`costplan run` with the file of a folder, in a process group of its own."""
-    command = [sys.executable, "-m", "costplan.cli.main", "run"]
-    return _start(folder, "daemon", [*command, "--config", "costplan.yaml"], started)
+def start_daemon(cluster: DaemonCluster) -> None:
+    """Starts `costplan run`, in a process group of its own; returns when it is ready."""
+    _start(cluster, "daemon", [str(COSTPLAN), "run", "--config", "costplan.yaml"])
+    wait_until(
+        lambda: is_ready(cluster), f"a daemon that is ready, see {cluster.folder}/daemon.log"
+    )
 
 
 def is_ready(cluster: DaemonCluster) -> bool:
@@ -168,43 +190,35 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _start_scheduler(
-    folder: Path, token_file: Path, started: list[subprocess.Popen[bytes]]
-) -> dict[str, str]:
-    """A scheduler with the preload; returns its `address` and `endpoint`."""
-    file = folder / "scheduler.json"
+def start_scheduler(cluster: DaemonCluster) -> None:
+    """Starts a scheduler with the preload; returns when its endpoint answers."""
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    command += ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
-    command += ["--scheduler-file", str(file), "--preload", "dask.dataframe"]
-    command += ["--preload", "costplan.adapters.dask.preload"]
-    _start(folder, "scheduler", [*command, "--costplan-token-file", str(token_file)], started)
-    wait_until(lambda: _written(file) is not None, f"a scheduler, see {folder}/scheduler.log")
-    said = _written(file) or {}
-    return {
-        "address": str(said["address"]),
-        "endpoint": f"http://127.0.0.1:{said['services']['dashboard']}",
-    }
+    command += ["--host", "127.0.0.1", "--port", cluster.address.rpartition(":")[2]]
+    command += ["--dashboard-address", cluster.endpoint.removeprefix("http://")]
+    command += ["--preload", "dask.dataframe", "--preload", "costplan.adapters.dask.preload"]
+    _start(cluster, "scheduler", [*command, "--costplan-token-file", str(cluster.folder / "token")])
+    wait_until(lambda: _answers(cluster), f"a scheduler, see {cluster.folder}/scheduler.log")
 
 
-def _written(file: Path) -> dict[str, Any] | None:
-    with suppress(OSError, json.JSONDecodeError):
-        return dict(json.loads(file.read_text()))
-    return None
+def _answers(cluster: DaemonCluster) -> bool:
+    if cluster.scheduler.poll() is not None:
+        raise RuntimeError(f"the scheduler ended, see {cluster.folder}/scheduler.log")
+    with suppress(httpx.HTTPError):
+        return bool(cluster.load())
+    return False
 
 
-def _start(
-    folder: Path, name: str, command: list[str], started: list[subprocess.Popen[bytes]]
-) -> subprocess.Popen[bytes]:
+def _start(cluster: DaemonCluster, name: str, command: list[str]) -> None:
     """A process group that writes to a log of its name, and finds the tests' modules."""
-    with (folder / f"{name}.log").open("ab") as log:
+    with (cluster.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=cluster.folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
             start_new_session=True,
         )
-    started.append(process)
-    return process
+    cluster.started.append(process)
+    cluster.newest[name] = process

@@ -27,14 +27,14 @@ COLUMNS = (
     *(f"largest_{window}" for window in WINDOWS),
     *(f"abroad_{window}" for window in WINDOWS),
 )
-_KEPT = {"time": "datetime64[s]", "merchant": "int32", "fraud": "int8"}
-_MADE = (*_KEPT, *(name for name in COLUMNS if name != "merchant_risk"))
+_KEPT = {"time": "datetime64[s]", "fraud": "int8"}
+_MADE = (*_KEPT, *COLUMNS)
 
 
-def by_card(payments: pd.DataFrame) -> pd.DataFrame:
-    """The payments of some cards (all payments of each) with what each card's past says.
+def card_features(payments: pd.DataFrame, risk: pd.DataFrame) -> pd.DataFrame:
+    """The payments of some cards (all payments of each) with what the past says of each.
 
-    Columns as `by_card_meta` has them; in order of card and time.
+    `risk` is `merchant_risk`'s. Columns as `no_features` has them; in order of card and time.
     """
     frame = payments.sort_values(["card", "time"], kind="stable", ignore_index=True)
     amount = frame["amount"].astype("float64")
@@ -43,13 +43,13 @@ def by_card(payments: pd.DataFrame) -> pd.DataFrame:
     before = cards.groupby(cards).cumcount()
     made: dict[str, object] = {
         "time": frame["time"],
-        "merchant": frame["merchant"],
         "fraud": frame["fraud"].astype("int8"),
         "log_amount": np.log(amount),
         "hour": hour,
         "category": frame["category"],
         "abroad": frame["abroad"].astype("int8"),
         "remote": frame["remote"].astype("int8"),
+        "merchant_risk": frame["merchant"].map(risk.set_index("merchant")["merchant_risk"]),
         "amount_ratio": amount / _mean_before(amount, cards, before),
         "log_since_last": np.log1p(frame["time"].diff().dt.total_seconds().where(before > 0)),
         "new_merchant": (~frame.duplicated(["card", "merchant"])).astype("int8"),
@@ -67,8 +67,8 @@ def by_card(payments: pd.DataFrame) -> pd.DataFrame:
     return _typed(pd.DataFrame(made))
 
 
-def by_card_meta() -> pd.DataFrame:
-    """An empty frame with the columns of `by_card`."""
+def no_features() -> pd.DataFrame:
+    """An empty frame with the columns of `card_features`."""
     return _typed(pd.DataFrame({name: np.empty(0, "int64") for name in _MADE}))
 
 
@@ -82,6 +82,11 @@ def merchant_risk(record: pd.DataFrame) -> pd.DataFrame:
     risk = (record["frauds"] + PRIOR_PAYMENTS * mean) / (record["payments"] + PRIOR_PAYMENTS)
     named = risk.astype("float32").rename("merchant_risk").rename_axis("merchant").reset_index()
     return named.astype({"merchant": "int32"})
+
+
+def between(table: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """The payments of a table with a time in [start, end)."""
+    return table[(table["time"] >= start) & (table["time"] < end)]
 
 
 def _mean_before(values: pd.Series, cards: pd.Series, before: pd.Series) -> pd.Series:

@@ -2,13 +2,14 @@
 
     python examples/fraud/training.py --scheduler tcp://127.0.0.1:8786 [--rows 2400000]
 
-Stages: `merchants` (each merchant's record over the first third of the days), `features` (every
-card's own past, after a shuffle by card), `train` (gradient boosting over the workers that hold
-the features) and `evaluate` (on the last quarter of the days, which the model has not seen).
+Stages: `merchants` (each merchant's record over the first third of the days), `cards` (a shuffle:
+all payments of a card in one place), `features` (every card's own past), `train` (gradient
+boosting over the workers that hold the features) and `evaluate` (on the last quarter of the days,
+which the model has not seen).
 
 What it asks of a cluster that changes:
 
-- A worker that goes away in `merchants`, `features` or `evaluate` costs time only. Dask computes
+- A worker that goes away in any other stage than `train` costs time only. Dask computes
   what was lost again, from the generator if need be; a drained worker loses nothing.
 - `train` is a collective: XGBoost fixes its members when it starts, later workers do not join,
   and one member that goes away ends the round for all. So the round is watched, and tried again
@@ -87,25 +88,30 @@ def payments(world: World, days: range) -> dd.DataFrame:
 def merchant_risk(world: World) -> pd.DataFrame:
     """Each merchant's share of fraud over the days before those of the training."""
     past = payments(world, range(max(1, round(world.days * HISTORY_SHARE))))
-    record = past.groupby("merchant")["fraud"].agg(["count", "sum"]).compute()
+    # One table at the end, so that no shuffle is needed for it.
+    record = past.groupby("merchant")["fraud"].agg(["count", "sum"], split_out=1).compute()
     return features.merchant_risk(record.rename(columns={"count": "payments", "sum": "frauds"}))
 
 
-def feature_table(world: World, risk: pd.DataFrame, partitions: int) -> dd.DataFrame:
-    """The features of all payments, partitioned by card, not yet computed."""
+def by_card(world: World, partitions: int) -> dd.DataFrame:
+    """All payments, those of a card in one partition, not yet made."""
     everything = payments(world, range(world.days))
-    cards = everything.shuffle("card", npartitions=partitions, shuffle_method="tasks")
-    known = cards.map_partitions(features.by_card, meta=features.by_card_meta())
-    return known.merge(risk, on="merchant", how="left").optimize()
+    return everything.shuffle("card", npartitions=partitions, shuffle_method="tasks").optimize()
 
 
-def computed(client: Client, table: dd.DataFrame, tell: Teller) -> dd.DataFrame:
-    """The table, held by the workers; tells how far it is about once a second."""
+def feature_table(cards: dd.DataFrame, risk: pd.DataFrame) -> dd.DataFrame:
+    """The features of all payments, not yet computed."""
+    return cards.map_partitions(features.card_features, risk, meta=features.no_features())
+
+
+def computed(client: Client, table: dd.DataFrame, stage: str, tell: Teller) -> dd.DataFrame:
+    """The table of a stage, held by the workers; tells how far it is about once a second."""
     table = client.persist(table)
     parts = client.futures_of(table)
     while pending := [part for part in parts if part.status == "pending"]:
         done = len(parts) - len(pending)
-        tell.say("progress", done=done, of=len(parts), workers=len(present(client)))
+        workers = len(present(client))
+        tell.say("progress", stage=stage, done=done, of=len(parts), workers=workers)
         with suppress(TimeoutError):
             wait(pending, timeout=1.0)
     for part in parts:
@@ -129,7 +135,8 @@ async def held_together(client: Client, gang: set[str], work: Awaitable[Any]) ->
 
 def boosted(client: Client, table: dd.DataFrame, rounds: int) -> tuple[xgb.Booster, int]:
     """A model trained over the workers that hold the table, and how many those were."""
-    inputs, answer = table[list(features.COLUMNS)], table["fraud"]
+    # Together, so that what both are made from is made once.
+    inputs, answer = client.persist([table[list(features.COLUMNS)], table["fraud"]])
     matrix = dxgb.DaskQuantileDMatrix(client, inputs, answer, max_bin=256)
     gang = set(matrix.worker_map)
 
@@ -196,17 +203,23 @@ def run(options: argparse.Namespace) -> None:
             client.upload_file(str(module.__file__))  # workers that come later get it too
         tell.say("stage", stage="merchants", workers=len(present(client)))
         risk = merchant_risk(world)
+        cards = by_card(world, options.partitions)
+        tasks = len(cards.__dask_graph__()) + options.partitions
+        tell.say("stage", stage="cards", workers=len(present(client)))
+        cards = computed(client, cards, "cards", tell)
         tell.say("stage", stage="features", workers=len(present(client)))
-        table = feature_table(world, risk, options.partitions)
-        tasks = len(table.__dask_graph__())
-        table = computed(client, table, tell)
-        known = table[(table["time"] >= start) & (table["time"] < end)]
+        table = computed(client, feature_table(cards, risk), "features", tell)
+        known, unseen = client.persist(
+            [
+                table.map_partitions(features.between, start, end),
+                table.map_partitions(features.between, end, pd.Timestamp.max),
+            ]
+        )
+        del cards, table  # from here on, what is lost is made again from the start
         model, attempts = trained(client, known, options.rounds, options.attempts, tell)
         tell.say("stage", stage="evaluate", workers=len(present(client)))
-        unseen = table[table["time"] >= end]
-        marks = unseen.map_partitions(
-            scored, model, meta={"fraud": "int8", "score": "float32"}
-        ).compute()
+        meta = {"fraud": "int8", "score": "float32"}
+        marks = unseen.map_partitions(scored, model, meta=meta).compute()
         fraud, score = marks["fraud"].to_numpy(), marks["score"].to_numpy()
         tell.say(
             "result",

@@ -72,9 +72,11 @@ def read_runs(folder: Path) -> Runs:
             if what == "began":
                 begun[key] += 1
                 since[key] = float(at)
+            elif what == "put off":
+                begun[key] -= 1
             elif key in since:
                 seconds[key] = float(at) - since.pop(key)
-    again = sum(begun.values()) - len(begun)
+    again = sum(max(0, count - 1) for count in begun.values())
     return Runs(tasks=len(begun), busy_seconds=sum(seconds.values()), again=again)
 
 

@@ -24,8 +24,8 @@ def long_nap(seconds: float) -> float:
 class Runs(WorkerPlugin):
     """Writes down each task that a worker begins and ends, in a file a worker.
 
-    A line is the key, the word began or ended, and the worker's clock. It is the workers' own
-    word, so neither side of a comparison counts for itself.
+    A line is the key, the word began, ended or put off, and the worker's clock. It is the
+    workers' own word, so neither side of a comparison counts for itself.
     """
 
     name = "runs"
@@ -46,7 +46,8 @@ class Runs(WorkerPlugin):
             self._note(key, "began")
         elif start == "executing" and finish in ("memory", "error", "rescheduled"):
             self._running.discard(key)
-            self._note(key, "ended")
+            # A task that asks to be run later, as those of a shuffle do, has not run.
+            self._note(key, "put off" if finish == "rescheduled" else "ended")
 
     def _note(self, key: object, what: str) -> None:
         self._log.write(f"{key!r}\t{what}\t{time.time():.3f}\n")

@@ -115,7 +115,7 @@ def shuffle(client: Client) -> None:
         start="2000-01-01", end="2000-03-08", freq="1s", partition_freq="1d", seed=7
     )
     shuffled = frame.shuffle("id", shuffle_method="p2p")
-    rows = sum(client.gather(client.compute(shuffled.map_partitions(len).to_delayed())))
+    rows = client.compute(shuffled.map_partitions(len).sum()).result()
     if rows != 67 * 86_400:
         raise AssertionError(f"the shuffle has {rows} rows")
 

@@ -1,0 +1,130 @@
+"""What the demo says at the end: the model, the interruptions, and what other ways would cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from costplan.adapters.local.folders import folders
+from costplan.adapters.local.records import record_of
+from costplan.adapters.local.stage import Stage, read_stage
+from costplan.planner.nodes import Node, ProviderNode
+from costplan.planner.tick import State
+from costplan.planner.types import Market, Phase
+
+FIXED_MACHINES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """Machine-seconds, and dollars for them: as paid, all on demand, and as a fleet of a fixed
+    size that was there from the first request to the last end."""
+
+    machines: int
+    seconds: float
+    paid_usd: float
+    on_demand_usd: float
+    fixed_usd: float
+
+
+def machines_of(state_dir: Path) -> tuple[ProviderNode, ...]:
+    """Every machine that there was, in order of its launch, by the provider's own record."""
+    records = (record_of(folder) for folder in folders(state_dir))
+    found = [record.machine for record in records if record is not None]
+    return tuple(sorted(found, key=lambda machine: machine.launched_at))
+
+
+def bill_of(machines: tuple[ProviderNode, ...], state_dir: Path) -> Bill:
+    """What those machines cost, and what they would have cost in simpler ways.
+
+    Shares no code with the ledger: prices times seconds, from the provider's records.
+    """
+    stage = read_stage(state_dir)
+    if stage is None or not machines:
+        return Bill(machines=0, seconds=0.0, paid_usd=0.0, on_demand_usd=0.0, fixed_usd=0.0)
+    ended = [(one, one.ended_at or one.launched_at) for one in machines]
+    seconds = [(end - one.launched_at).total_seconds() for one, end in ended]
+    paid = sum(
+        float(stage.price_at(one.key, one.launched_at)[1]) * lasted / 3600
+        for one, lasted in zip(machines, seconds, strict=True)
+    )
+    listed = _cheapest_on_demand(stage, machines[0].launched_at)
+    span = (max(end for _, end in ended) - machines[0].launched_at).total_seconds()
+    return Bill(
+        machines=len(machines),
+        seconds=sum(seconds),
+        paid_usd=paid,
+        on_demand_usd=listed * sum(seconds) / 3600,
+        fixed_usd=listed * span * FIXED_MACHINES / 3600,
+    )
+
+
+def interruption_lines(
+    state_dir: Path, machines: tuple[ProviderNode, ...], nodes: Mapping[str, Node]
+) -> list[str]:
+    """A line for each machine that was taken away: which, with what notice, and what became."""
+    said = []
+    for machine in machines:
+        notice = _notice(state_dir, machine.provider_id)
+        if notice is None:
+            continue
+        warned = (_instant(notice["effective_at"]) - _instant(notice["observed_at"])).seconds
+        node = nodes.get(machine.node_id or "")
+        name = f"{machine.node_id} ({machine.key.instance_type} {machine.key.market.value})"
+        how = f"taken with {warned} s of notice" if notice["told"] else "taken without notice"
+        said.append(f"{name}: {how}; {_what_became(node, notice)}")
+    return said
+
+
+def task_line(state: State) -> str:
+    """How many tasks there were, and how many of them were computed or begun twice."""
+    if state.load is None:
+        return "the scheduler could not be asked at the end"
+    totals = state.load.totals
+    return (
+        f"{totals.finished_tasks} finished; {totals.recomputed_tasks} computed again "
+        f"({totals.recomputed_seconds:.1f} s of work), {totals.restarted_tasks} restarted"
+    )
+
+
+def _cheapest_on_demand(stage: Stage, at: datetime) -> float:
+    """Dollars an hour of the cheapest machine that nobody takes away."""
+    prices = [
+        float(stage.price_at(key, at)[1]) for key in stage.offers if key.market is Market.ON_DEMAND
+    ]
+    return min(prices)
+
+
+def _notice(state_dir: Path, provider_id: str) -> dict[str, Any] | None:
+    """The reclaim that befell a machine, None where none did."""
+    for folder in folders(state_dir):
+        if folder.name == provider_id:
+            for path in sorted(folder.glob("notice*.json")):
+                notice: dict[str, Any] = json.loads(path.read_text())
+                if notice["kind"] == "reclaim":
+                    return notice
+    return None
+
+
+def _what_became(node: Node | None, notice: Mapping[str, Any]) -> str:
+    """What the autoscaler did about it, from the node's history."""
+    if node is None:
+        return "nobody had asked for it"
+    since = _instant(notice["observed_at"])
+    after = [(phase, at) for phase, at, _ in node.history if at >= since]
+    if not after:
+        return "not noticed until the end"
+    if not notice["told"] or any(phase is Phase.LOST for phase, _ in after):
+        return f"noticed after {(after[0][1] - since).total_seconds():.1f} s"
+    for phase, at in after:
+        if phase in (Phase.TERMINATING, Phase.GONE):
+            return f"empty after {(at - since).total_seconds():.1f} s, before its end"
+    return "still there at the end"
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
