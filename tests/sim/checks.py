@@ -123,7 +123,8 @@ def ledger_against_bill(
     """
     by_node: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
-        by_node[entry.node_id].append(entry)
+        # A machine that came after a refusal is one of its own to us, and not to the cloud.
+        by_node[entry.node_id.removesuffix("-late")].append(entry)
     broken = []
     for line in world.cloud.bill():
         mine = by_node.pop(line.node_id, [])

@@ -34,13 +34,6 @@ LONGEST_SECONDS = 3 * 3600.0
 QUIET_SECONDS = 1200.0
 
 
-LATE_ARRIVAL = pytest.mark.xfail(
-    reason="a machine whose launch was refused when it was sent again, and that arrives after all, "
-    "belongs to a node that is gone: nobody ends or charges it"
-)
-BORN_AGAIN = pytest.mark.xfail(
-    reason="workers that a scheduler born again has not seen yet count as gone for good at once"
-)
 
 
 def drive(
@@ -73,7 +66,7 @@ def assert_at_rest(driver: Driver, memory: Memory, workers: int = 0) -> None:
     assert driver.world.cluster.open_jobs == 0
 
 
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=LATE_ARRIVAL), 3])
+@pytest.mark.parametrize("seed", range(4))
 def test_nothing_is_lost_doubled_or_forgotten(seed: int) -> None:
     """An hour of faults in a third of all changes and a twentieth of all reads, of
     interruptions, failures and machines that never boot; then all is done and paid for."""
@@ -121,7 +114,6 @@ def test_a_budget_is_not_passed() -> None:
     assert_at_rest(driver, memory)
 
 
-@BORN_AGAIN
 def test_a_scheduler_that_comes_and_goes_costs_no_machine_twice() -> None:
     """Away for a minute, stale for two, and once born again: nothing is drained on what is not
     known, and the work gets done."""
@@ -180,7 +172,6 @@ WEATHERS = st.builds(
 )
 
 
-@LATE_ARRIVAL
 @settings(max_examples=8, deadline=None, derandomize=True, phases=[Steps.generate])
 @given(weather=WEATHERS)
 def test_any_world_is_survived(weather: Weather) -> None:
@@ -226,7 +217,6 @@ def make_trouble(world: World, kind: str, dice: random.Random) -> None:
             world.cloud.fail(dice.choice(machines))
 
 
-@LATE_ARRIVAL
 def test_a_machine_that_comes_late_after_a_refusal_is_not_forgotten() -> None:
     """A launch is not answered; sent again it is refused for want of capacity; then the first
     one arrives after all."""

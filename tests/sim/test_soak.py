@@ -34,7 +34,7 @@ def values_held() -> Counter[str]:
     return Counter(
         kind.__qualname__
         for kind in kinds
-        if kind.__module__.startswith(("costplan.planner", "costplan.adapters.store"))
+        if str(kind.__module__).startswith(("costplan.planner", "costplan.adapters.store"))
         and kind not in OF_THE_WORLD
     )
 
