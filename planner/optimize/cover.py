@@ -204,8 +204,7 @@ def _expand(
         return none, none, np.zeros(0), left[:0]
     parent, column, loss = map(np.concatenate, (parents, columns, losses))
     after = np.maximum(left[parent] - view.patterns[column], 0)
-    with np.errstate(all="ignore"):  # some BLAS raise flags for lanes beyond the array
-        score = loss + rate * (after @ view.worth)
+    score = loss + rate * (after @ view.worth)
     if len(score) > 4 * WIDTH:
         cut = np.argpartition(score, 4 * WIDTH)[: 4 * WIDTH]
         cut.sort()

@@ -63,6 +63,9 @@ class Solution:
         return max(0.0, self.fleet.cost / self.bound - 1.0) if self.bound > 0 else float("inf")
 
 
+# Some BLAS raise floating-point flags for lanes beyond the end of an array, and numpy then warns of
+# products that are right.
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def solve(
     problem: Problem, *, effort: float = 1.0, most_sites: int | None = None
 ) -> Solution | None:
