@@ -23,10 +23,11 @@ from costplan.adapters.faults import reach
 from costplan.adapters.store import control
 from costplan.adapters.store.bodies import Packer, load_from, opened, packed_load
 from costplan.adapters.store.database import connect, told
+from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
 from costplan.adapters.store.records import Body, StoredTick, TickCommit
 from costplan.adapters.store.retention import prune
-from costplan.planner.codec import decode, digest, encode
+from costplan.planner.codec import decode, encode
 from costplan.planner.errors import StoreError
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
@@ -178,7 +179,8 @@ class Store:
             ).lastrowid
             db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blobs.items())
             db.executemany("INSERT INTO tick_blobs VALUES (?, ?)", [(seq, d) for d in blobs])
-            self._write_intents(db, tick)
+            write_outcomes(db, tick.readings.outcomes)
+            write_intents(db, tick.tick_id, tick.at, tick.actions)
             db.executemany(
                 'INSERT INTO entries (node_id, start, "end", usd, workload, data) '
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -216,30 +218,10 @@ class Store:
         dropped = [(node_id,) for node_id in self._stored if node_id not in after]
         db.executemany("UPDATE nodes SET is_current = 0 WHERE node_id = ?", dropped)
 
-    def _write_intents(self, db: sqlite3.Connection, tick: TickCommit) -> None:
-        """The journal: each action once, however often it is said again before it ended."""
-        at = tick.at.isoformat()
-        for ended in tick.readings.outcomes:
-            db.execute(
-                """UPDATE intents SET outcome = ?, ended_at = ?, detail = ?
-                WHERE action_key = ? AND outcome IS NULL""",
-                (ended.outcome.value, ended.at.isoformat(), ended.detail, _key(ended.action)),
-            )
-        for action in tick.actions:
-            key = _key(action)
-            known = db.execute(
-                "SELECT 1 FROM intents WHERE action_key = ? AND outcome IS NULL", (key,)
-            ).fetchone()
-            if known is None:
-                db.execute(
-                    "INSERT INTO intents (tick_id, action_key, at, action) VALUES (?, ?, ?, ?)",
-                    (tick.tick_id, key, at, zlib.compress(encode((action,), _ACTIONS), 1)),
-                )
-
     def open_intents(self) -> tuple[Action, ...]:
         """Actions that were decided and of which no outcome is known."""
-        rows = self._rows("SELECT action FROM intents WHERE outcome IS NULL ORDER BY id")
-        return tuple(decode(zlib.decompress(data), _ACTIONS)[0] for (data,) in rows)
+        with self._lock, told(self.path):
+            return read_open(self._db)
 
     def tick(self, tick_id: str) -> StoredTick | None:
         """The tick of this id."""
@@ -397,7 +379,8 @@ class Store:
         with self._writing() as db:
             prune(db, now)
         with self._lock, told(self.path):
-            self._db.execute("PRAGMA incremental_vacuum")
+            # Each step of the statement frees one page.
+            self._db.executescript("PRAGMA incremental_vacuum")
 
     def backup(self, path: Path) -> None:
         """A whole copy of the store, also while it is written to."""
@@ -407,14 +390,6 @@ class Store:
                 self._db.backup(copy)
             finally:
                 copy.close()
-
-
-_ACTIONS = tuple[Action, ...]
-
-
-def _key(action: Action) -> str:
-    """What makes two actions one: an action is said again with the same key."""
-    return f"{type(action).__name__}-{digest((action,), _ACTIONS)}"
 
 
 def _bound(at: datetime | None, default: str) -> str:
