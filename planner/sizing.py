@@ -1,7 +1,7 @@
 """From work to workers: how many of each kind finish what there is in time, and why.
 
 Tasks are sorted into classes by the resources they ask for, and each class goes to the first kind
-of worker that has them, those with the fewest others first. With R runnable tasks of mean m a
+of worker that has them, those with the fewest others first. With R unfinished tasks of mean m a
 group (not counting those pinned to named workers), T the target and b what a boot takes:
 
     slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own
@@ -16,8 +16,11 @@ rest is to be done in what is left of the target. Where that is less than b, eac
 at least have as much work as its boot costs: then h = b, counts round down, and work may take two
 boots instead of the target. Fractions of classes that share a kind add up before they are rounded.
 
+Tasks that wait for others are work to come, but nobody knows when: they count as work, and never
+are there more workers than what is runnable now can use.
+
 A mean that nobody has seen is that of past runs, else `unknown_task_seconds`, and at least twice
-as long as the oldest task of it has run. Waiting tasks are not bought for.
+as long as the oldest task of it has run.
 """
 
 from __future__ import annotations
@@ -55,9 +58,11 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A group's share of a kind: tasks, their mean, and tasks that one worker runs at a time."""
+    """A group's share of a kind: tasks that could run now and all that are unfinished, their
+    mean, and tasks that one worker runs at a time."""
 
-    tasks: float
+    runnable: int
+    tasks: int
     mean: float
     slots_each: int
     is_known: bool
@@ -86,23 +91,22 @@ def sizes(question: Question) -> Sizes:
     waiting: list[Waiting] = []
     for group in question.load.groups:
         runnable = group.queued + group.running
-        if not runnable:
-            continue
         pinned = min(group.pinned, runnable)
         if pinned and group.unrunnable:
             waiting.append(_waiting(group, min(pinned, group.unrunnable), _PINNED))
-        if runnable == pinned:
+        if runnable == pinned and (runnable or not group.waiting):
             continue
         kind = kind_for(group.need, question.kinds)
         reason = _nobody(group.need, question.kinds) if kind is None else ""
         if kind is not None and group.unrunnable:
             reason = question.missing.get(kind.name, "")
-        if reason:
+        if reason and runnable:
             waiting.append(_waiting(group, runnable - pinned, reason))
         if kind is not None and kind.name not in question.missing:
             mean, is_known = mean_seconds(group, question.learnt, question.scaling)
             slots = slots_of(group.need, kind)
-            work[kind.name].append(_Work(runnable - pinned, mean, slots, is_known))
+            now = runnable - pinned
+            work[kind.name].append(_Work(now, now + group.waiting, mean, slots, is_known))
     first = question.kinds[0].name
     demand = tuple(
         _demand(kind, work[kind.name], question, holds_data=kind.name == first)
@@ -147,11 +151,8 @@ def _demand(
     kind: WorkerKind, work: list[_Work], question: Question, *, holds_data: bool
 ) -> ClassDemand:
     staff = question.staff.get(kind.name, Staffing())
-    width = sum(part.tasks for part in work)
     seconds = sum(part.tasks * part.mean for part in work)
-    widest = math.ceil(sum(part.tasks / part.slots_each for part in work))
     wanted, reason = _for_work(work, seconds, staff, question)
-    wanted = min(wanted, widest)
     if holds_data:
         held = sum(worker.managed_bytes for worker in question.load.workers.values())
         room = math.ceil(held / (FULL_SHARE * kind.need.memory_bytes))
@@ -169,7 +170,7 @@ def _demand(
         present=staff.ready,
         coming=staff.coming,
         work_seconds=seconds,
-        width=math.ceil(width),
+        width=sum(part.runnable for part in work),
         reason=reason,
     )
 
@@ -178,14 +179,13 @@ def _for_work(
     work: list[_Work], seconds: float, staff: Staffing, question: Question
 ) -> tuple[int, str]:
     """Workers that the runnable tasks ask for, and why."""
-    if not work:
+    widest = math.ceil(sum(part.runnable / part.slots_each for part in work) - 1e-9)
+    if not widest:
         return 0, "nothing is queued or running"
     target, boot = float(question.scaling.target_seconds), question.boot_seconds
     here = staff.ready + staff.coming
-    told = f"{seconds:.4g} s of work in {math.ceil(sum(p.tasks for p in work))} tasks"
-    if not all(part.is_known for part in work):
-        told += ", durations partly guessed"
-    enough = _workers(work, target)
+    told = _told(work, seconds)
+    enough = min(_workers(work, target), widest)
     if enough <= here:
         return math.ceil(enough - 1e-9), f"{told} within {target:g} s"
     threads = sum(p.slots_each * p.tasks for p in work) / sum(p.tasks for p in work)
@@ -200,7 +200,17 @@ def _for_work(
         if is_short
         else (f"within {target:g} s, of which a boot takes {boot:.3g} s")
     )
-    return max(wanted, here, 1), f"{told}: {goal}"
+    return min(max(wanted, here, 1), widest), f"{told}: {goal}"
+
+
+def _told(work: Sequence[_Work], seconds: float) -> str:
+    tasks, runnable = sum(part.tasks for part in work), sum(part.runnable for part in work)
+    told = f"{seconds:.4g} s of work in {tasks} task{'s' * (tasks != 1)}"
+    if tasks > runnable:
+        told += f", {tasks - runnable} of which wait for others"
+    if not all(part.is_known for part in work):
+        told += ", durations partly guessed"
+    return told
 
 
 def _nobody(need: Mapping[str, float], kinds: Sequence[WorkerKind]) -> str:
