@@ -29,7 +29,11 @@ def scenario(boot: float) -> dict[str, Any]:
 
 
 def config(workload: Workload, boot: float, target: int) -> dict[str, Any]:
-    """The daemon's file: one worker of one thread a machine, quick cadence, done in `target` s."""
+    """The daemon's file: one worker of one thread a machine, quick cadence, done in `target` s.
+
+    The patience with clients that left is a quarter of a boot, as it is by default, in whole
+    seconds.
+    """
     kind = {
         "name": "worker",
         "vcpu": 2,
@@ -45,7 +49,7 @@ def config(workload: Workload, boot: float, target: int) -> dict[str, Any]:
         "scaling": {
             "target": target,
             "idle": 60,
-            "client_gone": 3,
+            "client_gone": max(1, math.floor(boot / 4)),
             "boot": math.ceil(boot) + JOIN_SECONDS,
             "boot_timeout": 60,
             "unknown_task": 0.5,
