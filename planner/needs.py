@@ -84,8 +84,8 @@ def needs(
 
 
 def surplus(demand: Sequence[ClassDemand]) -> dict[str, bool]:
-    """By kind, whether more workers are ready than the work asks for."""
-    return {d.shape: d.present > d.wanted for d in demand}
+    """By kind, whether more workers are ready than the work can use."""
+    return {d.shape: d.is_surplus for d in demand}
 
 
 def _unknown(
@@ -136,7 +136,7 @@ def _kept(
     long_enough = timedelta(seconds=max(hold, float(settings.scaling.target_seconds)))
     too_many = {
         kind for kind, since in learnt.surplus_since.items() if now - since >= long_enough
-    } & {d.shape for d in asked.demand if d.present > d.wanted}
+    } & {d.shape for d in asked.demand if d.is_surplus}
     kept: dict[str, str] = {}
     held: dict[str, int] = {}
     for asset in fleet:

@@ -171,6 +171,7 @@ def _demand(
         coming=staff.coming,
         work_seconds=seconds,
         width=sum(part.runnable for part in work),
+        useful=_widest(work) if kind.maximum is None else min(_widest(work), kind.maximum),
         reason=reason,
     )
 
@@ -179,7 +180,7 @@ def _for_work(
     work: list[_Work], seconds: float, staff: Staffing, question: Question
 ) -> tuple[int, str]:
     """Workers that the runnable tasks ask for, and why."""
-    widest = math.ceil(sum(part.runnable / part.slots_each for part in work) - 1e-9)
+    widest = _widest(work)
     if not widest:
         return 0, "nothing is queued or running"
     target, boot = float(question.scaling.target_seconds), question.boot_seconds
@@ -201,6 +202,11 @@ def _for_work(
         else (f"within {target:g} s, of which a boot takes {boot:.3g} s")
     )
     return min(max(wanted, here, 1), widest), f"{told}: {goal}"
+
+
+def _widest(work: Iterable[_Work]) -> int:
+    """Workers that the runnable tasks can occupy."""
+    return math.ceil(sum(part.runnable / part.slots_each for part in work) - 1e-9)
 
 
 def _told(work: Sequence[_Work], seconds: float) -> str:

@@ -247,7 +247,8 @@ Move = NewNode | DrainNode
 class ClassDemand:
     """How many workers of a shape the work asks for, and in words why.
 
-    `work_seconds` of task-time are left (known or guessed), `width` tasks could run at once.
+    `work_seconds` of task-time are left (known or guessed), `width` tasks could run at once, and
+    `useful` workers of those allowed would have something to run.
     """
 
     shape: str
@@ -257,6 +258,16 @@ class ClassDemand:
     work_seconds: float
     width: int
     reason: str
+    useful: int = 0
+
+    @property
+    def is_surplus(self) -> bool:
+        """True where more are ready than the work asks for, and some of them have none.
+
+        A worker that is busy to the end costs the same as another that would take its place
+        longer, so letting it go saves nothing.
+        """
+        return self.present > max(self.wanted, self.useful)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
