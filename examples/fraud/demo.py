@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -150,7 +151,7 @@ def finish(run: Processes, training: Training, seconds: float) -> None:
         spent = cluster.state().spent_usd
         nodes = {node.node_id: node for node in cluster.store.nodes(including_gone=True)}
     machines = machines_of(run.machines)
-    bill = bill_of(machines, run.machines)
+    bill = bill_of(run.machines)
     result = training.result or {}
     print(
         f"\nmodel          average precision {result['average_precision']} and AUC "
@@ -161,22 +162,22 @@ def finish(run: Processes, training: Training, seconds: float) -> None:
     lines = interruption_lines(run.machines, machines, nodes) or ["none"]
     for place, line in enumerate(lines):
         print(f"{'interruptions' if place == 0 else '':<15}{line}")
-    for line in cost_lines(bill, float(spent)):
+    for line in cost_lines(bill, spent):
         print(line)
     print(f"report         {report}")
 
 
-def cost_lines(bill: Bill, ledger_usd: float) -> Iterator[str]:
+def cost_lines(bill: Bill, ledger_usd: Decimal) -> Iterator[str]:
     """What it cost, beside what it would have cost."""
     yield (
         f"cost           ${ledger_usd:.6f} by the ledger, ${bill.paid_usd:.6f} by the machines'"
-        f" own record ({bill.machines} machines, {bill.seconds:.0f} s)"
+        f" own record ({bill.machines} machines, {bill.seconds:,} s)"
     )
     for name, usd in (
         ("the same machines on demand", bill.on_demand_usd),
         ("3 on demand all the time", bill.fixed_usd),
     ):
-        saved = 1 - bill.paid_usd / usd if usd else 0.0
+        saved = 1 - bill.paid_usd / usd if usd else Decimal(0)
         yield f"{'':<15}{name}: ${usd:.6f}, so {saved:.0%} saved"
 
 

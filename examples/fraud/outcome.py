@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from costplan.adapters.clock import utc_now
+from costplan.adapters.local.bill import bill
 from costplan.adapters.local.folders import folders
-from costplan.adapters.local.records import record_of
+from costplan.adapters.local.prices import LocalPrices
+from costplan.adapters.local.records import machine_records, record_of
 from costplan.adapters.local.stage import Stage, read_stage
 from costplan.planner.nodes import Node, ProviderNode
 from costplan.planner.tick import State
@@ -21,14 +26,14 @@ FIXED_MACHINES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """Machine-seconds, and dollars for them: as paid, all on demand, and as a fleet of a fixed
-    size that was there from the first request to the last end."""
+    """Machines, the seconds they are billed for, and dollars: as paid, all on demand, and as a
+    fleet of a fixed size that was there from the first launch to the last end."""
 
-    machines: int
-    seconds: float
-    paid_usd: float
-    on_demand_usd: float
-    fixed_usd: float
+    machines: int = 0
+    seconds: int = 0
+    paid_usd: Decimal = Decimal(0)
+    on_demand_usd: Decimal = Decimal(0)
+    fixed_usd: Decimal = Decimal(0)
 
 
 def machines_of(state_dir: Path) -> tuple[ProviderNode, ...]:
@@ -38,28 +43,28 @@ def machines_of(state_dir: Path) -> tuple[ProviderNode, ...]:
     return tuple(sorted(found, key=lambda machine: machine.launched_at))
 
 
-def bill_of(machines: tuple[ProviderNode, ...], state_dir: Path) -> Bill:
-    """What those machines cost, and what they would have cost in simpler ways.
+def bill_of(state_dir: Path) -> Bill:
+    """What the machines cost, and what they would have cost in simpler ways.
 
-    Shares no code with the ledger: prices times seconds, from the provider's records.
+    The bill is the provider's, from the machines' own records; the ledger is not asked.
     """
     stage = read_stage(state_dir)
-    if stage is None or not machines:
-        return Bill(machines=0, seconds=0.0, paid_usd=0.0, on_demand_usd=0.0, fixed_usd=0.0)
-    ended = [(one, one.ended_at or one.launched_at) for one in machines]
-    seconds = [(end - one.launched_at).total_seconds() for one, end in ended]
-    paid = sum(
-        float(stage.price_at(one.key, one.launched_at)[1]) * lasted / 3600
-        for one, lasted in zip(machines, seconds, strict=True)
-    )
-    listed = _cheapest_on_demand(stage, machines[0].launched_at)
-    span = (max(end for _, end in ended) - machines[0].launched_at).total_seconds()
+    records = machine_records(state_dir)
+    if stage is None or not records:
+        return Bill()
+    end = max(record.machine.ended_at or utc_now() for record in records)
+    prices = LocalPrices(stage, utc_now).history(stage.started_at, end)
+    lines = bill(records, prices, stage.started_at, end)
+    start = min(line.start for line in lines)
+    listed = _cheapest_on_demand(stage, start) / 3600
+    seconds = sum(math.ceil((line.end - line.start).total_seconds()) for line in lines)
+    span = math.ceil((end - start).total_seconds())
     return Bill(
-        machines=len(machines),
-        seconds=sum(seconds),
-        paid_usd=paid,
-        on_demand_usd=listed * sum(seconds) / 3600,
-        fixed_usd=listed * span * FIXED_MACHINES / 3600,
+        machines=len(lines),
+        seconds=seconds,
+        paid_usd=sum((line.usd for line in lines), Decimal(0)),
+        on_demand_usd=listed * seconds,
+        fixed_usd=listed * span * FIXED_MACHINES,
     )
 
 
@@ -91,11 +96,9 @@ def task_line(state: State) -> str:
     )
 
 
-def _cheapest_on_demand(stage: Stage, at: datetime) -> float:
+def _cheapest_on_demand(stage: Stage, at: datetime) -> Decimal:
     """Dollars an hour of the cheapest machine that nobody takes away."""
-    prices = [
-        float(stage.price_at(key, at)[1]) for key in stage.offers if key.market is Market.ON_DEMAND
-    ]
+    prices = [stage.price_at(key, at)[1] for key in stage.offers if key.market is Market.ON_DEMAND]
     return min(prices)
 
 
