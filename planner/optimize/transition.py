@@ -6,7 +6,7 @@ items of one small integer program over a horizon:
     minimise   sum_i cost_i x_i  +  sum_k shortage_k z_k  +  penalty sum_j v_j
     cover_k:   sum_i covers_ik x_i + z_k >= demand_k
     row_j:     sum_i a_ij x_i - v_j <= most_j          budget, quotas, shares
-    least_i <= x_i <= most_i,  x whole;  z, v >= 0
+    least_i <= x_i <= most_i,  x whole;  z >= 0;  0 <= v_j <= max(0, sum_i a_ij least_i - most_j)
 
 The cost of an item to be kept is its price over the horizon less what draining it would cost; a
 new one's is its price over the horizon plus its boot, during which it is paid and does nothing. z
@@ -25,7 +25,10 @@ import numpy as np
 from costplan.planner.errors import InvariantBroken
 from costplan.planner.optimize.master import quiet_solver
 
-GAP = 1e-6
+GAP = 1e-9
+SHORTAGE_UNITS = 1e3
+"""What a shortage costs in the solver's units: its tolerances are absolute, and the least that
+two choices differ by must stand above them, in a fleet of cents as in one of dollars."""
 MOST_TREE_NODES = 5_000
 PENALTY = 1e3
 """Dollars a unit of a broken row costs, in dearest shortages: no saving makes up for one."""
@@ -64,7 +67,10 @@ def choose(
     row_most: Sequence[float],
     shortage_cost: float,
 ) -> Choice:
-    """The cheapest counts; deterministic: one thread, fixed seed, no clock."""
+    """The cheapest counts; deterministic: one thread, fixed seed, no clock.
+
+    `shortage_cost` is in dollars for each worker that is not there, above zero.
+    """
     solver = quiet_solver()
     for option, value in (
         ("solver", "choose"),
@@ -74,6 +80,7 @@ def choose(
     ):
         solver.setOptionValue(option, value)
     kinds, caps = len(demand), len(row_most)
+    scale = SHORTAGE_UNITS / shortage_cost
     for wanted in demand:
         solver.addRow(float(wanted), highspy.kHighsInf, 0, [], [])
     for most in row_most:
@@ -83,12 +90,15 @@ def choose(
         values = [float(item.covers[k]) for k in rows]
         rows += [kinds + j for j in sorted(item.rows)]
         values += [float(item.rows[j]) for j in sorted(item.rows)]
-        solver.addCol(item.cost, float(item.least), float(item.most), len(rows), rows, values)
+        solver.addCol(
+            item.cost * scale, float(item.least), float(item.most), len(rows), rows, values
+        )
     for k, wanted in enumerate(demand):
-        solver.addCol(shortage_cost, 0.0, float(wanted), 1, [k], [1.0])
-    for j in range(caps):
-        heavy = shortage_cost * PENALTY
-        solver.addCol(heavy, 0.0, highspy.kHighsInf, 1, [kinds + j], [-1.0])
+        solver.addCol(SHORTAGE_UNITS, 0.0, float(wanted), 1, [k], [1.0])
+    for j, most in enumerate(row_most):
+        must = sum(item.rows.get(j, 0.0) * item.least for item in items) - most
+        heavy = SHORTAGE_UNITS * PENALTY
+        solver.addCol(heavy, 0.0, max(0.0, float(must)), 1, [kinds + j], [-1.0])
     whole = len(items) + kinds
     kind = np.full(whole, highspy.HighsVarType.kInteger)
     solver.changeColsIntegrality(whole, np.arange(whole, dtype=np.int32), kind)
