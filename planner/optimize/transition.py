@@ -79,7 +79,7 @@ def choose(
         ("mip_max_nodes", MOST_TREE_NODES),
     ):
         solver.setOptionValue(option, value)
-    kinds, caps = len(demand), len(row_most)
+    kinds = len(demand)
     scale = SHORTAGE_UNITS / shortage_cost
     for wanted in demand:
         solver.addRow(float(wanted), highspy.kHighsInf, 0, [], [])
