@@ -76,9 +76,11 @@ def binding(workers: Iterable[WorkerLoad]) -> str:
         if worker.shuffling:
             return "a running shuffle needs it"
         if worker.actors:
-            return f"{worker.actors} actors live on it"
+            many = worker.actors
+            return "an actor lives on it" if many == 1 else f"{many} actors live on it"
         if worker.long_running:
-            return f"{worker.long_running} seceded tasks run on it"
+            many = worker.long_running
+            return "a seceded task runs on it" if many == 1 else f"{many} seceded tasks run on it"
     return ""
 
 

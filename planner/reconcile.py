@@ -234,7 +234,7 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
         cause = "the wait is over" if not order.discard else "the operator lets results go"
         return _retire(enter(node, Phase.RETIRING, world.now, cause))
     if world.now >= order.wait_until and order.cause is not Cause.DOWN:
-        what = bound or f"{runs} tasks still run"
+        what = bound or ("a task still runs" if runs == 1 else f"{runs} tasks still run")
         return _call_off(node, world, f"{what} after the wait; asked again later")
     if any(worker.status == "running" for worker in there):
         return node, _cordon([node])

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from costplan.planner.guard import GuardView
 from costplan.planner.ledger import Meter
-from costplan.planner.nodes import Cause, DrainOrder, LaunchRequest, Node, WorkerSpec
+from costplan.planner.load import Load, TaskGroup, WorkerLoad
+from costplan.planner.nodes import (
+    Cause,
+    DrainOrder,
+    LaunchRequest,
+    MachineState,
+    Node,
+    ProviderNode,
+    WorkerSpec,
+)
 from costplan.planner.settings import Settings, WorkerKind
-from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode, Snapshot, State
+from costplan.planner.tick import (
+    DrainNode,
+    Move,
+    MovePlan,
+    NewNode,
+    Readings,
+    Snapshot,
+    State,
+)
 from costplan.planner.types import Market, Mode, Offer, OfferKey, Phase, Quote, Resources
 from costplan.planner.units import GIB
 
@@ -154,3 +172,68 @@ def quote(of: OfferKey, usd: str) -> Quote:
     return Quote(
         key=of, usd_per_hour=Decimal(usd), hazard_per_hour=None, observed_at=NOON, source="test"
     )
+
+
+def after(seconds: float) -> datetime:
+    """So long after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def rented(node_id: str, phase: Phase = Phase.READY, **more: Any) -> Node:
+    """A node that its cloud has given a machine, 'i-<node>'."""
+    return replace(node(node_id, phase=phase, **more), provider_id=f"i-{node_id}")
+
+
+def machine(of: Node, state: MachineState = MachineState.RUNNING, **more: Any) -> ProviderNode:
+    """The machine of a node as its cloud lists it."""
+    values: dict[str, Any] = {
+        "provider_id": of.provider_id or f"i-{of.node_id}", "key": of.key, "state": state,
+        "launched_at": of.launched_at or LONG_AGO, "node_id": of.node_id, "token": of.token,
+    }  # fmt: skip
+    return ProviderNode(**{**values, **more})
+
+
+def does(executing: int = 0, **more: Any) -> WorkerLoad:
+    """A worker of four threads with so many running tasks; idle since noon where it has none."""
+    values: dict[str, Any] = {
+        "threads": 4, "memory_bytes": GIB, "resources": {}, "executing": executing,
+        "processing": executing, "managed_bytes": 0, "joined_at": LONG_AGO,
+        "idle_since": None if executing else NOON,
+    }  # fmt: skip
+    return WorkerLoad(**{**values, **more})
+
+
+def tasks(
+    queued: int = 0, running: int = 0, mean: float | None = 1.0, prefix: str = "fit", **more: Any
+) -> TaskGroup:
+    """Tasks of a prefix that need nothing special; without a mean none has finished."""
+    values: dict[str, Any] = {"need": {}, "observed_tasks": 0 if mean is None else 9, **more}
+    return TaskGroup(
+        prefix=prefix, queued=queued, running=running, mean_task_seconds=mean, **values
+    )
+
+
+def load(
+    *groups: TaskGroup,
+    workers: Mapping[str, WorkerLoad] | None = None,
+    at: datetime = NOON,
+    clients: int = 1,
+    **more: Any,
+) -> Load:
+    """These tasks and workers at noon, and somebody there who wants them."""
+    return Load(
+        at=at, window_seconds=5.0, groups=groups, workers=workers or {}, clients=clients, **more
+    )
+
+
+def joined(*nodes: Node, executing: int = 0) -> dict[str, WorkerLoad]:
+    """All workers of these nodes, each with so many running tasks."""
+    return {name: does(executing) for each in nodes for name in each.workers}
+
+
+def readings(seconds: float = 0.0, **more: Any) -> Readings:
+    """What is read so long after noon: nothing but what is given, and the offers."""
+    values: dict[str, Any] = {
+        "load": None, "machines": None, "notices": (), "offers": offers(), "quotes": (),
+    }  # fmt: skip
+    return Readings(at=after(seconds), **{**values, **more})
