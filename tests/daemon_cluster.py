@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -34,8 +35,19 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Of 127.0.0.1, signed by itself: what everybody shows, and what everybody trusts."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonCluster:
-    """What runs in a folder: where clients join, the daemon's file and its process."""
+    """What runs in a folder: where clients join, the daemon's file and its process.
+
+    With a certificate, all of it speaks TLS.
+    """
 
     folder: Path
     address: str
@@ -44,6 +56,7 @@ class DaemonCluster:
     health: str
     started: list[subprocess.Popen[bytes]]
     newest: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    tls: Certificate | None = None
 
     @property
     def daemon(self) -> subprocess.Popen[bytes]:
@@ -77,7 +90,9 @@ class DaemonCluster:
     def load(self) -> dict[str, Any]:
         """What the scheduler serves to the daemon now."""
         bearer = {"Authorization": f"Bearer {self.token}"}
-        answer = httpx.get(f"{self.endpoint}/costplan/v1/load", headers=bearer, timeout=10)
+        trusted = ssl.create_default_context(cafile=self.tls.cert) if self.tls else True
+        url = f"{self.endpoint}/costplan/v1/load"
+        answer = httpx.get(url, headers=bearer, timeout=10, verify=trusted)
         return dict(answer.raise_for_status().json())
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,18 +127,26 @@ def free_port() -> int:
 
 @contextmanager
 def daemon_cluster(
-    folder: Path, *, config: Mapping[str, object], scenario: Mapping[str, object]
+    folder: Path,
+    *,
+    config: Mapping[str, object],
+    scenario: Mapping[str, object],
+    tls: Certificate | None = None,
 ) -> Iterator[DaemonCluster]:
     """A scheduler and a daemon that is ready; `config` is the daemon's file without what the
     folder decides (scheduler, provider, store, http). All processes are gone at the end."""
-    with scheduler_cluster(folder, config=config, scenario=scenario) as cluster:
+    with scheduler_cluster(folder, config=config, scenario=scenario, tls=tls) as cluster:
         start_daemon(cluster)
         yield cluster
 
 
 @contextmanager
 def scheduler_cluster(
-    folder: Path, *, config: Mapping[str, object], scenario: Mapping[str, object]
+    folder: Path,
+    *,
+    config: Mapping[str, object],
+    scenario: Mapping[str, object],
+    tls: Certificate | None = None,
 ) -> Iterator[DaemonCluster]:
     """As `daemon_cluster`, before its daemon is started."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,15 +157,17 @@ def scheduler_cluster(
     port, endpoint_port, health_port = free_port(), free_port(), free_port()
     cluster = DaemonCluster(
         folder=folder,
-        address=f"tcp://127.0.0.1:{port}",
-        endpoint=f"http://127.0.0.1:{endpoint_port}",
+        address=f"{'tls' if tls else 'tcp'}://127.0.0.1:{port}",
+        endpoint=f"{'https' if tls else 'http'}://127.0.0.1:{endpoint_port}",
         token=token,
         health=f"http://127.0.0.1:{health_port}",
         started=[],
+        tls=tls,
     )
     own = {
         "scheduler": {
             "address": cluster.address, "endpoint": cluster.endpoint, "token_file": "token",
+            **_tls_section(tls),
         },
         "provider": {"kind": "local", "scenario": "scenario.yaml", "state_dir": "machines"},
         "store": {"path": "costplan.db"},
@@ -155,6 +180,8 @@ def scheduler_cluster(
         yield cluster
     finally:
         for process in reversed(cluster.started):
+            with suppress(ProcessLookupError):  # one that a test has frozen cannot end
+                os.killpg(process.pid, signal.SIGCONT)
             stop(process)
         sweep(cluster.state_dir)
         left = running_processes(cluster.state_dir)
@@ -162,9 +189,19 @@ def scheduler_cluster(
         raise AssertionError(f"machines have left the processes {left} behind")
 
 
-def start_daemon(cluster: DaemonCluster) -> None:
-    """Starts `costplan run`, in a process group of its own; returns when it is ready."""
-    _start(cluster, "daemon", [str(COSTPLAN), "run", "--config", "costplan.yaml"])
+def _tls_section(tls: Certificate | None) -> dict[str, object]:
+    if tls is None:
+        return {}
+    cert, key = str(tls.cert), str(tls.key)
+    return {"ca_file": cert, "worker_tls": {"ca": cert, "cert": cert, "key": key}}
+
+
+def start_daemon(cluster: DaemonCluster, *before: str) -> None:
+    """Starts `costplan run`, in a process group of its own; returns when it is ready.
+
+    `before` goes before the command.
+    """
+    _start(cluster, "daemon", [*before, str(COSTPLAN), "run", "--config", "costplan.yaml"])
     wait_until(
         lambda: is_ready(cluster), f"a daemon that is ready, see {cluster.folder}/daemon.log"
     )
@@ -193,10 +230,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def start_scheduler(cluster: DaemonCluster) -> None:
     """Starts a scheduler with the preload; returns when its endpoint answers."""
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    command += ["--host", "127.0.0.1", "--port", cluster.address.rpartition(":")[2]]
-    command += ["--dashboard-address", cluster.endpoint.removeprefix("http://")]
+    command += ["--host", cluster.address.rpartition(":")[0].removeprefix("tcp://")]
+    command += ["--port", cluster.address.rpartition(":")[2]]
+    command += ["--dashboard-address", cluster.endpoint.rpartition("/")[2]]
+    variables: dict[str, str] = {}
+    if cluster.tls is not None:
+        cert, key = str(cluster.tls.cert), str(cluster.tls.key)
+        command += ["--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key]
+        http = "DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__TLS"
+        variables = {f"{http}__CERT": cert, f"{http}__KEY": key}
     command += ["--preload", "dask.dataframe", "--preload", "costplan.adapters.dask.preload"]
-    _start(cluster, "scheduler", [*command, "--costplan-token-file", str(cluster.folder / "token")])
+    command += ["--costplan-token-file", str(cluster.folder / "token")]
+    _start(cluster, "scheduler", command, variables)
     wait_until(lambda: _answers(cluster), f"a scheduler, see {cluster.folder}/scheduler.log")
 
 
@@ -208,7 +253,12 @@ def _answers(cluster: DaemonCluster) -> bool:
     return False
 
 
-def _start(cluster: DaemonCluster, name: str, command: list[str]) -> None:
+def _start(
+    cluster: DaemonCluster,
+    name: str,
+    command: list[str],
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """A process group that writes to a log of its name, and finds the tests' modules."""
     with (cluster.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -217,7 +267,7 @@ def _start(cluster: DaemonCluster, name: str, command: list[str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), **(variables or {})},
             start_new_session=True,
         )
     cluster.started.append(process)

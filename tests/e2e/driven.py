@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import yaml
+
 from costplan.adapters.clock import utc_now
 from costplan.adapters.local.bill import bill
 from costplan.adapters.local.events import announce
@@ -46,6 +48,24 @@ def scenario(*offers: dict[str, object], **more: object) -> dict[str, object]:
     return {"scenario": "tested", "boot": 0.5, "offers": list(offers) or [small], **more}
 
 
+def write_config(cluster: DaemonCluster, **sections: dict[str, object]) -> None:
+    """Changes keys of sections of the daemon's file; `workers` is of the first kind."""
+    file = yaml.safe_load(cluster.config.read_text())
+    for name, keys in sections.items():
+        place = file["workers"][0] if name == "workers" else file.setdefault(name, {})
+        place |= keys
+    cluster.config.write_text(yaml.safe_dump(file))
+
+
+def reload(cluster: DaemonCluster, **sections: dict[str, object]) -> None:
+    """Changes keys of the daemon's file, as `write_config`; returns when the daemon has them."""
+    before = len(lines(cluster, "reloaded"))
+    write_config(cluster, **sections)
+    done = cluster.command("reload")
+    assert done.returncode == 0, done.stderr
+    when(cluster, lambda: len(lines(cluster, "reloaded")) > before, "it has read its file again")
+
+
 def nodes(cluster: DaemonCluster) -> dict[str, Node]:
     """Every node that there ever was, by id."""
     with opened(cluster) as store:
@@ -63,6 +83,12 @@ def last_tick(cluster: DaemonCluster) -> StoredTick:
         found = store.last_tick()
     assert found is not None
     return found
+
+
+def looks_again(cluster: DaemonCluster, times: int) -> None:
+    """Returns when the daemon has made so many ticks more."""
+    seen = last_tick(cluster).seq
+    when(cluster, lambda: last_tick(cluster).seq >= seen + times, f"{times} looks more")
 
 
 def in_phase(cluster: DaemonCluster, *phases: Phase) -> list[Node]:

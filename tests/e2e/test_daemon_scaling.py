@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from distributed import Client
 
 from costplan.planner.nodes import Cause
 from costplan.planner.types import Phase
-from tests.daemon_cluster import DaemonCluster, daemon_cluster
+from tests.daemon_cluster import daemon_cluster
 from tests.e2e.daemon_tasks import begun, gated, nap
 from tests.e2e.driven import (
     WORKER,
@@ -17,9 +16,10 @@ from tests.e2e.driven import (
     config,
     entered_in_ledger,
     in_phase,
-    last_tick,
+    looks_again,
     nodes,
     passed,
+    reload,
     same_dollars,
     scenario,
     when,
@@ -72,10 +72,9 @@ def test_what_runs_on_a_surplus_worker_ends_there_and_what_it_holds_survives(
         running = client.map(gated, [gate] * 3, range(3))  # one on each
         when(cluster, lambda: len(begun(gate)) == 3, "three tasks run")
 
-        allow_one_worker(cluster)
+        reload(cluster, workers={"minimum": 0, "maximum": 1})
         when(cluster, lambda: len(in_phase(cluster, Phase.CORDONED)) == 2, "two nodes are to go")
-        seen = last_tick(cluster).seq
-        when(cluster, lambda: last_tick(cluster).seq >= seen + 10, "ten looks more")
+        looks_again(cluster, 10)
         going = in_phase(cluster, Phase.CORDONED)
         assert len(going) == 2  # they wait for what runs, however long it takes
         assert {node.drain.cause for node in going if node.drain} == {Cause.SURPLUS}
@@ -88,11 +87,3 @@ def test_what_runs_on_a_surplus_worker_ends_there_and_what_it_holds_survives(
         totals = cluster.load()["totals"]
         assert (totals["recomputed"], totals["restarted"]) == (0, 0)
         assert totals["finished"] == 15
-
-
-def allow_one_worker(cluster: DaemonCluster) -> None:
-    """Has the daemon take one worker as the most there may be."""
-    file = yaml.safe_load(cluster.config.read_text())
-    file["workers"][0] |= {"minimum": 0, "maximum": 1}
-    cluster.config.write_text(yaml.safe_dump(file))
-    assert cluster.command("reload").returncode == 0
