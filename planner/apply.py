@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from costplan.planner.accrual import running_usd
 from costplan.planner.market import catalogue_of
 from costplan.planner.optimize.evaluate import evaluate
 from costplan.planner.plan_schema import OfferDocument, PlanDocument, PoolDocument, WorkerDocument
@@ -296,10 +297,10 @@ def _budget(pools: Iterable[PoolPlan], here: Here) -> Iterator[str]:
     rate = sum((p.nodes * p.usd_per_hour_each for p in _at_prices_now(pools, here)), Decimal(0))
     if budget.usd_per_hour is not None and rate > budget.usd_per_hour:
         yield f"{usd(rate)}/h is above the budget of {usd(budget.usd_per_hour)}/h"
-    by_day = here.state.spent_by_day
+    by_day, running = here.state.spent_by_day, running_usd(here.state.nodes, here.state.meters, now)
     for name, limit, spent in (
-        ("today", budget.usd_per_day, spent_on_day(by_day, now)),
-        ("this month", budget.usd_per_month, spent_in_month(by_day, now)),
+        ("today", budget.usd_per_day, spent_on_day(by_day, now) + running),
+        ("this month", budget.usd_per_month, spent_in_month(by_day, now) + running),
     ):
         if limit is not None and spent >= limit and rate > 0:
             yield f"{usd(spent)} of {usd(limit)} are spent {name}: nothing is left"

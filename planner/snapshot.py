@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from costplan.planner.accrual import running_usd
 from costplan.planner.codec import digest
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node, Notice
@@ -37,6 +38,8 @@ def assemble(
     gaps = (*readings.gaps, *_found_gaps(readings, load, state, settings))
     alive = tuple(nodes[node_id] for node_id in sorted(nodes))
     notices = readings.notices or ()
+    # What the meters show is spent, though the ledger takes it in quarters of an hour.
+    running = running_usd(state.nodes, state.meters, readings.at)
     market = readings.market_digest or market_digest(readings.offers, readings.quotes)
     mode = _mode(gaps)
     read = digest((load, notices, gaps), tuple[Load | None, tuple[Notice, ...], tuple[Gap, ...]])
@@ -53,8 +56,8 @@ def assemble(
         mode=mode,
         spent_usd=state.spent_usd,
         digest=_digest(f"{text}|{state.spent_usd}"),
-        spent_today_usd=spent_on_day(state.spent_by_day, readings.at),
-        spent_month_usd=spent_in_month(state.spent_by_day, readings.at),
+        spent_today_usd=spent_on_day(state.spent_by_day, readings.at) + running,
+        spent_month_usd=spent_in_month(state.spent_by_day, readings.at) + running,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from costplan.planner.accrual import running_usd
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
@@ -163,7 +164,7 @@ def status_of(
         tasks=task_rows(load),
         waiting=() if state.plan is None else state.plan.waiting,
         budget=_budget(state, settings, sum(priced, Decimal(0)), now),
-        spent_usd=state.spent_usd,
+        spent_usd=state.spent_usd + running_usd(state.nodes, state.meters, now),
         plan=state.plan,
         next_look_at=ahead[0],
         next_plan_at=ahead[1],
@@ -253,9 +254,12 @@ def _mean(observed: Sequence[tuple[int, float]]) -> float | None:
 def _budget(
     state: State, settings: Settings | None, usd_per_hour: Decimal, now: datetime
 ) -> tuple[BudgetRow, ...]:
-    """Rate, today and this month in UTC, by the ledger's own days."""
+    """Rate, today and this month in UTC: the ledger's own days, and what runs since its last
+    entries."""
     limits = None if settings is None else settings.budget
-    day, month = spent_on_day(state.spent_by_day, now), spent_in_month(state.spent_by_day, now)
+    running = running_usd(state.nodes, state.meters, now)
+    day = spent_on_day(state.spent_by_day, now) + running
+    month = spent_in_month(state.spent_by_day, now) + running
     of_hour, of_day, of_month = (
         (None, None, None)
         if limits is None

@@ -188,7 +188,7 @@ class Snapshot:
     """One consistent view: complete, or it says what is missing.
 
     `digest` is over everything else. `mode` is what may still be done with it. `spent_today_usd`
-    and `spent_month_usd` are what the ledger has for the UTC day and month of `at`.
+    and `spent_month_usd` are for the UTC day and month of `at`: the ledger and what runs since.
     """
 
     at: datetime
