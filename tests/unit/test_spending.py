@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.snapshot import assemble
 from costplan.planner.spending import (
     add_by_day,
     day_end,
@@ -16,7 +17,10 @@ from costplan.planner.spending import (
     spent_in_month,
     spent_on_day,
 )
-from tests.fleets import key
+from costplan.planner.tick import State
+from costplan.planner.types import Phase
+from tests import accounts
+from tests.fleets import key, settings
 
 
 def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -76,3 +80,20 @@ def test_the_parts_add_up_to_the_last_digit(
     days = add_by_day({}, [entry(start, end, str(usd))], start)
     assert sum(days.values()) == usd
     assert all(amount >= 0 for amount in days.values())
+
+
+def test_a_budget_sees_what_runs_before_the_ledger_has_it() -> None:
+    """At $1.00 an hour the ledger has the quarter to 12:15, and six minutes run since."""
+    books = accounts.Books()
+    ready = accounts.node(history=((Phase.READY, accounts.NOON),))
+    now = accounts.readings(accounts.at(21), accounts.quote("1.00", accounts.NOON))
+    books.tick([ready], now)
+    state = State(
+        nodes={"n1": ready},
+        meters=books.meters,
+        spent_usd=books.usd,
+        spent_by_day=add_by_day({}, books.entries, now.at),
+    )
+    found = assemble(now, state.nodes, state, settings())
+    assert found.spent_usd == Decimal("0.25")
+    assert found.spent_today_usd == found.spent_month_usd == Decimal("0.35")
