@@ -116,8 +116,8 @@ class Executor:
     def _outcome(self, action: Action) -> ActionOutcome:
         machine: ProviderNode | None = None
         retired: Retired | None = None
-        place = f"daemon.{type(action).__name__.lower()}"
-        reach(f"{place}.before")
+        kind = type(action).__name__.lower()
+        reach(f"daemon.{kind}.before")
         try:
             match action:
                 case Launch():
@@ -135,9 +135,9 @@ class Executor:
                 case _:
                     assert_never(action)
         except CostplanError as error:
-            reach(f"{place}.failed")
+            reach(f"daemon.{kind}.failed")
             return self._failed(action, error)
-        reach(f"{place}.after")
+        reach(f"daemon.{kind}.after")
         return ActionOutcome(
             action=action,
             outcome=Outcome.DONE,

@@ -19,7 +19,7 @@ from pathlib import Path
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from costplan.adapters.acting import Done, Executor
-from costplan.adapters.faults import reach
+from costplan.adapters.faults import decided, reach
 from costplan.adapters.reading import Reader
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
@@ -82,9 +82,12 @@ class Daemon:
         """Drives until stopped. Raises LeaseHeld where another does, LeaseLost where one took
         over, and StoreError where the store cannot be trusted."""
         holder = f"costplan of {self.config.settings.cluster}"
+        reach("daemon.start.before_lease")
         self.store.acquire_lease(holder, self._clock(), LEASE_SECONDS)
+        reach("daemon.start.after_lease")
         self._lease_held = True
         self._state = self.store.load_state()
+        reach("daemon.start.loaded")
         http = HttpService(
             self.config.http.host, self.config.http.port, health=self.health, metrics=self.metrics
         )
@@ -208,6 +211,7 @@ class Daemon:
         for action in ticked.actions:
             if self._executor.begin(action, ticked.tick_id):
                 self.log.action(ticked.tick_id, action)
+            reach("daemon.action.begun")
         self._say(readings, ticked, time.monotonic() - began, replan=replan)
 
     def _ticked(self, replan: bool, outcomes: tuple[ActionOutcome, ...]) -> tuple[Readings, Ticked]:
@@ -218,6 +222,7 @@ class Daemon:
         before = replace(self._state, control=self.store.read_control())
         reach("daemon.tick.read")
         ticked = tick(readings, before, self.config.settings, self._policies, replan=replan)
+        decided(before.nodes, ticked.state.nodes)
         reach("daemon.tick.decided")
         plan = ticked.plan
         self.store.commit(
@@ -337,6 +342,7 @@ class Daemon:
         left = self._executor.under_way
         self._executor.close()
         self._reader.close()
+        reach("daemon.stop.before_release")
         if self._lease_held:
             with suppress(StoreError):
                 self.store.release_lease()

@@ -31,6 +31,7 @@ def down(
     Running tasks are waited for; with --discard they are cut off. Where no daemon runs, this
     command does the daemon's work until no machine is left.
     """
+    from costplan.adapters.faults import reach
     from costplan.cli.cluster_store import opened
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
@@ -47,6 +48,7 @@ def down(
                 errors.note(line)
         confirm("End the whole fleet?", yes=yes)
         cluster.store.request_down(discard)
+        reach("down.requested")
         if not wait:
             typer.echo("the fleet is ended from the daemon's next look on")
             cluster.note_if_dead("the request is kept for the next start")

@@ -1,0 +1,155 @@
+"""Where the daemon is killed: every named place of the code, and the deaths that are tried there.
+
+A death is `place[@phase]:nth`, as `adapters/faults.py` has it. With a phase only those ticks count
+in which a node came into it, so the same place of a tick is another one for every phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Course(StrEnum):
+    """What happens around a death, besides the work coming and going."""
+
+    PLAIN = "plain"
+    RETURNING = "returning"
+    """Work comes back while machines are drained, so that they are called back."""
+    THROTTLED = "throttled"
+    NO_CAPACITY = "no capacity"
+    LOST_ANSWER = "lost answer"
+    """The first launch is refused once, or is made and never answered."""
+    MUTE = "mute"
+    """The order to end a machine fails, though it is heard."""
+    STOP = "stop"
+    """The daemon is asked to stop while machines work."""
+    DOWN = "down"
+    """The fleet is ended by `costplan down`, with no daemon; that command dies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deaths:
+    """One course of work, and where the daemon dies in it: once, or its successor too."""
+
+    faults: tuple[str, ...]
+    course: Course = Course.PLAIN
+
+    def __str__(self) -> str:
+        text = " then ".join(self.faults)
+        return text if self.course is Course.PLAIN else f"{text}  ({self.course})"
+
+
+OF_A_TICK = ("daemon.tick.before", "daemon.tick.read", "daemon.tick.decided", "store.commit.before",
+             "store.commit.in", "store.commit.after", "daemon.tick.committed")  # fmt: skip
+OF_A_MACHINE = ("local.machine.up", "local.machine.booted", "local.machine.before_ended")
+"""Not of the daemon: the supervisor of a machine dies. test_local_machines.py has them."""
+ONLY_SIMULATED = ("daemon.cordon.failed", "daemon.retire.failed", "daemon.uncordon.failed")
+"""The scheduler cannot be reached in just that moment: nothing durable lies between these and
+`.before`, and tests/sim/test_crashes.py has deaths among faults of every call."""
+
+PLACES = (
+    *OF_A_TICK,
+    "daemon.start.before_lease",
+    "daemon.start.after_lease",
+    "daemon.start.loaded",
+    "daemon.action.begun",
+    "daemon.stop.before_release",
+    *(
+        f"daemon.{action}.{when}"
+        for action in ("launch", "cordon", "uncordon", "retire", "terminate")
+        for when in ("before", "after", "failed")
+    ),
+    "local.launch.before_folder",
+    "local.launch.after_folder",
+    "local.launch.after_spawn",
+    "local.launch.after_accepted",
+    "local.terminate.before_order",
+    "local.terminate.after_order",
+    "local.terminate.after_signal",
+    "down.requested",
+    *OF_A_MACHINE,
+)
+"""Every place that the code names."""
+
+_PHASES = ("intended", "booting", "ready", "cordoned", "retiring", "terminating", "gone")
+
+
+def campaign() -> Iterator[Deaths]:
+    """Every course of the campaign: launch, drain, terminate; then what goes wrong besides."""
+    yield from _once(f"{place}@{phase}:1" for phase in _PHASES for place in OF_A_TICK)
+    # The first drain leaves one machine with the results, the second one empties the fleet.
+    yield from _once(
+        f"{place}@{phase}:2"
+        for phase in ("cordoned", "retiring", "terminating", "gone")
+        for place in ("store.commit.in", "store.commit.after")
+    )
+    yield from _once(f"daemon.action.begun@intended:{nth}" for nth in (1, 2))
+    yield from _once(
+        f"daemon.{action}.{when}:{nth}"
+        for action in ("launch", "cordon", "retire", "terminate")
+        for when in ("before", "after")
+        for nth in (1, 3)
+    )
+    yield from _once(
+        f"{place}:{nth}" for place in PLACES if place.startswith("local.launch") for nth in (1, 3)
+    )
+    yield from _once(
+        f"{place}:{nth}"
+        for place in PLACES
+        if place.startswith("local.terminate")
+        for nth in (1, 3)
+    )
+    for place in ("daemon.uncordon.before:1", "daemon.uncordon.after:1", "daemon.uncordon.after:2"):
+        yield Deaths(faults=(place,), course=Course.RETURNING)
+    for course in (Course.THROTTLED, Course.NO_CAPACITY, Course.LOST_ANSWER):
+        yield Deaths(faults=("daemon.launch.failed:1",), course=course)
+    yield Deaths(faults=("daemon.terminate.failed:1",), course=Course.MUTE)
+    yield Deaths(faults=("daemon.stop.before_release:1",), course=Course.STOP)
+    # The successor dies on its way in, or at its first tick.
+    for first in ("local.launch.after_spawn:2", "daemon.retire.after:1",
+                  "local.terminate.after_order:1"):  # fmt: skip
+        for second in ("daemon.start.before_lease:1", "daemon.start.after_lease:1",
+                       "daemon.start.loaded:1", "store.commit.in:1"):  # fmt: skip
+            yield Deaths(faults=(first, second))
+    for place in ("down.requested:1", "daemon.start.after_lease:1", "store.commit.in@cordoned:1",
+                  "daemon.cordon.after:1", "daemon.retire.after:2", "local.terminate.after_order:2",
+                  "store.commit.after@gone:1"):  # fmt: skip
+        yield Deaths(faults=(place,), course=Course.DOWN)
+
+
+def representative() -> tuple[Deaths, ...]:
+    """A dozen deaths and more in a few courses: one or two of launch, drain, terminate each."""
+    return (
+        Deaths(
+            faults=(
+                "store.commit.in@intended:1",
+                "local.launch.after_folder:1",
+                "daemon.start.loaded:1",
+                "daemon.retire.after:1",
+                "local.terminate.after_order:1",
+            )
+        ),
+        Deaths(
+            faults=(
+                "daemon.action.begun@intended:1",
+                "daemon.launch.after:1",
+                "store.commit.after@cordoned:1",
+                "local.terminate.before_order:1",
+                "store.commit.before@gone:1",
+            )
+        ),
+        Deaths(
+            faults=(
+                "local.launch.after_spawn:2",
+                "daemon.cordon.before:1",
+                "store.commit.in@retiring:1",
+                "daemon.terminate.after:1",
+            )
+        ),
+    )
+
+
+def _once(faults: Iterator[str]) -> Iterator[Deaths]:
+    yield from (Deaths(faults=(fault,)) for fault in faults)
