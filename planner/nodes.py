@@ -134,7 +134,8 @@ class Node:
     `request` is what is or was sent to the cloud. `key` is the offer that it was launched as,
     until then the first that would do. Billed in [`launched_at`, `ended_at`), by the cloud's
     word where it gives one. `attempts` counts launches sent. `ready_at` is when the last of its
-    workers joined. `missing_since` is since when the scheduler has known none of them.
+    workers joined. `missing_since` is since when the scheduler has known none of them,
+    `unlisted_since` since when the cloud has not listed its machine.
     """
 
     node_id: str
@@ -151,6 +152,7 @@ class Node:
     drain: DrainOrder | None = None
     refused_until: datetime | None = None
     missing_since: datetime | None = None
+    unlisted_since: datetime | None = None
     attempts: int = 0
     history: tuple[tuple[Phase, datetime, str], ...] = ()
 

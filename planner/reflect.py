@@ -24,6 +24,8 @@ WITH_MACHINE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING, Phas
 REFUSALS = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
 VANISHED_SECONDS = 20.0
 """A worker that its nanny starts again is back within this; a node without any is no use."""
+UNLISTED_SECONDS = 10.0
+"""Clouds are consistent in the end: a machine that one list leaves out may be on the next."""
 
 
 def reflect(nodes: Mapping[str, Node], readings: Readings, settings: Settings) -> dict[str, Node]:
@@ -93,7 +95,9 @@ def _listed(
         if machine is not None and machine.state is MachineState.ENDED:
             node = _ended(node, machine, now)
         elif machine is None and node.phase in WITH_MACHINE and _known_since(node) < listed_at:
-            node = _vanished(node, now)
+            node = _unlisted(node, now)
+        elif node.unlisted_since is not None:
+            node = replace(node, unlisted_since=None)
         if node.phase is Phase.LOST:
             node = enter(node, Phase.GONE, now, "accounted for")
         found[node_id] = node
@@ -124,9 +128,13 @@ def _ended(node: Node, machine: ProviderNode, now: datetime) -> Node:
     return enter(replace(node, ended_at=machine.ended_at), Phase.GONE, now, cause)
 
 
-def _vanished(node: Node, now: datetime) -> Node:
-    """A machine that a complete list does not name is not there; it was until it was missed."""
-    node = replace(node, ended_at=node.ended_at or now)
+def _unlisted(node: Node, now: datetime) -> Node:
+    """A machine that complete lists do not name for a while is not there; it was until it was
+    missed first. Were it gone with the first, it would be nobody's when the next lists it."""
+    since = node.unlisted_since or now
+    if now - since < timedelta(seconds=UNLISTED_SECONDS):
+        return replace(node, unlisted_since=since)
+    node = replace(node, unlisted_since=since, ended_at=node.ended_at or since)
     if node.phase is Phase.TERMINATING:
         return enter(node, Phase.GONE, now, "no longer listed")
     return enter(node, Phase.LOST, now, "no longer listed, and we did not end it")
@@ -218,10 +226,11 @@ def _joined(node: Node, load: Load, now: datetime) -> Node:
         at = min(max(at, node.launched_at or at), now)
         return enter(replace(node, ready_at=node.ready_at or at), Phase.READY, at, "joined")
     if node.phase is Phase.READY and not there:
-        since = node.missing_since or now
-        if now - since >= timedelta(seconds=VANISHED_SECONDS):
+        # By the samples' own time: one that grows old while it is read again proves nothing.
+        since = node.missing_since or load.at
+        if load.at - since >= timedelta(seconds=VANISHED_SECONDS):
             return enter(node, Phase.TERMINATING, now, "its workers are gone and did not come back")
-        return node if node.missing_since is not None else replace(node, missing_since=now)
+        return node if node.missing_since is not None else replace(node, missing_since=since)
     if node.missing_since is not None:
         return replace(node, missing_since=None)
     return node
