@@ -48,14 +48,16 @@ class World:
 def order_notices(
     nodes: Mapping[str, Node], notices: Sequence[Notice], world: World
 ) -> dict[str, Node]:
-    """Nodes that a cloud will take get a drain order with its deadline; a rebalance hint none."""
+    """Nodes that a cloud will take get a drain order with its deadline, the earliest that is known
+    of each; a rebalance hint none."""
     found = dict(nodes)
     by_id = {n.provider_id: n for n in nodes.values() if n.provider_id is not None}
     for notice in sorted(notices, key=lambda n: (n.effective_at, n.provider_id)):
         node = by_id.get(notice.provider_id)
         if node is None or notice.kind == "rebalance" or node.phase not in _DRAINABLE:
             continue
-        if node.drain is not None and node.drain.must_end_by is not None:
+        known = None if node.drain is None else node.drain.must_end_by
+        if known is not None and known <= notice.effective_at:
             continue
         reserve = RESERVE_FACTOR * node_drain_seconds(loads_of(node, world.load))
         token = node.drain.token if node.drain else f"{node.node_id}-notice"
@@ -65,6 +67,7 @@ def order_notices(
             ordered_at=world.now,
             wait_until=max(world.now, notice.effective_at - timedelta(seconds=reserve)),
             must_end_by=notice.effective_at,
+            discard=node.drain is not None and node.drain.discard,
         )
         found[node.node_id] = replace(node, drain=order)
     return found

@@ -20,8 +20,10 @@ from costplan.planner.nodes import (
     ProviderNode,
     WorkerSpec,
 )
+from costplan.planner.reconcile import World
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.tick import (
+    ActionOutcome,
     DrainNode,
     Move,
     MovePlan,
@@ -36,6 +38,7 @@ from costplan.planner.units import GIB
 NOON = datetime(2024, 5, 15, 12, tzinfo=UTC)
 """A Wednesday; twelve hours are left of the day, and 16.5 days of the month."""
 
+DRAIN = "d"
 LONG_AGO = NOON - timedelta(hours=2)
 SIZE = Resources(vcpu_milli=4000, memory_bytes=16 * GIB)
 
@@ -237,3 +240,23 @@ def readings(seconds: float = 0.0, **more: Any) -> Readings:
         "load": None, "machines": None, "notices": (), "offers": offers(), "quotes": (),
     }  # fmt: skip
     return Readings(at=after(seconds), **{**values, **more})
+
+
+def order(cause: Cause = Cause.SURPLUS, wait: float = 600.0, **more: Any) -> DrainOrder:
+    """An order of noon to empty a node, that waits so long for what runs."""
+    return DrainOrder(token=DRAIN, cause=cause, ordered_at=NOON, wait_until=after(wait), **more)
+
+
+def going(phase: Phase, ordered: DrainOrder | None = None, **more: Any) -> Node:
+    """The node 'n', which is told to leave."""
+    return replace(rented("n", phase, **more), drain=ordered or order())
+
+
+def runs(*workers: str, executing: int = 1, **more: Any) -> Load:
+    """A sample in which each of these workers does so."""
+    return load(workers={name: does(executing, **more) for name in workers})
+
+
+def world(seconds: float, seen: Load | None, *outcomes: ActionOutcome) -> World:
+    """What a step looks at, so long after noon."""
+    return World(load=seen, outcomes=outcomes, settings=settings(), now=after(seconds))
