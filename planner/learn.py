@@ -42,7 +42,9 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
     works = any(group.queued or group.running for group in load.groups)
     gaps, idle_since = learnt.idle_gaps, learnt.idle_since
     if works and idle_since is not None:
-        gaps = (*gaps, (now - idle_since).total_seconds())[-MOST_GAPS:]
+        # Where the clock went back nobody knows how long the pause was.
+        gap = (now - idle_since).total_seconds()
+        gaps = (*gaps, gap)[-MOST_GAPS:] if gap >= 0 else gaps
         idle_since = None
     elif not works and idle_since is None and load.workers:
         idle_since = now

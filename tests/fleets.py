@@ -21,7 +21,7 @@ from costplan.planner.nodes import (
     WorkerSpec,
 )
 from costplan.planner.reconcile import World
-from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.settings import Scaling, Settings, WorkerKind
 from costplan.planner.tick import (
     ActionOutcome,
     DrainNode,
@@ -130,6 +130,20 @@ def settings(minimum: int = 0, **more: Any) -> Settings:
     """Workers of kind 'w' with this minimum, and the default rules but for what is given."""
     kinds = (WorkerKind(name="w", need=SIZE, threads=4, resources={}, minimum=minimum),)
     return Settings(**{"cluster": "c", "workload": "test", "kinds": kinds, **more})
+
+
+def kind(name: str = "w", gib: int = 12, gpus: int = 0, **more: Any) -> WorkerKind:
+    """A kind of worker that needs a machine of its own, with a GPU resource where it has GPUs."""
+    need = Resources(vcpu_milli=4000, memory_bytes=gib * GIB, gpus=gpus)
+    values = {"threads": 4, "resources": {"GPU": float(gpus)} if gpus else {}, **more}
+    return WorkerKind(name=name, need=need, **values)
+
+
+def rules(*kinds: WorkerKind, scaling: Mapping[str, Any] | None = None, **more: Any) -> Settings:
+    """Workers that the offers can hold, work to be done in 5 minutes, and boots of one."""
+    paced = Scaling(**{"target_seconds": 300, "boot_seconds": 60, **(scaling or {})})
+    values = {"cluster": "c", "workload": "test", "kinds": kinds or (kind(),), **more}
+    return Settings(scaling=paced, **values)
 
 
 def view(

@@ -1,0 +1,154 @@
+"""What ticks teach the next ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from costplan.planner.learn import (
+    MOST_BOOTS,
+    MOST_GAPS,
+    MOST_PREFIXES,
+    boot_seconds,
+    from_boots,
+    from_load,
+    from_outcomes,
+    surplus_since,
+)
+from costplan.planner.load import Load
+from costplan.planner.nodes import Node
+from costplan.planner.tick import Action, ActionOutcome, Launch, Learnt, Outcome, Terminate
+from costplan.planner.types import Phase
+from tests.fleets import NOON, after, does, key, load, node, rented, rules, spot, tasks
+
+BUSY = {"a": does(1)}
+
+
+def taught(*samples: tuple[float, Load | None], learnt: Learnt | None = None) -> Learnt:
+    """What these samples teach, each read so long after noon."""
+    found = learnt or Learnt()
+    for seconds, sample in samples:
+        found = from_load(found, sample, after(seconds))
+    return found
+
+
+def works(**more: Any) -> Load:
+    """A cluster with something to do."""
+    return load(tasks(running=1), workers=BUSY, **more)
+
+
+def idles(**more: Any) -> Load:
+    """A cluster with nothing to do."""
+    return load(workers={"a": does()}, **more)
+
+
+def test_durations_are_the_newest_of_each_prefix_and_outlive_a_restart() -> None:
+    old = Learnt(durations=MappingProxyType({"fit": (3, 9.0), "score": (5, 2.0)}))
+    found = taught((0, load(tasks(mean=4.0), tasks(mean=None, prefix="new"))), learnt=old)
+    assert dict(found.durations) == {"fit": (9, 4.0), "score": (5, 2.0)}
+    assert taught((5, load()), (9, None), learnt=found) == found
+
+
+def test_the_oldest_prefixes_are_forgotten_first() -> None:
+    many = {f"p{n}": (1, 1.0) for n in range(MOST_PREFIXES)}
+    found = taught((0, load(tasks(mean=2.0))), learnt=Learnt(durations=MappingProxyType(many)))
+    assert len(found.durations) == MOST_PREFIXES
+    assert "p0" not in found.durations
+    assert found.durations["fit"] == (9, 2.0)
+
+
+def test_a_pause_is_from_the_end_of_the_work_to_its_return() -> None:
+    found = taught((0, works()), (10, idles()), (15, idles()), (40, works()), (45, works()))
+    assert (found.idle_gaps, found.idle_since) == ((30.0,), None)
+
+
+def test_only_the_last_pauses_are_kept() -> None:
+    found = Learnt()
+    for n in range(MOST_GAPS + 5):
+        found = taught((100 * n, idles()), (100 * n + 1 + n, works()), learnt=found)
+    assert found.idle_gaps == tuple(float(n + 1) for n in range(5, MOST_GAPS + 5))
+
+
+def test_a_session_that_ends_is_no_pause() -> None:
+    found = taught((0, idles()), (10, idles(clients=0)), (5000, works()))
+    assert (found.idle_gaps, found.idle_since) == ((), None)
+
+
+def test_a_cluster_without_workers_and_one_that_is_not_known_do_not_pause() -> None:
+    assert taught((0, load())).idle_since is None
+    assert taught((0, idles()), (60, None)).idle_since == NOON
+
+
+def test_a_clock_that_goes_back_teaches_no_pause() -> None:
+    """A pause below zero would make it never worth while to keep anybody."""
+    found = taught((3600, idles()), (0, works()))
+    assert (found.idle_gaps, found.idle_since) == ((), None)
+
+
+@pytest.mark.parametrize(("seen", "seconds"), [((), 60.0), ((9.0,), 9.0), ((5.0, 300.0, 7.0), 7.0)])
+def test_a_boot_takes_what_half_of_them_took(seen: tuple[float, ...], seconds: float) -> None:
+    assert boot_seconds(Learnt(boot_seconds=seen), rules()) == seconds
+
+
+def boots(was: Node | None, now: Node, learnt: Learnt | None = None) -> tuple[float, ...]:
+    """The boots known after a node went from one to the other."""
+    before = {} if was is None else {"n": was}
+    return from_boots(learnt or Learnt(), before, {"n": now}).boot_seconds
+
+
+def test_a_boot_is_from_the_launch_to_the_last_worker_once() -> None:
+    booting = replace(rented("n", Phase.BOOTING, ready_at=None), launched_at=NOON)
+    ready = replace(booting, ready_at=after(45))
+    assert boots(booting, ready) == (45.0,)
+    assert boots(ready, ready) == ()
+    assert boots(booting, booting) == ()
+    assert boots(None, ready) == ()
+    full = Learnt(boot_seconds=(1.0,) * MOST_BOOTS)
+    assert boots(booting, ready, full) == (*(1.0,) * (MOST_BOOTS - 1), 45.0)
+
+
+def outcome(of: Outcome, action: Action | None = None, **more: Any) -> ActionOutcome:
+    """What became of a launch of spot m.large, or else b on demand."""
+    request = node("n", keys=(spot(), key("b"))).request
+    asked = action or Launch(node_id="n", request=request)
+    return ActionOutcome(action=asked, outcome=of, at=NOON, **more)
+
+
+def refused(*ended: ActionOutcome, learnt: Learnt | None = None, seconds: float = 0) -> Learnt:
+    """What is known after these, so long after noon, with a default wait of 300 s."""
+    return from_outcomes(learnt or Learnt(), ended, rules(), after(seconds))
+
+
+@pytest.mark.parametrize("of", list(Outcome))
+def test_offers_that_were_refused_are_left_alone_for_a_while(of: Outcome) -> None:
+    found = refused(outcome(of)).refused
+    is_no = of in (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
+    until = {str(spot()): after(300), str(key("b")): after(300)}
+    assert dict(found) == (until if is_no else {})
+
+
+def test_as_long_as_the_cloud_asked_for_and_then_no_more() -> None:
+    found = refused(outcome(Outcome.QUOTA, retry_after_seconds=900))
+    assert set(found.refused.values()) == {after(900)}
+    assert set(refused(outcome(Outcome.QUOTA, retry_after_seconds=1)).refused.values()) == {
+        after(300)
+    }
+    assert refused(learnt=found, seconds=899) == found
+    assert dict(refused(learnt=found, seconds=900).refused) == {}
+
+
+def test_only_launches_are_refused_offers() -> None:
+    ending = Terminate(node_id="n", provider_id="i-n")
+    assert dict(refused(outcome(Outcome.REJECTED, ending)).refused) == {}
+
+
+def test_a_surplus_is_since_it_began_without_a_break() -> None:
+    found = surplus_since(Learnt(), {"w": True, "v": False}, after(1))
+    found = surplus_since(found, {"w": True, "v": True}, after(2))
+    assert dict(found.surplus_since) == {"w": after(1), "v": after(2)}
+    found = surplus_since(found, {"w": False, "v": True}, after(3))
+    found = surplus_since(found, {"w": True, "v": True}, after(4))
+    assert dict(found.surplus_since) == {"w": after(4), "v": after(2)}
