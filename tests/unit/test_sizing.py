@@ -1,0 +1,191 @@
+"""How many workers the work asks for, with numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from costplan.planner.load import TaskGroup
+from costplan.planner.settings import Scaling, WorkerKind
+from costplan.planner.sizing import Question, Sizes, Staffing, kind_for, mean_seconds, sizes
+from costplan.planner.tick import ClassDemand, Learnt
+from costplan.planner.units import GIB
+from tests.fleets import does, kind, load, tasks
+
+ONE = kind(threads=1)
+GPU = kind("gpu", gpus=1, threads=1)
+
+
+def asked(
+    *groups: TaskGroup,
+    kinds: tuple[WorkerKind, ...] = (ONE,),
+    ready: int = 0,
+    coming: Staffing | None = None,
+    boot: float = 60.0,
+    **more: Any,
+) -> Sizes:
+    """What this work asks for in 300 s; `more` are fields of the question."""
+    staff = {kinds[0].name: coming or Staffing(ready=ready)}
+    values = {"load": load(*groups), "scaling": Scaling(), "learnt": Learnt(), "missing": {},
+              "staff": staff, **more}  # fmt: skip
+    return sizes(Question(kinds=kinds, boot_seconds=boot, **values))
+
+
+def first(*groups: TaskGroup, **more: Any) -> ClassDemand:
+    """The same for the first kind."""
+    return asked(*groups, **more).demand[0]
+
+
+@pytest.mark.parametrize(
+    ("groups", "wanted"),
+    [
+        ((), 0),
+        # A boot takes 60 of the 300 s: each new worker does 240 tasks of a second.
+        ((tasks(queued=240),), 1),
+        ((tasks(queued=241),), 2),
+        ((tasks(queued=2400),), 10),
+        # Tasks of 100 s: two fit into 240 s, not two and a half.
+        ((tasks(queued=10, mean=100.0),), 5),
+        # A task longer than the target has a worker of its own, and no more.
+        ((tasks(queued=7, mean=4000.0),), 7),
+        # Fractions add up before they are rounded: 0.4 + 0.4.
+        ((tasks(queued=96), tasks(queued=96, prefix="score")), 1),
+    ],
+)
+def test_workers_from_zero(groups: tuple[TaskGroup, ...], wanted: int) -> None:
+    assert first(*groups).wanted == wanted
+
+
+def test_the_worked_example() -> None:
+    """40 tasks of half a second in 5 s with boots of 6 s: each worker gets a boot's worth of
+    work, 12 tasks; 3.33 workers, and the third of one is not worth its boot."""
+    short = Scaling(target_seconds=5)
+    assert first(tasks(queued=40, mean=0.5), boot=6.0, scaling=short).wanted == 3
+    assert first(tasks(queued=1, mean=0.5), boot=6.0, scaling=short).wanted == 1
+
+
+def test_threads_run_side_by_side() -> None:
+    assert first(tasks(queued=2400), kinds=(kind(threads=4),)).wanted == 3
+
+
+def test_who_is_here_works_while_others_boot() -> None:
+    """4 ready workers do 240 of 2,640 tasks in the 60 s; the other 2,400 take 10 workers."""
+    assert first(tasks(queued=2640), ready=4).wanted == 10
+    assert first(tasks(queued=1200), ready=4).wanted == 4
+    assert first(tasks(queued=900), ready=4).wanted == 3
+
+
+def test_workers_that_come_are_not_asked_for_twice() -> None:
+    """10 are enough for 3,000 tasks. One that comes in 20 s works for 40 s of the first minute:
+    of 3,001 tasks 400 are done then, and the other 2,601 take 10.8 workers 240 s."""
+    booting = Staffing(coming=10, coming_seconds=20.0)
+    assert first(tasks(queued=3000), coming=booting).wanted == 10
+    assert first(tasks(queued=3001), coming=booting).wanted == 11
+    assert first(tasks(queued=2400), coming=booting).coming == 10
+
+
+def test_no_more_than_can_run_at_once() -> None:
+    wide = tasks(queued=3, mean=100.0, waiting=1000)
+    assert first(wide).wanted == 3
+    assert first(tasks(queued=5, mean=4000.0), kinds=(kind(threads=4),)).wanted == 2
+
+
+def test_what_only_waits_for_other_tasks_asks_for_nothing_yet() -> None:
+    found = first(tasks(queued=0, waiting=10_000, mean=60.0))
+    assert (found.wanted, found.width) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("group", "before", "mean"),
+    [
+        (tasks(mean=7.0), 50.0, (7.0, True)),  # its own, where one has finished
+        (tasks(mean=None), 50.0, (50.0, False)),  # else that of past runs
+        (tasks(mean=None), None, (0.5, False)),  # else a guess
+        (tasks(mean=None, longest_running_seconds=40.0), None, (80.0, False)),
+        (tasks(mean=None, longest_running_seconds=40.0), 500.0, (500.0, False)),
+        (tasks(mean=0.0), None, (0.001, True)),
+    ],
+)
+def test_unknown_durations(
+    group: TaskGroup, before: float | None, mean: tuple[float, bool]
+) -> None:
+    seen = {} if before is None else {"fit": (9, before)}
+    assert mean_seconds(group, Learnt(durations=MappingProxyType(seen)), Scaling()) == mean
+
+
+def test_a_guess_is_said_to_be_one() -> None:
+    assert "guessed" in first(tasks(queued=9, mean=None)).reason
+    assert "guessed" not in first(tasks(queued=9)).reason
+    assert "in 1 task:" in first(tasks(queued=1)).reason
+
+
+# -- classes --------------------------------------------------------------------------------------
+
+
+def test_each_class_goes_to_the_kind_that_can_and_wastes_least() -> None:
+    big = kind("big", resources={"MEM": 64.0})
+    kinds = (ONE, GPU, big)
+    assert kind_for({}, kinds) is ONE
+    assert kind_for({"GPU": 1.0}, kinds) is GPU
+    assert kind_for({"MEM": 10.0}, kinds) is big
+    assert kind_for({"MEM": 65.0}, kinds) is None
+    assert kind_for({"MEM": 1.0, "GPU": 1.0}, kinds) is None
+    assert kind_for({}, (GPU, ONE)) is ONE
+
+
+def test_a_resource_that_is_shared_out_limits_what_runs_at_once() -> None:
+    """16 threads and 64 units: tasks of 32 run two at a time, each doing 240 in 240 s."""
+    big = kind("big", threads=16, resources={"MEM": 64.0})
+    assert first(tasks(queued=4800, need={"MEM": 32.0}), kinds=(big,)).wanted == 10
+
+
+def test_two_kinds_are_sized_each_for_its_own() -> None:
+    found = asked(tasks(queued=480), tasks(queued=720, need={"GPU": 1.0}), kinds=(ONE, GPU))
+    assert [(d.shape, d.wanted) for d in found.demand] == [("w", 2), ("gpu", 3)]
+
+
+def test_nothing_is_bought_for_what_nobody_has_and_it_is_said_why() -> None:
+    found = asked(tasks(queued=50, unrunnable=50, need={"GPU": 1.0}))
+    assert [d.wanted for d in found.demand] == [0]
+    (waiting,) = found.waiting
+    assert (waiting.prefix, waiting.tasks) == ("fit", 50)
+    assert waiting.reason == "no kind of worker in the configuration has GPU=1"
+
+
+def test_nothing_is_bought_for_a_kind_that_no_machine_holds() -> None:
+    found = asked(
+        tasks(queued=50, unrunnable=50, need={"GPU": 1.0}),
+        kinds=(ONE, GPU), missing={"gpu": "no machine has a GPU"},
+    )  # fmt: skip
+    assert [d.wanted for d in found.demand] == [0, 0]
+    assert [(w.tasks, w.reason) for w in found.waiting] == [(50, "no machine has a GPU")]
+
+
+def test_tasks_for_named_workers_are_nobody_elses() -> None:
+    """20 of 260 may run on a host only that is not here: the other 240 take one worker."""
+    found = asked(tasks(queued=260, pinned=20, unrunnable=20))
+    assert found.demand[0].wanted == 1
+    assert [w.tasks for w in found.waiting] == [20]
+    alone = asked(tasks(queued=20, pinned=20))
+    assert (alone.demand[0].wanted, alone.waiting) == (0, ())
+
+
+# -- floors and ceilings --------------------------------------------------------------------------
+
+
+def test_results_that_are_held_need_room() -> None:
+    """35 GiB at 60 % of 12 GiB each: five workers; the second kind holds none of them."""
+    seen = load(workers={"a": does(managed_bytes=29 * GIB), "b": does(managed_bytes=6 * GIB)})
+    found = asked(kinds=(ONE, GPU), load=seen)
+    assert [d.wanted for d in found.demand] == [5, 0]
+    assert "35 GiB of results are held" in found.demand[0].reason
+
+
+def test_minimum_and_maximum() -> None:
+    floor = kind(threads=1, minimum=4, maximum=6)
+    assert first(kinds=(floor,)).wanted == 4
+    found = first(tasks(queued=24_000), kinds=(floor,))
+    assert found.wanted == 6
+    assert "100 would do, the maximum is 6" in found.reason
