@@ -1,0 +1,163 @@
+"""Who is kept although the work does not ask for them, and who is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from costplan.planner.fleet_view import assets
+from costplan.planner.load import Load
+from costplan.planner.needs import Needs, needs
+from costplan.planner.nodes import Cause, Node
+from costplan.planner.settings import Settings
+from costplan.planner.tick import Learnt
+from costplan.planner.types import Phase
+from tests.fleets import (
+    LONG_AGO,
+    NOON,
+    after,
+    does,
+    joined,
+    key,
+    kind,
+    load,
+    offers,
+    quote,
+    rented,
+    rules,
+    tasks,
+)
+
+PRICES = (quote(key(), "1"),)
+
+
+def needed(
+    seen: Load | None,
+    *fleet: Node,
+    seconds: float = 0.0,
+    learnt: Learnt | None = None,
+    settings: Settings | None = None,
+    prices: Any = PRICES,
+) -> Needs:
+    """What is needed of these nodes so long after noon; boots take 60 s."""
+    wanted, now = settings or rules(), after(seconds)
+    there = assets(fleet, seen, prices, {}, wanted, now)
+    return needs(seen, there, offers(), learnt or Learnt(), wanted, now)
+
+
+def idle(*fleet: Node, since: datetime = NOON, **more: Any) -> Load:
+    """These nodes with nothing to do since then."""
+    workers = {name: does(idle_since=since) for each in fleet for name in each.workers}
+    return load(workers=workers, **more)
+
+
+ONE = rented("n")
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0, 1), (59, 1), (60, 0), (600, 0)])
+def test_an_idle_worker_is_kept_for_as_long_as_a_boot_takes(seconds: float, kept: int) -> None:
+    found = needed(idle(ONE, at=after(seconds)), ONE, seconds=seconds)
+    assert (found.target, found.here, found.hold_seconds) == ({"w": kept}, {"w": 1}, 60.0)
+    assert found.is_met == bool(kept)
+    if kept:
+        assert found.kept["n"] == f"idle for {seconds:.0f} s, kept for 60 s"
+
+
+def test_pauses_that_were_learnt_are_kept_through() -> None:
+    learnt = Learnt(idle_gaps=(40.0,) * 5, boot_seconds=(45.0,))
+    assert needed(idle(ONE), ONE, seconds=49, learnt=learnt).target == {"w": 1}
+    assert needed(idle(ONE), ONE, seconds=50, learnt=learnt).target == {"w": 0}
+
+
+@pytest.mark.parametrize(
+    ("clients", "gone", "seconds", "target"),
+    [
+        (0, NOON, 29, 1),  # 30 s of patience with a client that connects again
+        (0, NOON, 30, 0),
+        (0, None, 30, 1),  # nobody knows since when
+        (1, NOON, 30, 1),
+        (None, None, 30, 1),
+    ],
+)
+def test_nobody_is_kept_for_clients_that_are_gone(
+    clients: int | None, gone: datetime | None, seconds: float, target: int
+) -> None:
+    seen = replace(idle(ONE), clients=clients, clients_gone_since=gone)
+    assert needed(seen, ONE, seconds=seconds).target == {"w": target}
+
+
+def test_the_last_client_does_not_take_a_minimum_with_it() -> None:
+    seen = idle(ONE, clients=0, clients_gone_since=LONG_AGO)
+    floor = rules(kind(minimum=1))
+    assert needed(seen, ONE, seconds=900, settings=floor).target == {"w": 1}
+
+
+@pytest.mark.parametrize("minimum", [0, 1, 5])
+def test_without_a_load_what_is_here_stays_and_the_floor_is_wanted(minimum: int) -> None:
+    found = needed(None, ONE, rented("m"), seconds=9e6, settings=rules(kind(minimum=minimum)))
+    assert found.target == {"w": max(2, minimum)}
+    assert found.short == {"w": max(0, minimum - 2)}
+
+
+BOUND: tuple[dict[str, Any], ...] = (
+    {"gang": "round-1"}, {"shuffling": True}, {"actors": 1}, {"long_running": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bound", BOUND)
+def test_one_member_of_a_collective_keeps_its_whole_node(bound: dict[str, Any]) -> None:
+    """However long the other worker of it and all other nodes have been idle."""
+    two, other = rented("a", workers={"w": 2}), rented("b")
+    seen = replace(idle(two, other), workers={**joined(two, other), "a-w-0": does(0, **bound)})
+    found = needed(seen, two, other, seconds=6000)
+    assert list(found.kept) == ["a"]
+    assert found.target == {"w": 2}
+
+
+def test_what_comes_and_what_has_no_price_stays() -> None:
+    coming = replace(rented("c", Phase.BOOTING, ready_at=None), launched_at=NOON)
+    assert needed(load(), coming, seconds=900).kept == {"c": "it is still coming"}
+    unpriced = needed(idle(ONE), ONE, seconds=900, prices=())
+    assert unpriced.kept == {"n": "its price is not known"}
+
+
+def test_who_refused_is_asked_again_later() -> None:
+    refused = replace(ONE, refused_until=after(300))
+    assert needed(idle(refused), refused, seconds=299).target == {"w": 1}
+    assert needed(idle(refused), refused, seconds=300).target == {"w": 0}
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_who_is_told_to_leave_does_not_count(cause: Cause) -> None:
+    going = rented("n", cause=cause)
+    found = needed(load(tasks(running=4, mean=100.0), workers=joined(going, executing=4)), going)
+    assert found.here == {"w": 0}
+    assert found.short == {"w": 1}
+
+
+def long_surplus(seconds: float) -> Learnt:
+    """More than enough workers since so long before noon."""
+    return Learnt(surplus_since=MappingProxyType({"w": after(-seconds)}))
+
+
+def test_busy_nodes_are_let_go_only_after_a_long_surplus_and_not_below_what_is_useful() -> None:
+    """Three busy nodes, a task each, of which one node could run all in time."""
+    fleet = [rented(name) for name in "abc"]
+    seen = load(tasks(running=3, mean=10.0), workers=joined(*fleet, executing=1))
+    assert needed(seen, *fleet, learnt=long_surplus(299)).target == {"w": 3}
+    assert needed(seen, *fleet, learnt=long_surplus(300)).target == {"w": 1}
+    wide = load(tasks(running=12, mean=1.0), workers=joined(*fleet, executing=4))
+    assert needed(wide, *fleet, learnt=long_surplus(9000)).target == {"w": 3}
+
+
+def test_a_kind_that_no_machine_holds_is_not_wanted_and_it_is_said_why() -> None:
+    gpu = kind("gpu", gpus=1)
+    waits = tasks(queued=5, unrunnable=5, need={"GPU": 1.0})
+    found = needed(load(waits), settings=rules(kind(), gpu))
+    assert (found.target, found.is_met) == ({"w": 0, "gpu": 0}, True)
+    (waiting,) = found.waiting
+    assert waiting.reason == "no machine that may be bought now has 1 GPU for a gpu worker"
