@@ -9,10 +9,12 @@ task, so it is written for speed. Nothing here imports Dask: a scheduler is hand
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PENDING = ("waiting", "queued", "no-worker", "processing")
+_NO_TASKS: Sequence[int] = (0,) * len(PENDING)
+ANCESTORS_PER_KEY = 20
 KNOWN_GANGS = {
     "fn": "xgboost",  # from 3.0 on
     "dispatched_train": "xgboost",  # before
@@ -28,20 +30,27 @@ class Kind:
     """Tasks of a prefix that need the same: durations of the finished, counts of the restricted."""
 
     __slots__ = (
-        "counts", "m2", "mean", "need", "observed", "oldest", "pinned", "prefix", "running",
+        "counts", "is_restricted", "m2", "mean", "need", "needs", "observed", "oldest", "pinned",
+        "prefix", "running",
     )  # fmt: skip
 
     def __init__(self, prefix: str, need: Need) -> None:
-        self.prefix, self.need = prefix, need
+        self.prefix, self.need, self.needs = prefix, need, dict(need)
+        self.is_restricted = False  # until the first of its tasks is counted by hand
         self.observed, self.mean, self.m2 = 0, 0.0, 0.0  # Welford's sums, of seconds
         self.running = 0  # by the workers' last heartbeats
         self.counts: dict[str, int] = dict.fromkeys(PENDING, 0)  # restricted tasks only
         self.pinned: dict[str, int] = dict.fromkeys(PENDING, 0)
         self.oldest: tuple[Any, Any, float] | None = None  # a running task, its worker, its start
 
+    def tasks(self) -> Sequence[int]:
+        """Its tasks that are counted by hand, in the order of PENDING."""
+        return list(self.counts.values()) if self.is_restricted else _NO_TASKS
+
     def may_be_oldest(self, task: Any, began: float) -> None:
         """Keeps a running task that began before the one that is kept, or where that is over."""
-        if self.running_since() is None or began < self.oldest[2]:  # type: ignore[index]
+        oldest = self.oldest
+        if oldest is None or began < oldest[2] or oldest[0].processing_on is not oldest[1]:
             self.oldest = (task, task.processing_on, began)
 
     def running_since(self) -> float | None:
@@ -90,25 +99,28 @@ class Tracker:
     def refresh(self) -> None:
         """Takes over the numbers of the newest heartbeat."""
         state = self.state
-        self.metrics = state.metrics
-        spilled = state.metrics.get("spilled_bytes", 0)
+        self.metrics = metrics = state.metrics
+        spilled = metrics.get("spilled_bytes", 0)
         self.spilled = int(spilled.get("disk", 0) if isinstance(spilled, dict) else spilled)
         self.long_running, self.actors = len(state.long_running), len(state.actors)
-        self.executing = max(0, len(getattr(state, "executing", ())) - self.long_running)
+        executing = len(getattr(state, "executing", ())) - self.long_running
+        self.executing = executing if executing > 0 else 0
 
     def look(self, kind_of: Callable[[Any], Kind]) -> None:
         """Looks at the tasks that the newest heartbeat says run, and moves their kinds' counts."""
         self.forget()
-        state, long_running = self.state, self.state.long_running
+        state, long_running, kinds = self.state, self.state.long_running, self.kinds
+        last_seen, executing = state.last_seen, 0
         for task, seconds in getattr(state, "executing", {}).items():
             if task.processing_on is not state:
                 continue
             if not long_running or task not in long_running:
-                self.executing += 1
+                executing += 1
             kind = kind_of(task)
             kind.running += 1
-            self.kinds[kind] = self.kinds.get(kind, 0) + 1
-            kind.may_be_oldest(task, state.last_seen - seconds)
+            kinds[kind] = kinds.get(kind, 0) + 1
+            kind.may_be_oldest(task, last_seen - seconds)
+        self.executing = executing
 
     def forget(self) -> None:
         """Takes its running tasks out of the counts."""
@@ -145,6 +157,7 @@ class Counters:
         """The transition hook, with what it needs in local names."""
         tasks, pending, active_add = self.scheduler.tasks, self.pending, self.active.add
         restricted, completed, again = self.restricted, self._completed, self._again
+        over = self._over
 
         def transition(
             key: Any,
@@ -156,25 +169,32 @@ class Counters:
             worker: str = "",
             **__: Any,
         ) -> None:
-            task = tasks.get(key)
-            if task is None:
+            if finish == "processing" or finish == "waiting" or finish in PENDING:  # noqa: PLR1714 - the first two are quicker alone
+                task = tasks.get(key)
+                if task is None:
+                    return
+                if finish == "waiting":
+                    active_add(task.group.prefix)
+                    if task.nbytes >= 0:
+                        again(task, stimulus_id)
+                if (
+                    task.resource_restrictions
+                    or task.worker_restrictions
+                    or task.host_restrictions
+                    or (pending and key in pending)
+                ):
+                    restricted(key, task, finish)
                 return
-            if finish == "waiting":
-                active_add(task.group.prefix)
-                if task.nbytes >= 0:
-                    again(task, stimulus_id)
-            elif finish == "memory":
+            if finish == "memory":
                 if startstops:
-                    completed(task, worker, startstops)
+                    task = tasks.get(key)
+                    if task is not None:
+                        completed(task, worker, startstops)
             elif finish == "erred" and start == "processing":
                 self.erred += 1
-            if (
-                task.resource_restrictions
-                or task.worker_restrictions
-                or task.host_restrictions
-                or (pending and key in pending)
-            ):
-                restricted(key, task, finish)
+            # Only a task that was counted while it was pending has to be taken out again.
+            if pending and key in pending:
+                over(key)
 
         return transition
 
@@ -197,6 +217,25 @@ class Counters:
         """Mean seconds of a task's kind, 0 where none has finished."""
         return self.kind_of(task).mean
 
+    def remaking_seconds(self, task: Any) -> tuple[float, int]:
+        """Mean seconds to make a result again, with the inputs that are gone, and tasks looked at.
+
+        Follows at most twenty inputs. Data that was put there by hand costs 0: no task makes it.
+        """
+        if not task.dependencies:
+            return self.mean_of(task), 1
+        seconds, looked_at, todo = 0.0, 0, [task]
+        seen = {task}
+        while todo and looked_at < ANCESTORS_PER_KEY:
+            one = todo.pop()
+            looked_at += 1
+            seconds += self.mean_of(one)
+            for other in one.dependencies:
+                if other.state == "released" and other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return seconds, looked_at
+
     def restricted(self, key: Any, task: Any, state: str) -> None:
         """Counts a task with restrictions where it is now; it may have got or lost some."""
         entry = self.pending.get(key)
@@ -211,15 +250,14 @@ class Counters:
                 self._move(entry, state, 1)
                 entry.state = state
                 return
-            self._move(entry, entry.state, -1)
-            self._pin(entry, -1)
-            del self.pending[key]
+            self._over(key)
         if state not in PENDING or not (
             task.resource_restrictions or task.worker_restrictions or task.host_restrictions
         ):
             return
         self.pending[key] = entry = Pending(self.kind_of(task), state, task)
         self.special[entry.kind.prefix][entry.kind] = None
+        entry.kind.is_restricted = True
         self._move(entry, state, 1)
         self._pin(entry, 1)
 
@@ -245,6 +283,12 @@ class Counters:
         for kind in self.kinds.values():
             kind.counts = dict.fromkeys(PENDING, 0)
             kind.pinned = dict.fromkeys(PENDING, 0)
+
+    def _over(self, key: Any) -> None:
+        """Takes a counted task out of the counts."""
+        entry = self.pending.pop(key)
+        self._move(entry, entry.state, -1)
+        self._pin(entry, -1)
 
     def _move(self, entry: Pending, state: str, tasks: int) -> None:
         entry.kind.counts[state] += tasks

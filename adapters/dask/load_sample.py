@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from costplan.adapters.dask.counters import PENDING, Counters, Kind, Tracker
+from costplan.adapters.dask.counters import PENDING, Kind, Tracker
 from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
 from costplan.adapters.dask.plugin import CostplanPlugin
 
-COPIES_LOOKED_AT = 300
+COPIES_LOOKED_AT = 150
 LOOKED_AT_WORKERS = 100
-AUDITED_KEYS = 200
-AUDITED_KEYS_PER_WORKER = 20
-ANCESTORS_PER_KEY = 20
+AUDITED_KEYS = 100
+AUDITED_KEYS_PER_WORKER = 10
 MOST_GROUPS = 2_000
 _STATIC_SECONDS = 30.0
 
@@ -43,6 +42,11 @@ class LoadSampler:
         self._departed = ""
         self._departed_of = -1
         self._audited = 0
+        self._places: dict[str, int] = {}  # address -> place in the columns
+        self._places_of = -1
+        self._busy: list[int] = []
+        self._busy_of = (-1, -1)
+        self._texts: dict[str, tuple[list[int], str]] = {}  # columns as they were, and encoded
         self._stale: dict[Tracker, None] = {}  # heartbeats whose tasks are to be looked at
 
     def sample(self) -> bytes:
@@ -75,49 +79,86 @@ class LoadSampler:
         departed = self._departures(now)
         static = self._static_columns(trackers, now)
         text = f'{_json(head)[:-1]},"departed":{departed},"workers":{{{static}'
-        return (text + "".join(f',"{name}":{_json(of)}' for name, of in workers) + "}}").encode()
+        return (text + "".join(f',"{name}":{of}' for name, of in workers) + "}}").encode()
 
-    def _workers(self, trackers: list[Tracker], now: float) -> list[tuple[str, Any]]:
-        """Columns that change, without those of zeros."""
-        copies, stale = self._copies(), self._stale
-        rows: list[tuple[int, ...]] = []
+    def _column(self, name: str, column: list[int]) -> str:
+        """A column, encoded; one that is as it was is not encoded again."""
+        last, text = self._texts.get(name, _NO_COLUMN)
+        if last != column:
+            if max(column) < len(_SMALL):
+                text = f"[{','.join([_SMALL[number] for number in column])}]"
+            else:
+                text = _json(column)
+            self._texts[name] = (column, text)
+        return text
+
+    def _workers(self, trackers: list[Tracker], now: float) -> list[tuple[str, str]]:
+        """Columns that change, encoded, without those of zeros."""
         for at in trackers:
-            state = at.state
-            if state.metrics is not at.metrics:
+            if at.state.metrics is not at.metrics:
                 at.refresh()
-                stale[at] = None
-            processing = len(state.processing)
-            if processing:
-                at.last_busy = now
-            nbytes, sole = state.nbytes, len(at.held)
-            sole_bytes = nbytes
-            if state.address in copies:
-                keys, held = copies[state.address]
-                sole, sole_bytes = sole - keys, max(0, nbytes - held)
-            executing = at.executing
+                self._stale[at] = None
+        processing = [len(at.state.processing) for at in trackers]
+        executing = [
+            at.executing if at.executing < tasks else tasks
+            for at, tasks in zip(trackers, processing, strict=True)
+        ]
+        for place, at in enumerate(trackers):
             if at.cordoned_at is not None:
                 at.refresh()
                 at.look(self._counters.kind_of)
-                executing = _executing(at, processing)
-            rows.append(
-                (
-                    executing if executing < processing else processing,
-                    processing,
-                    nbytes,
-                    sole_bytes,
-                    sole,
-                    int(sole * at.ms_per_key),
-                    at.spilled,
-                    at.long_running,
-                    at.actors,
-                    int(at.busy * 1000),
-                    0 if processing else int(at.last_busy * 1000),
-                )
-            )
-        columns = zip(_COLUMNS, zip(*rows, strict=True), strict=True) if rows else ()
-        found: list[tuple[str, Any]] = [(name, column) for name, column in columns if any(column)]
+                executing[place] = _executing(at, processing[place])
+            if processing[place]:
+                at.last_busy = now
+        nbytes = [at.state.nbytes for at in trackers]
+        keys = [len(at.held) for at in trackers]
+        sole_bytes, sole_keys = self._alone(trackers, nbytes, keys)
+        remade = [int(n * at.ms_per_key) for n, at in zip(sole_keys, trackers, strict=True)]
+        idle = (
+            [0]
+            if all(processing)
+            else [
+                0 if tasks else int(at.last_busy * 1000)
+                for at, tasks in zip(trackers, processing, strict=True)
+            ]
+        )
+        made_of = (self._counters.finished, self._plugin.workers_changed)
+        if self._busy_of != made_of:
+            self._busy, self._busy_of = [int(at.busy * 1000) for at in trackers], made_of
+        columns: list[tuple[str, Any]] = [
+            ("executing", executing),
+            ("processing", processing),
+            ("nbytes", nbytes),
+            ("sole_bytes", sole_bytes),
+            ("sole_keys", sole_keys),
+            ("recompute_ms", remade),
+            ("spilled", [at.spilled for at in trackers]),
+            ("long_running", [at.long_running for at in trackers]),
+            ("actors", [at.actors for at in trackers]),
+            ("busy_ms", self._busy),
+            ("idle_ms", idle),
+        ]
+        found = [(name, self._column(name, column)) for name, column in columns if any(column)]
         self._look()
-        return found + self._marks(trackers)
+        return found + [(name, _json(marks)) for name, marks in self._marks(trackers)]
+
+    def _alone(
+        self, trackers: list[Tracker], nbytes: list[int], keys: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Bytes and keys of each worker that no worker which stays holds too."""
+        copies = self._copies()
+        if not copies:
+            return nbytes, keys
+        if self._places_of != self._plugin.workers_changed:
+            self._places = {at.state.address: place for place, at in enumerate(trackers)}
+            self._places_of = self._plugin.workers_changed
+        nbytes, keys = nbytes.copy(), keys.copy()
+        for address, (copied, held) in copies.items():
+            place = self._places.get(address)
+            if place is not None:
+                keys[place] -= copied
+                nbytes[place] = max(0, nbytes[place] - held)
+        return nbytes, keys
 
     def _look(self) -> None:
         """Looks at what some workers run whose heartbeat is new; the next sample goes on."""
@@ -129,8 +170,8 @@ class LoadSampler:
     def _marks(self, trackers: list[Tracker]) -> list[tuple[str, Any]]:
         """What few workers have, by their place: status, gang, shuffling."""
         gangs, shuffling = self._counters.gangs(), shuffling_workers(self._scheduler)
-        addresses = [at.state.address for at in trackers]
         marks: list[tuple[str, Any]] = []
+        addresses = [at.state.address for at in trackers] if gangs or shuffling else []
         if len(self._scheduler.running) != len(trackers):
             names = [(place, at.state.status.name) for place, at in enumerate(trackers)]
             status = {
@@ -159,13 +200,14 @@ class LoadSampler:
         found: dict[str, tuple[int, int]] = {}
         closing = self._closing()
         for task in islice(getattr(self._scheduler, "replicated_tasks", ()), COPIES_LOOKED_AT):
-            nbytes = task.get_nbytes()
-            holders = task.who_has or ()
-            staying = len(holders)
+            nbytes = task.nbytes
+            if nbytes < 0:
+                nbytes = task.get_nbytes()  # Dask's guess
+            addresses = [state.address for state in task.who_has or ()]
+            staying = len(addresses)
             if closing:
-                staying = sum(state.address not in closing for state in holders)
-            for state in holders:
-                address = state.address
+                staying = sum(address not in closing for address in addresses)
+            for address in addresses:
                 if staying > (address not in closing):
                     keys, held = found.get(address, _NONE_HELD)
                     found[address] = (keys + 1, held + nbytes)
@@ -191,7 +233,7 @@ class LoadSampler:
             at = trackers[self._audited]
             seconds, keys = 0.0, 0
             for task in islice(reversed(at.held), AUDITED_KEYS_PER_WORKER):
-                cost, looked_at = remaking_seconds(task, self._counters)
+                cost, looked_at = self._counters.remaking_seconds(task)
                 seconds, keys, left = seconds + cost, keys + 1, left - looked_at
             at.ms_per_key = 1000 * seconds / keys if keys else 0.0
             left -= 1
@@ -203,23 +245,24 @@ class LoadSampler:
         for prefix in list(counters.active):
             kinds = counters.special.get(prefix.name, ())
             all_counts = prefix.states
-            if not any(all_counts.get(state) for state in PENDING):
+            rest = [all_counts.get(state, 0) for state in PENDING]
+            if not any(rest):
                 counters.active.discard(prefix)
                 continue
-            rest = {state: all_counts.get(state, 0) for state in PENDING}
             for kind in kinds:
-                for state in PENDING:
-                    rest[state] -= kind.counts[state]
+                if kind.is_restricted:
+                    rest = [left - n for left, n in zip(rest, kind.counts.values(), strict=True)]
             plain = counters.plain.get(prefix.name)
             if plain is None:
                 plain = counters.plain[prefix.name] = Kind(prefix.name, ())
                 counters.kinds[prefix.name, ()] = plain
-            pooled = _pooled([plain, *(kind for kind in kinds if kind is not plain)])
-            for kind in {id(one): one for one in (plain, *kinds)}.values():
-                counts = dict(kind.counts)
+            found = [plain, *(kind for kind in kinds if kind is not plain)]
+            pooled = _pooled(found)
+            for kind in found:
+                counts = kind.tasks()
                 if kind is plain:
-                    counts = {state: counts[state] + max(0, rest[state]) for state in PENDING}
-                if any(counts.values()):
+                    counts = [n + max(0, left) for n, left in zip(counts, rest, strict=True)]
+                if any(counts):
                     rows.append(_group_row(kind, counts, pooled, now))
         unread = 0
         if len(rows) > MOST_GROUPS:
@@ -265,15 +308,13 @@ class LoadSampler:
         return self._departed
 
 
-_COLUMNS = (
-    "executing", "processing", "nbytes", "sole_bytes", "sole_keys", "recompute_ms", "spilled",
-    "long_running", "actors", "busy_ms", "idle_ms",
-)  # fmt: skip
 _GROUP_COLUMNS = (
     "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
     "observed", "variance", "longest_seconds",
 )  # fmt: skip
 _NONE_HELD = (0, 0)
+_NO_COLUMN: tuple[list[int], str] = ([], "[]")
+_SMALL = tuple(str(number) for number in range(1_000))
 _UNKNOWN = (None, 0, None, None)
 
 
@@ -284,24 +325,6 @@ def shuffling_workers(scheduler: Any) -> set[str]:
     for one in list(getattr(shuffle, "active_shuffles", {}).values()):
         found |= getattr(one, "participating_workers", set())
     return found
-
-
-def remaking_seconds(task: Any, counters: Counters) -> tuple[float, int]:
-    """Mean seconds to make a result again, with the inputs that are gone, and tasks looked at.
-
-    Follows at most twenty inputs. Data that was put there by hand costs 0: no task makes it.
-    """
-    seconds, looked_at, todo = 0.0, 0, [task]
-    seen = {task}
-    while todo and looked_at < ANCESTORS_PER_KEY:
-        one = todo.pop()
-        looked_at += 1
-        seconds += counters.mean_of(one)
-        for other in one.dependencies:
-            if other.state == "released" and other not in seen:
-                seen.add(other)
-                todo.append(other)
-    return seconds, looked_at
 
 
 def stays(state: Any) -> bool:
@@ -341,23 +364,24 @@ def _pooled(kinds: Iterable[Kind]) -> tuple[int, float, float]:
 
 def _group_row(
     kind: Kind,
-    counts: dict[str, int],
+    counts: Sequence[int],
     pooled: tuple[int, float, float],
     now: float,
 ) -> tuple[Any, ...]:
     """One group: its own durations where it has any, and else those of its prefix."""
-    ready = counts["queued"] + counts["no-worker"] + counts["processing"]
-    running = min(max(kind.running, 0), counts["processing"])
+    waiting, queued, homeless, processing = counts  # in the order of PENDING
+    ready = queued + homeless + processing
+    running = min(max(kind.running, 0), processing)
     oldest = kind.running_since()
     observed, mean, m2 = (kind.observed, kind.mean, kind.m2) if kind.observed else pooled
     return (
         shortened(kind.prefix),
-        dict(kind.need),
+        kind.needs,
         ready - running,
         running,
-        counts["waiting"],
-        counts["no-worker"],
-        sum(kind.pinned.values()) - kind.pinned["waiting"],
+        waiting,
+        homeless,
+        sum(kind.pinned.values()) - kind.pinned["waiting"] if kind.is_restricted else 0,
         round(mean, 9) if observed else None,
         observed,
         m2 / (observed - 1) if observed > 1 else None,
