@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 
 
 class Course(StrEnum):
@@ -37,7 +38,7 @@ class Deaths:
     course: Course = Course.PLAIN
 
     def __str__(self) -> str:
-        text = " then ".join(self.faults)
+        text = " > ".join(self.faults)
         return text if self.course is Course.PLAIN else f"{text}  ({self.course})"
 
 
@@ -73,54 +74,83 @@ PLACES = (
 )
 """Every place that the code names."""
 
-_PHASES = ("intended", "booting", "ready", "cordoned", "retiring", "terminating", "gone")
+
+def _ticks(*phases: str) -> list[str]:
+    return [f"{place}@{phase}:1" for phase in phases for place in OF_A_TICK]
+
+
+def _actions(*actions: str, passings: tuple[int, ...] = (1, 2)) -> list[str]:
+    return [
+        f"daemon.{action}.{when}:{nth}"
+        for action in actions
+        for when in ("before", "after")
+        for nth in passings
+    ]
+
+
+def _local(verb: str) -> list[str]:
+    return [f"{p}:{nth}" for p in PLACES if p.startswith(f"local.{verb}.") for nth in (1, 2)]
+
+
+LAUNCH = (
+    *_ticks("intended", "booting", "ready"),
+    *_actions("launch"),
+    *_local("launch"),
+    *(f"daemon.action.begun@intended:{nth}" for nth in (1, 2)),
+)
+DRAIN = (*_ticks("cordoned", "retiring"), *_actions("cordon", "retire", passings=(1,)))
+"""The first drain leaves one machine, with the results; the second one empties the fleet."""
+SECOND_DRAIN = (
+    *_actions("cordon", "retire", passings=(2,)),
+    *(
+        f"{place}@{phase}:2"
+        for phase in ("cordoned", "retiring", "terminating", "gone")
+        for place in ("store.commit.in", "daemon.tick.committed")
+    ),
+)
+TERMINATE = (*_ticks("terminating", "gone"), *_actions("terminate"), *_local("terminate"))
 
 
 def campaign() -> Iterator[Deaths]:
-    """Every course of the campaign: launch, drain, terminate; then what goes wrong besides."""
-    yield from _once(f"{place}@{phase}:1" for phase in _PHASES for place in OF_A_TICK)
-    # The first drain leaves one machine with the results, the second one empties the fleet.
-    yield from _once(
-        f"{place}@{phase}:2"
-        for phase in ("cordoned", "retiring", "terminating", "gone")
-        for place in ("store.commit.in", "store.commit.after")
-    )
-    yield from _once(f"daemon.action.begun@intended:{nth}" for nth in (1, 2))
-    yield from _once(
-        f"daemon.{action}.{when}:{nth}"
-        for action in ("launch", "cordon", "retire", "terminate")
-        for when in ("before", "after")
-        for nth in (1, 3)
-    )
-    yield from _once(
-        f"{place}:{nth}" for place in PLACES if place.startswith("local.launch") for nth in (1, 3)
-    )
-    yield from _once(
-        f"{place}:{nth}"
-        for place in PLACES
-        if place.startswith("local.terminate")
-        for nth in (1, 3)
-    )
-    for place in ("daemon.uncordon.before:1", "daemon.uncordon.after:1", "daemon.uncordon.after:2"):
-        yield Deaths(faults=(place,), course=Course.RETURNING)
-    for course in (Course.THROTTLED, Course.NO_CAPACITY, Course.LOST_ANSWER):
-        yield Deaths(faults=("daemon.launch.failed:1",), course=course)
-    yield Deaths(faults=("daemon.terminate.failed:1",), course=Course.MUTE)
-    yield Deaths(faults=("daemon.stop.before_release:1",), course=Course.STOP)
-    # The successor dies on its way in, or at its first tick.
+    """Every course: deaths of launch, drain and terminate one after another; then what goes wrong
+    besides."""
+    late = [(one,) for one in SECOND_DRAIN]
+    rest = zip_longest(DRAIN, TERMINATE)
+    ends = [*(tuple(filter(None, pair)) for pair in rest), *late]
+    for first, then in zip_longest(LAUNCH, ends):
+        yield Deaths(faults=(*([first] if first else []), *(then or ())))
+    # The successor dies on its way in, and its successors too.
     for first in ("local.launch.after_spawn:2", "daemon.retire.after:1",
                   "local.terminate.after_order:1"):  # fmt: skip
-        for second in ("daemon.start.before_lease:1", "daemon.start.after_lease:1",
-                       "daemon.start.loaded:1", "store.commit.in:1"):  # fmt: skip
-            yield Deaths(faults=(first, second))
-    for place in ("down.requested:1", "daemon.start.after_lease:1", "store.commit.in@cordoned:1",
-                  "daemon.cordon.after:1", "daemon.retire.after:2", "local.terminate.after_order:2",
-                  "store.commit.after@gone:1"):  # fmt: skip
-        yield Deaths(faults=(place,), course=Course.DOWN)
+        yield Deaths(
+            faults=(
+                first,
+                "daemon.start.before_lease:1",
+                "daemon.start.after_lease:1",
+                "daemon.start.loaded:1",
+                "store.commit.in:1",
+            )
+        )
+    for nth in ("before:1", "after:1"):
+        yield Deaths(faults=(f"daemon.uncordon.{nth}",), course=Course.RETURNING)
+    yield Deaths(faults=("daemon.terminate.failed:1",), course=Course.MUTE)
+    yield Deaths(faults=("daemon.stop.before_release:1",), course=Course.STOP)
+    yield Deaths(
+        faults=(
+            "down.requested:1",
+            "daemon.start.after_lease:1",
+            "store.commit.in@cordoned:1",
+            "daemon.retire.after:1",
+            "local.terminate.after_order:1",
+        ),
+        course=Course.DOWN,
+    )
+    for course in (Course.THROTTLED, Course.NO_CAPACITY, Course.LOST_ANSWER):
+        yield Deaths(faults=("daemon.launch.failed:1",), course=course)
 
 
 def representative() -> tuple[Deaths, ...]:
-    """A dozen deaths and more in a few courses: one or two of launch, drain, terminate each."""
+    """A dozen deaths and more in three courses, some of launch, drain and terminate in each."""
     return (
         Deaths(
             faults=(
@@ -137,19 +167,14 @@ def representative() -> tuple[Deaths, ...]:
                 "daemon.launch.after:1",
                 "store.commit.after@cordoned:1",
                 "local.terminate.before_order:1",
-                "store.commit.before@gone:1",
             )
         ),
         Deaths(
             faults=(
                 "local.launch.after_spawn:2",
                 "daemon.cordon.before:1",
-                "store.commit.in@retiring:1",
                 "daemon.terminate.after:1",
+                "store.commit.before@gone:1",
             )
         ),
     )
-
-
-def _once(faults: Iterator[str]) -> Iterator[Deaths]:
-    yield from (Deaths(faults=(fault,)) for fault in faults)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-GATE_SECONDS = 60.0
+GATE_SECONDS = 180.0
 
 
 def nap(seconds: float, number: int = 0) -> int:
@@ -26,7 +26,7 @@ def gated(gate: str, number: int = 0) -> int:
 
 
 def wait_at(gate: str) -> None:
-    """Returns once there is a file of this name; raises TimeoutError after a minute."""
+    """Returns once there is a file of this name; raises TimeoutError after GATE_SECONDS."""
     deadline = time.monotonic() + GATE_SECONDS
     while not Path(gate).exists():
         if time.monotonic() > deadline:
