@@ -18,7 +18,10 @@ _LEASE_SECONDS = 10 * 86400.0
 
 
 class Kept:
-    """The store in a file. `reopen` is what a new process does."""
+    """The store in a file. `reopen` is what a new process does.
+
+    Only the driver dies in simulations, never the computer, so nobody waits for the disk.
+    """
 
     def __init__(self, path: Path, clock: VirtualClock) -> None:
         self.path, self.clock = path, clock
@@ -31,6 +34,7 @@ class Kept:
         store.acquire_lease(f"simulation {self.ticks}", self.clock(), 0.001)
         store.renew_lease(self.clock(), _LEASE_SECONDS)
         self.state = store.load_state()
+        store._db.execute("PRAGMA synchronous = OFF")
         return store
 
     def reopen(self) -> None:
