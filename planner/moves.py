@@ -160,18 +160,22 @@ def _question(
 
 
 def _groups(fleet: Sequence[Asset], wanted: Needs) -> tuple[_Group, ...]:
-    """Nodes by offer, workers, whether they must stay, and what draining costs by powers of two."""
+    """Nodes by offer, workers, whether they must stay, and what draining costs by powers of two.
+
+    One that is only kept in case work comes back is not replaced: it may be gone before its heir
+    has booted.
+    """
     found: dict[tuple[object, ...], list[Asset]] = {}
     for asset in fleet:
-        stays = bool(asset.pinned)
-        cost = 0 if stays or not asset.drain_usd else math.frexp(float(asset.drain_usd))[1]
         keeps = asset.node.node_id in wanted.kept
+        stays = bool(asset.pinned) or (keeps and asset.idle_seconds is not None)
+        cost = 0 if stays or not asset.drain_usd else math.frexp(float(asset.drain_usd))[1]
         key = (asset.node.key, asset.workers, stays, keeps, asset.usd_per_hour, cost)
         found.setdefault(key, []).append(asset)
     groups = []
     for like in sorted(found, key=repr):
         assets = sorted(found[like], key=_first_to_go)
-        least = len(assets) if assets[0].pinned else 0
+        least = len(assets) if like[2] else 0
         groups.append(_Group(tuple(assets), least, assets[0].node.node_id in wanted.kept))
     return tuple(groups)
 
