@@ -1,0 +1,51 @@
+"""The rules of a fleet as sums over its nodes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from costplan.planner.fleet_limits import Sized, fleet_rows
+from costplan.planner.settings import Budget, Settings
+from costplan.planner.types import Market
+from costplan.planner.workload import Limits, MarketRules, Quota
+from tests.fleets import key, rules, spot
+
+FIRM = Sized(key=key("a"), vcpu=4.0, usd_per_hour=Decimal(2))
+SPOT = Sized(key=spot("b"), vcpu=8.0, usd_per_hour=Decimal(1))
+
+
+def quotas(*of: Quota) -> Settings:
+    """Under these quotas."""
+    return rules(limits=Limits(quotas=of))
+
+
+@pytest.mark.parametrize(
+    ("settings", "most", "firm", "spot_takes"),
+    [
+        (rules(budget=Budget(usd_per_hour=Decimal("2.5"))), 2.5, 2.0, 1.0),
+        (rules(limits=Limits(max_nodes=7)), 7, 1.0, 1.0),
+        (quotas(Quota(market=Market.SPOT, nodes=3)), 3, 0.0, 1.0),
+        (quotas(Quota(market=Market.SPOT, vcpu_milli=16_000)), 16.0, 0.0, 8.0),
+        (quotas(Quota(instance_types=("a*",), nodes=2)), 2, 1.0, 0.0),
+        (quotas(Quota(provider="gcp", nodes=2)), 2, 0.0, 0.0),
+        (quotas(Quota(region="us", vcpu_milli=4_000)), 4.0, 4.0, 8.0),
+        # spot - 3/4 of all <= 0: three of four vCPU may be spot.
+        (rules(market=MarketRules(spot_max_share=0.75)), 0.0, -3.0, 2.0),
+        (rules(market=MarketRules(on_demand_base_vcpu_milli=6_000)), -6.0, -4.0, 0.0),
+        (rules(market=MarketRules(pool_max_share=0.5)), 0.0, -2.0, 4.0),
+    ],
+)
+def test_what_a_node_takes_of_a_rule(
+    settings: Settings, most: float, firm: float, spot_takes: float
+) -> None:
+    (row,) = fleet_rows(settings, [FIRM.key, SPOT.key])
+    assert (row.most, row.take(FIRM), row.take(SPOT)) == (most, firm, spot_takes)
+
+
+def test_without_rules_there_are_no_rows_and_each_spot_pool_has_its_own() -> None:
+    assert fleet_rows(rules(), [SPOT.key]) == ()
+    pools = [spot("b"), spot("c"), spot("b"), key("a")]
+    rows = fleet_rows(rules(market=MarketRules(pool_max_share=0.5)), pools)
+    assert [row.pool for row in rows] == [spot("b"), spot("c")]
