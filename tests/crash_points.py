@@ -150,13 +150,14 @@ def campaign() -> Iterator[Deaths]:
 
 
 def representative() -> tuple[Deaths, ...]:
-    """A dozen deaths and more in three courses, some of launch, drain and terminate in each."""
+    """A dozen deaths in two courses, some of launch, drain and terminate in each."""
     return (
         Deaths(
             faults=(
                 "store.commit.in@intended:1",
                 "local.launch.after_folder:1",
                 "daemon.start.loaded:1",
+                "store.commit.after@cordoned:1",
                 "daemon.retire.after:1",
                 "local.terminate.after_order:1",
             )
@@ -164,15 +165,9 @@ def representative() -> tuple[Deaths, ...]:
         Deaths(
             faults=(
                 "daemon.action.begun@intended:1",
-                "daemon.launch.after:1",
-                "store.commit.after@cordoned:1",
-                "local.terminate.before_order:1",
-            )
-        ),
-        Deaths(
-            faults=(
-                "local.launch.after_spawn:2",
+                "local.launch.after_spawn:1",
                 "daemon.cordon.before:1",
+                "store.commit.in@retiring:1",
                 "daemon.terminate.after:1",
                 "store.commit.before@gone:1",
             )
