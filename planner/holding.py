@@ -1,32 +1,70 @@
-"""How long an idle worker is kept: the ski-rental question.
+"""How long idle workers are kept: the ski-rental question, for a fleet.
 
-Keeping a worker over a pause of g seconds costs g, letting it go costs a boot of b seconds when
-work comes back. Not knowing g, keeping for b and then letting go never costs more than twice the
-best (Karlin et al., 1988, "Competitive snoopy caching"). Once pauses have been seen, the
-threshold that would have been cheapest over them is better, and is used.
+Keeping a worker over a pause of g seconds costs g, letting it go costs a boot when work comes back,
+and the work waits for it meanwhile: together c = 1.5 boots. Not knowing g, workers are let go one
+after the other, a share u of them by c ln(1 + (e - 1) u): then a fleet costs at most e / (e - 1)
+times the best, where all at once could cost twice (Karlin et al., 1990, "Competitive randomized
+algorithms for non-uniform problems"). Once a pause has been seen, the threshold that would have
+been cheapest over those seen is better, and is used.
+
+That says how long, and not how many: a large fleet that is kept through long pauses works little.
+No more are kept through pauses than would be busy for LEAST_BUSY of the time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-ENOUGH_GAPS = 3
+BOOT_FACTOR = 1.5
+"""A boot is paid for, and delays work: half as much again."""
+ENOUGH_GAPS = 1
 MARGIN = 1.25
 """Pauses vary; a threshold right at the longest one seen would miss the next by a moment."""
+LEAST_BUSY = 0.65
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
-def hold_seconds(boot_seconds: float, gaps: Sequence[float], most_seconds: float) -> float:
+def share_of(number: int) -> float:
+    """The place of a worker among others, in (0, 1]. Those of any consecutive numbers are spread
+    evenly, however many they are: the golden ratio is the least rational number."""
+    return 1.0 - number * GOLDEN % 1.0
+
+
+def hold_seconds(
+    boot_seconds: float, gaps: Sequence[float], most_seconds: float, share: float = 1.0
+) -> float:
     """Seconds that an idle worker is kept, from what a boot costs and the pauses seen (seconds).
 
-    Example: boots of 6 s and pauses of 5, 5, 5 s: keeping through costs 15 s, letting go 18 s,
-    so 5 x 1.25 s. With pauses of 10 s letting go at once (18 s) beats keeping (30 s): 0 s.
+    `share` in (0, 1] is its place among the others, of which the last is kept longest.
+
+    Example: boots of 6 s cost 9 s each. After pauses of 5 s keeping is cheaper, for 5 x 1.25 s;
+    after pauses of 10 s letting go at once is: 0 s. Before any, half of the fleet is let go by
+    9 ln(1 + 0.5 (e - 1)) = 5.6 s and the last one after 9 s.
     """
+    cost = BOOT_FACTOR * boot_seconds
     if len(gaps) < ENOUGH_GAPS:
-        return min(boot_seconds, most_seconds)
+        return min(cost * math.log(1.0 + (math.e - 1.0) * share), most_seconds)
     candidates = [0.0, *sorted(gap * MARGIN for gap in gaps)]
-    best = min(candidates, key=lambda limit: (_cost(limit, boot_seconds, gaps), limit))
+    best = min(candidates, key=lambda limit: (_cost(limit, cost, gaps), limit))
     return min(best, most_seconds)
 
 
-def _cost(limit: float, boot_seconds: float, gaps: Sequence[float]) -> float:
-    return sum(gap if gap <= limit else limit + boot_seconds for gap in gaps)
+def most_threads(bursts: Sequence[float], gaps: Sequence[float]) -> float:
+    """Threads worth keeping through a pause, from bursts (task-seconds) and pauses (seconds) seen.
+
+    With W task-seconds a burst and pauses of g, k threads are busy for W / (W + k g) of the time.
+    Example: bursts of 20 s and pauses of 5 s: 20 x (1 / 0.65 - 1) / 5 = 2.15 threads.
+    """
+    if not bursts or len(gaps) < ENOUGH_GAPS:
+        return math.inf
+    pause = _median(gaps)
+    return _median(bursts) * (1.0 / LEAST_BUSY - 1.0) / pause if pause > 0 else math.inf
+
+
+def _cost(limit: float, cost: float, gaps: Sequence[float]) -> float:
+    return sum(gap if gap <= limit else limit + cost for gap in gaps)
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]

@@ -4,6 +4,7 @@ order on its node."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,6 +33,12 @@ def with_new_nodes(
             node_id = f"{settings.cluster}-{launches:05d}-{plan.plan_id[:4]}"
             found[node_id] = _intended(node_id, move, plan, snapshot, settings)
     return found, launches
+
+
+def launch_number(node_id: str) -> int:
+    """Which launch a node was, by its id; 0 for an id that is none of ours."""
+    found = re.search(r"-(\d+)-[0-9a-f]{4}$", node_id)
+    return int(found[1]) if found else 0
 
 
 def _intended(

@@ -41,17 +41,28 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         durations = MappingProxyType(dict(list(merged.items())[-MOST_PREFIXES:]))
     works = any(group.queued or group.running for group in load.groups)
     gaps, idle_since = learnt.idle_gaps, learnt.idle_since
+    bursts, busy_before = learnt.bursts, learnt.busy_before
     if works and idle_since is not None:
         # Where the clock went back nobody knows how long the pause was.
         gap = (now - idle_since).total_seconds()
         gaps = (*gaps, gap)[-MOST_GAPS:] if gap >= 0 else gaps
         idle_since = None
     elif not works and idle_since is None and load.workers:
-        idle_since = now
+        idle_since, busy = now, load.totals.busy_seconds
+        # A scheduler that was born again counts from zero.
+        burst = busy - busy_before if busy >= busy_before else busy
+        bursts, busy_before = (*bursts, burst)[-MOST_GAPS:] if burst > 0 else bursts, busy
     if load.clients == 0:
         # The pause until somebody connects again is not one between bursts of a session.
         idle_since = None
-    return replace(learnt, durations=durations, idle_gaps=gaps, idle_since=idle_since)
+    return replace(
+        learnt,
+        durations=durations,
+        idle_gaps=gaps,
+        bursts=bursts,
+        idle_since=idle_since,
+        busy_before=busy_before,
+    )
 
 
 def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, Node]) -> Learnt:

@@ -333,9 +333,7 @@ def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
 
 
 def _why_surplus(asset: Asset, wanted: Needs) -> str:
-    if asset.idle_seconds is not None:
-        return f"idle for {asset.idle_seconds:.0f} s, kept for {wanted.hold_seconds:.0f} s"
-    return "fewer workers do the work in time"
+    return wanted.let_go.get(asset.node.node_id, "fewer workers do the work in time")
 
 
 def _cost(question: _Question, choice: Choice) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from costplan.planner.buying import missing_kinds
 from costplan.planner.fleet_view import Asset, staffing
-from costplan.planner.holding import hold_seconds
+from costplan.planner.holding import hold_seconds, most_threads, share_of
+from costplan.planner.launching import launch_number
 from costplan.planner.learn import boot_seconds
 from costplan.planner.load import Load
 from costplan.planner.settings import Settings, WorkerKind
@@ -21,7 +23,8 @@ from costplan.planner.types import Offer
 class Needs:
     """Workers by kind: `demand` is what the work asks for, `target` adds what is kept although
     the work does not ask for it, `here` is what is ready or coming. `hold_seconds` is how long
-    idle workers are kept, and `kept` says of nodes why they are."""
+    idle workers are kept at most, `kept` says of nodes why they are, and `let_go` of idle ones
+    why they are not."""
 
     demand: tuple[ClassDemand, ...]
     waiting: tuple[Waiting, ...]
@@ -29,6 +32,7 @@ class Needs:
     here: Mapping[str, int]
     hold_seconds: float
     kept: Mapping[str, str]
+    let_go: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_met(self) -> bool:
@@ -71,7 +75,11 @@ def needs(
         )
     )
     hold = _hold_seconds(load, learnt, settings, boot, now)
-    kept, held = _kept(asked, fleet, hold, learnt, settings, now)
+    stays = _stays(asked, fleet, hold, learnt, settings, now)
+    held: dict[str, int] = {}
+    for asset in fleet:
+        for kind, count in asset.workers if asset.node.node_id in stays.kept else ():
+            held[kind] = held.get(kind, 0) + count
     target = {d.shape: max(d.wanted, held.get(d.shape, 0)) for d in asked.demand}
     return Needs(
         demand=asked.demand,
@@ -79,7 +87,8 @@ def needs(
         target=target,
         here=here,
         hold_seconds=hold,
-        kept=kept,
+        kept=stays.kept,
+        let_go=stays.let_go,
     )
 
 
@@ -124,33 +133,59 @@ def _hold_seconds(
     return hold_seconds(boot, learnt.idle_gaps, float(settings.scaling.idle_seconds))
 
 
-def _kept(
+@dataclass(frozen=True, slots=True)
+class _Stays:
+    """Why nodes stay whatever the work asks for, and why idle ones do not."""
+
+    kept: dict[str, str]
+    let_go: dict[str, str]
+
+
+def _stays(
     asked: Sizes,
     fleet: Sequence[Asset],
     hold: float,
     learnt: Learnt,
     settings: Settings,
     now: datetime,
-) -> tuple[dict[str, str], dict[str, int]]:
-    """Why nodes stay whatever the work asks for, and how many workers of each kind that makes."""
+) -> _Stays:
     long_enough = timedelta(seconds=max(hold, float(settings.scaling.target_seconds)))
     too_many = {
         kind for kind, since in learnt.surplus_since.items() if now - since >= long_enough
     } & {d.shape for d in asked.demand if d.is_surplus}
-    kept: dict[str, str] = {}
-    held: dict[str, int] = {}
+    found = _Stays({}, {})
+    idle: list[Asset] = []
     for asset in fleet:
+        node_id = asset.node.node_id
         if asset.pinned:
-            reason = asset.pinned
-        elif asset.idle_seconds is not None and asset.idle_seconds >= hold:
-            continue
+            found.kept[node_id] = asset.pinned
         elif asset.idle_seconds is not None:
-            reason = f"idle for {asset.idle_seconds:.0f} s, kept for {hold:.0f} s"
-        elif all(kind in too_many for kind, _ in asset.workers):
-            continue
+            idle.append(asset)
+        elif not all(kind in too_many for kind, _ in asset.workers):
+            found.kept[node_id] = "it works"
+    _sort_out(idle, found, hold, learnt, settings)
+    return found
+
+
+def _sort_out(
+    idle: Iterable[Asset], found: _Stays, hold: float, learnt: Learnt, settings: Settings
+) -> None:
+    """Which idle nodes are kept: each for its own time, and in a pause no more than would work
+    enough between pauses like those seen, but one."""
+    threads = {kind.name: kind.threads for kind in settings.kinds}
+    most = most_threads(learnt.bursts, learnt.idle_gaps) if learnt.idle_since else math.inf
+    boot, longest = boot_seconds(learnt, settings), float(settings.scaling.idle_seconds)
+    shares = {asset.node.node_id: share_of(launch_number(asset.node.node_id)) for asset in idle}
+    there = 0.0
+    for asset in sorted(idle, key=lambda a: (-shares[a.node.node_id], a.node.node_id)):
+        node_id, seconds = asset.node.node_id, asset.idle_seconds or 0.0
+        own = hold_seconds(boot, learnt.idle_gaps, longest, shares[node_id]) if hold else 0.0
+        ours = sum(threads.get(kind, 1) * count for kind, count in asset.workers)
+        said = f"idle for {seconds:.0f} s"
+        if seconds >= own:
+            found.let_go[node_id] = f"{said}, kept for {own:.0f} s"
+        elif there and there + ours > most:
+            found.let_go[node_id] = f"{said}, and fewer are enough for bursts like the last ones"
         else:
-            reason = "it works"
-        kept[asset.node.node_id] = reason
-        for kind, count in asset.workers:
-            held[kind] = held.get(kind, 0) + count
-    return kept, held
+            there += ours
+            found.kept[node_id] = f"{said}, kept for {own:.0f} s"

@@ -7,14 +7,16 @@ group (not counting those pinned to named workers), T the target and b what a bo
     slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own
     here      = slots of the workers that are ready or coming
     slots(T) <= here:   slots(T) are wanted, nothing is bought
-    else:               left = 1 - (what those here do until a boot ends) / (sum of R x m)
-                        h    = max(T - b, b)
-                        wanted = max(here, slots(h) of the left share)
+    else:               W = what is left when those here have worked for a boot
+                        T - b >= b:   h = T - b
+                        T - b < b:    h = max(T, sqrt(W b / 7))
+                        wanted = max(here, slots(h) of what is left)
 
 A new worker is of no use before it has booted, so what is done until then needs none, and the
-rest is to be done in what is left of the target. Where that is less than b, each new worker shall
-at least have as much work as its boot costs: then h = b, counts round down, and work may take two
-boots instead of the target. Fractions of classes that share a kind add up before they are rounded.
+rest is to be done in what is left of the target. Where that is less than b, the target cannot be
+kept at a sensible cost. Then N workers pay N b for booting and take W / N to work; with a second of
+delay worth 7 worker-seconds, N b + 7 W / N is least where each has sqrt(W b / 7) to do. Counts are
+rounded up, or then to the nearest. Fractions of classes that share a kind add up before.
 
 Tasks that wait for others are work to come, but nobody knows when: they count as work, and never
 are there more workers than what is runnable now can use.
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Scaling, WorkerKind
@@ -35,6 +37,8 @@ from costplan.planner.tick import ClassDemand, Learnt, Waiting
 from costplan.planner.units import memory_text
 
 LEAST_MEAN_SECONDS = 0.001
+DELAY_WORTH = 7.0
+"""Worker-seconds that a second of delay is worth where the target cannot be kept."""
 FULL_SHARE = 0.6
 """Above this share of its memory Dask's workers begin to spill; stock scaling uses it too."""
 
@@ -62,7 +66,7 @@ class _Work:
     mean, and tasks that one worker runs at a time."""
 
     runnable: int
-    tasks: int
+    tasks: float
     mean: float
     slots_each: int
     is_known: bool
@@ -84,8 +88,8 @@ class Question:
 def sizes(question: Question) -> Sizes:
     """The workers of each kind that the load asks for.
 
-    Example: 40 tasks of 0.5 s, no workers, threads 1, target 5 s, boot 6 s: h = max(-1, 6) = 6,
-    12 tasks a slot, 3.33 slots, rounded down 3.
+    Example: 40 tasks of 0.5 s, no workers, threads 1, target 5 s, boot 6 s: sqrt(20 x 6 / 7) is
+    4.1 s, so h = 5 s, 10 tasks a slot, 4 slots.
     """
     work: dict[str, list[_Work]] = {kind.name: [] for kind in question.kinds}
     waiting: list[Waiting] = []
@@ -139,10 +143,10 @@ def mean_seconds(group: TaskGroup, learnt: Learnt, scaling: Scaling) -> tuple[fl
     return max(guess, 2 * (group.longest_running_seconds or 0.0), LEAST_MEAN_SECONDS), False
 
 
-def _workers(work: Iterable[_Work], horizon_seconds: float, share: float = 1.0) -> float:
-    """Workers, a fraction, that finish a share of the work within the horizon."""
+def _workers(work: Iterable[_Work], horizon_seconds: float) -> float:
+    """Workers, a fraction, that finish the work within the horizon."""
     return sum(
-        share * part.tasks / max(1, math.floor(horizon_seconds / part.mean)) / part.slots_each
+        part.tasks / max(1, math.floor(horizon_seconds / part.mean)) / part.slots_each
         for part in work
     )
 
@@ -155,7 +159,7 @@ def _demand(
     wanted, reason = _for_work(work, seconds, staff, question)
     if holds_data:
         held = sum(worker.managed_bytes for worker in question.load.workers.values())
-        room = math.ceil(held / (FULL_SHARE * kind.need.memory_bytes))
+        room = math.ceil(held / (FULL_SHARE * kind.need.memory_bytes) - 1e-9)
         if room > wanted:
             wanted = room
             reason = f"{memory_text(held)} of results are held, {FULL_SHARE:.0%} of memory at most"
@@ -189,19 +193,27 @@ def _for_work(
     enough = min(_workers(work, target), widest)
     if enough <= here:
         return math.ceil(enough - 1e-9), f"{told} within {target:g} s"
-    threads = sum(p.slots_each * p.tasks for p in work) / sum(p.tasks for p in work)
     meanwhile = staff.ready * boot + staff.coming * max(0.0, boot - staff.coming_seconds)
-    left = max(0.0, 1.0 - meanwhile * threads / seconds)
-    horizon = max(target - boot, boot)
-    workers = _workers(work, horizon, left)
-    is_short = target - boot < boot
-    wanted = math.floor(workers + 1e-9) if is_short else math.ceil(workers - 1e-9)
-    goal = (
-        f"{boot:.3g} s of work for each, as much as a boot costs"
-        if is_short
-        else (f"within {target:g} s, of which a boot takes {boot:.3g} s")
-    )
+    work = _left(work, meanwhile, boot)
+    if target - boot >= boot:
+        wanted = math.ceil(_workers(work, target - boot) - 1e-9)
+        goal = f"within {target:g} s, of which a boot takes {boot:.3g} s"
+    else:
+        each = sum(part.tasks * part.mean / part.slots_each for part in work)
+        horizon = max(target, math.sqrt(each * boot / DELAY_WORTH))
+        wanted = math.floor(_workers(work, horizon) + 0.5)
+        goal = f"{horizon:.3g} s of work for each, as a boot takes {boot:.3g} s"
     return min(max(wanted, here, 1), widest), f"{told}: {goal}"
+
+
+def _left(work: Sequence[_Work], meanwhile: float, boot: float) -> list[_Work]:
+    """What is left when those here have worked for `meanwhile` worker-seconds during a boot.
+
+    A task that takes longer than a boot is not done then, and keeps its worker.
+    """
+    short = sum(p.tasks * p.mean / p.slots_each for p in work if p.mean <= boot)
+    share = max(0.0, 1.0 - meanwhile / short) if short else 0.0
+    return [replace(p, tasks=p.tasks * share) if p.mean <= boot else p for p in work]
 
 
 def _widest(work: Iterable[_Work]) -> int:
@@ -211,9 +223,9 @@ def _widest(work: Iterable[_Work]) -> int:
 
 def _told(work: Sequence[_Work], seconds: float) -> str:
     tasks, runnable = sum(part.tasks for part in work), sum(part.runnable for part in work)
-    told = f"{seconds:.4g} s of work in {tasks} task{'s' * (tasks != 1)}"
+    told = f"{seconds:.4g} s of work in {tasks:.0f} task{'s' * (tasks != 1)}"
     if tasks > runnable:
-        told += f", {tasks - runnable} of which wait for others"
+        told += f", {tasks - runnable:.0f} of which wait for others"
     if not all(part.is_known for part in work):
         told += ", durations partly guessed"
     return told

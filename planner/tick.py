@@ -325,9 +325,10 @@ class Learnt:
     """What past ticks have taught, kept across restarts.
 
     `durations` are (tasks, mean seconds) by prefix over all runs. `boot_seconds` are the last
-    boots seen, `idle_gaps` the last pauses between bursts of work. `idle_since` is when the
-    cluster last ran out of work, None while it has some. `refused` says until when an offer is
-    not asked for again.
+    boots seen, `idle_gaps` the last pauses between bursts of work (seconds), `bursts` the
+    task-seconds of those. `idle_since` is when the cluster last ran out of work, None while it
+    has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
+    says until when an offer is not asked for again.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -335,7 +336,9 @@ class Learnt:
     )
     boot_seconds: tuple[float, ...] = ()
     idle_gaps: tuple[float, ...] = ()
+    bursts: tuple[float, ...] = ()
     idle_since: datetime | None = None
+    busy_before: float = 0.0
     surplus_since: Mapping[str, datetime] = field(
         default_factory=lambda: MappingProxyType(dict[str, datetime]())
     )

@@ -18,7 +18,7 @@ from costplan.planner.learn import (
     from_outcomes,
     surplus_since,
 )
-from costplan.planner.load import Load
+from costplan.planner.load import Load, Totals
 from costplan.planner.nodes import Node
 from costplan.planner.tick import Action, ActionOutcome, Launch, Learnt, Outcome, Terminate
 from costplan.planner.types import Phase
@@ -63,6 +63,17 @@ def test_the_oldest_prefixes_are_forgotten_first() -> None:
 def test_a_pause_is_from_the_end_of_the_work_to_its_return() -> None:
     found = taught((0, works()), (10, idles()), (15, idles()), (40, works()), (45, works()))
     assert (found.idle_gaps, found.idle_since) == ((30.0,), None)
+
+
+def test_a_burst_is_what_was_done_between_two_pauses() -> None:
+    """100 s by the first pause and 130 s by the second; then a scheduler that counts anew."""
+    done = [Totals(busy_seconds=seconds) for seconds in (100.0, 130.0, 7.0)]
+    found = Learnt()
+    for place, totals in enumerate(done):
+        at = 100 * place
+        found = taught((at, works()), (at + 10, idles(totals=totals)), learnt=found)
+    assert found.bursts == (100.0, 30.0, 7.0)
+    assert found.busy_before == 7.0
 
 
 def test_only_the_last_pauses_are_kept() -> None:

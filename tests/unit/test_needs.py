@@ -58,13 +58,38 @@ def idle(*fleet: Node, since: datetime = NOON, **more: Any) -> Load:
 ONE = rented("n")
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(0, 1), (59, 1), (60, 0), (600, 0)])
-def test_an_idle_worker_is_kept_for_as_long_as_a_boot_takes(seconds: float, kept: int) -> None:
+@pytest.mark.parametrize(("seconds", "kept"), [(0, 1), (89, 1), (90, 0), (600, 0)])
+def test_an_idle_worker_is_kept_for_a_boot_and_a_half(seconds: float, kept: int) -> None:
     found = needed(idle(ONE, at=after(seconds)), ONE, seconds=seconds)
-    assert (found.target, found.here, found.hold_seconds) == ({"w": kept}, {"w": 1}, 60.0)
+    assert (found.target, found.here, found.hold_seconds) == ({"w": kept}, {"w": 1}, 90.0)
     assert found.is_met == bool(kept)
     if kept:
-        assert found.kept["n"] == f"idle for {seconds:.0f} s, kept for 60 s"
+        assert found.kept["n"] == f"idle for {seconds:.0f} s, kept for 90 s"
+
+
+def test_idle_workers_go_one_after_the_other() -> None:
+    """By 90 ln(1 + 1.718 u) s, with shares u of 0.38, 0.76, 0.15 and 0.53."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
+    for seconds, left in (
+        (19, {1, 2, 3, 4}),
+        (21, {1, 2, 4}),
+        (50, {2, 4}),
+        (70, {2}),
+        (90, set()),
+    ):
+        kept = needed(idle(*fleet, at=after(seconds)), *fleet, seconds=seconds).kept
+        assert {int(name.split("-")[1]) for name in kept} == left
+
+
+def test_no_more_are_kept_through_pauses_than_work_enough() -> None:
+    """Bursts of 800 s, pauses of 50 s, and 4 threads each: two are busy for 800 of 1,200 s."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
+    learnt = Learnt(idle_gaps=(50.0,), bursts=(800.0,), idle_since=NOON)
+    found = needed(idle(*fleet), *fleet, seconds=1, learnt=learnt)
+    assert found.target == {"w": 2}
+    assert set(found.kept) == {"cluster-00002-abcd", "cluster-00004-abcd"}
+    assert "fewer are enough" in found.let_go["cluster-00001-abcd"]
+    assert needed(idle(*fleet[:1]), *fleet[:1], seconds=1, learnt=learnt).target == {"w": 1}
 
 
 def test_pauses_that_were_learnt_are_kept_through() -> None:

@@ -59,11 +59,25 @@ def test_workers_from_zero(groups: tuple[TaskGroup, ...], wanted: int) -> None:
 
 
 def test_the_worked_example() -> None:
-    """40 tasks of half a second in 5 s with boots of 6 s: each worker gets a boot's worth of
-    work, 12 tasks; 3.33 workers, and the third of one is not worth its boot."""
+    """40 tasks of half a second in 5 s with boots of 6 s: booting costs N x 6, waiting
+    7 x 20 / N, and the sum is least with 4.1 s of work for each; no less than the 5 s, so 4."""
     short = Scaling(target_seconds=5)
-    assert first(tasks(queued=40, mean=0.5), boot=6.0, scaling=short).wanted == 3
+    assert first(tasks(queued=40, mean=0.5), boot=6.0, scaling=short).wanted == 4
     assert first(tasks(queued=1, mean=0.5), boot=6.0, scaling=short).wanted == 1
+
+
+def test_where_boots_are_longer_than_the_target_few_are_bought() -> None:
+    """100 s of work in 5 s with boots of 60 s: sqrt(100 x 60 / 7) = 29.3 s for each, 3.4
+    workers. Twenty could not keep the target either, and pay 20 minutes for booting."""
+    short = Scaling(target_seconds=5)
+    assert first(tasks(queued=100), boot=60.0, scaling=short).wanted == 3
+
+
+def test_a_task_longer_than_a_boot_keeps_its_worker() -> None:
+    """Four of 20 s, one of them runs: it is not done when the others have booted."""
+    short = Scaling(target_seconds=5)
+    found = first(tasks(queued=3, running=1, mean=20.0), ready=1, boot=6.0, scaling=short)
+    assert found.wanted == 4
 
 
 def test_threads_run_side_by_side() -> None:
@@ -176,11 +190,11 @@ def test_tasks_for_named_workers_are_nobody_elses() -> None:
 
 
 def test_results_that_are_held_need_room() -> None:
-    """35 GiB at 60 % of 12 GiB each: five workers; the second kind holds none of them."""
-    seen = load(workers={"a": does(managed_bytes=29 * GIB), "b": does(managed_bytes=6 * GIB)})
+    """36 GiB at 60 % of 12 GiB each: five workers; the second kind holds none of them."""
+    seen = load(workers={"a": does(managed_bytes=30 * GIB), "b": does(managed_bytes=6 * GIB)})
     found = asked(kinds=(ONE, GPU), load=seen)
     assert [d.wanted for d in found.demand] == [5, 0]
-    assert "35 GiB of results are held" in found.demand[0].reason
+    assert "36 GiB of results are held" in found.demand[0].reason
 
 
 def test_minimum_and_maximum() -> None:
