@@ -16,7 +16,7 @@ from costplan.adapters.local.bill import bill
 from costplan.adapters.local.folders import folders
 from costplan.adapters.local.prices import LocalPrices
 from costplan.adapters.local.records import machine_records, record_of
-from costplan.adapters.local.stage import Stage, read_stage
+from costplan.adapters.local.stage import read_stage
 from costplan.planner.nodes import Node, ProviderNode
 from costplan.planner.tick import State
 from costplan.planner.types import Market, Phase
@@ -26,8 +26,8 @@ FIXED_MACHINES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """Machines, the seconds they are billed for, and dollars: as paid, all on demand, and as a
-    fleet of a fixed size that was there from the first launch to the last end."""
+    """Machines, the seconds they are billed for, and dollars: as paid, the same all on demand, and
+    for a fixed number of the cheapest on demand from the first launch to the last end."""
 
     machines: int = 0
     seconds: int = 0
@@ -56,15 +56,22 @@ def bill_of(state_dir: Path) -> Bill:
     prices = LocalPrices(stage, utc_now).history(stage.started_at, end)
     lines = bill(records, prices, stage.started_at, end)
     start = min(line.start for line in lines)
-    listed = _cheapest_on_demand(stage, start) / 3600
-    seconds = sum(math.ceil((line.end - line.start).total_seconds()) for line in lines)
+    seconds = [math.ceil((line.end - line.start).total_seconds()) for line in lines]
+    listed = {
+        key.instance_type: stage.price_at(key, start)[1] / 3600
+        for key in stage.offers
+        if key.market is Market.ON_DEMAND
+    }
     span = math.ceil((end - start).total_seconds())
     return Bill(
         machines=len(lines),
-        seconds=seconds,
+        seconds=sum(seconds),
         paid_usd=sum((line.usd for line in lines), Decimal(0)),
-        on_demand_usd=listed * seconds,
-        fixed_usd=listed * span * FIXED_MACHINES,
+        on_demand_usd=sum(
+            (listed[line.key.instance_type] * n for line, n in zip(lines, seconds, strict=True)),
+            Decimal(0),
+        ),
+        fixed_usd=min(listed.values()) * span * FIXED_MACHINES,
     )
 
 
@@ -94,12 +101,6 @@ def task_line(state: State) -> str:
         f"{totals.finished_tasks} finished; {totals.recomputed_tasks} computed again "
         f"({totals.recomputed_seconds:.1f} s of work), {totals.restarted_tasks} restarted"
     )
-
-
-def _cheapest_on_demand(stage: Stage, at: datetime) -> Decimal:
-    """Dollars an hour of the cheapest machine that nobody takes away."""
-    prices = [stage.price_at(key, at)[1] for key in stage.offers if key.market is Market.ON_DEMAND]
-    return min(prices)
 
 
 def _notice(state_dir: Path, provider_id: str) -> dict[str, Any] | None:
