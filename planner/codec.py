@@ -3,6 +3,9 @@
 Built from the types of the values' fields: dataclasses, tuples, mappings with text keys, enums,
 Decimal (as text), aware datetimes (ISO 8601), numbers, text, None. In a union of dataclasses the
 class's name is kept under '$'. The same value always gives the same bytes.
+
+A field that was added with a default reads from older bytes. What these values do not know, a
+class or a field, is refused: it would be lost without a word.
 """
 
 from __future__ import annotations
@@ -23,9 +26,13 @@ from typing import Any
 
 from costplan.planner.errors import InputError, InvariantBroken
 
-VERSION = 1
 _Code = Callable[[Any], Any]
 _PLAIN: tuple[Any, ...] = (str, int, float, bool, type(None))
+_NOT_ONE = (
+    ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError,
+    InvariantBroken,
+)  # fmt: skip
+_WAY_OUT = "use the version of costplan that wrote it, or restore a backup"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,27 +44,55 @@ class _Codec:
 
 
 def encode(value: Any, form: Any) -> bytes:
-    """The bytes of a value of a type, keys in order, without spaces."""
+    """The bytes of a value of a type, keys in order, without spaces, in ASCII.
+
+    Raises InvariantBroken where the value is of a class that its type does not name.
+    """
     code = _codec(form).encode
     plain = value if code is None else code(value)
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
 
 
-def decode(data: bytes, form: Any) -> Any:
+def text_of(value: Any, form: Any) -> str:
+    """A value's JSON with mappings in the order that they have: for who reads it back and must
+    find the same order again."""
+    code = _codec(form).encode
+    return _in_order(value if code is None else code(value))
+
+
+_in_order = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def decode(data: bytes | str, form: Any) -> Any:
     """The value of a type that was encoded; raises InputError where the bytes are not one."""
     try:
-        plain = json.loads(data)
-        code = _codec(form).decode
+        return from_plain(json.loads(data), form)
+    except (ValueError, RecursionError) as error:
+        raise InputError("stored value", f"is no JSON: {error}", _WAY_OUT) from error
+
+
+def from_plain(plain: Any, form: Any) -> Any:
+    """The value of a type from what `json.loads` gives; raises InputError where it is not one."""
+    code = _codec(form).decode
+    try:
         return plain if code is None else code(plain)
-    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
+    except _NOT_ONE as error:
         name = getattr(form, "__name__", str(form))
-        problem = f"is not a {name} of this version: {type(error).__name__}: {error}"
-        raise InputError("stored value", problem, "use the version that wrote it") from error
+        problem = f"is not a {name} of this version: {_said(error)}"
+        raise InputError("stored value", problem, _WAY_OUT) from error
 
 
 def digest(value: Any, form: Any) -> str:
     """Sixteen hexadecimal digits that name a value."""
     return hashlib.sha256(encode(value, form)).hexdigest()[:16]
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, _Unknown) else f"{type(error).__name__}: {error}"
+
+
+class _Unknown(ValueError):
+    """Says what of a stored value is not known here."""
 
 
 @cache
@@ -85,8 +120,17 @@ def _codec(form: Any) -> _Codec:  # noqa: PLR0911 - a return a kind of type
 def _dataclass(form: type) -> _Codec:
     hints = typing.get_type_hints(form)
     names = tuple(field.name for field in dataclasses.fields(form))
+    known = frozenset(names)
+
+    def checked(plain: Any) -> dict[str, Any]:
+        if not isinstance(plain, dict):
+            raise _Unknown(f"{form.__name__} is not made of {type(plain).__name__}")
+        if not plain.keys() <= known:
+            raise _Unknown(f"{form.__name__} has no field {min(plain.keys() - known)!r}")
+        return plain
+
     if not names:
-        return _Codec(lambda _: {}, lambda _: form())
+        return _Codec(lambda _: {}, lambda plain: form(**checked(plain)))
     codecs = [(place, name, _codec(hints[name])) for place, name in enumerate(names)]
     outward = [(p, name, c.encode) for p, name, c in codecs if c.encode is not None]
     inward = [(name, c.decode) for _, name, c in codecs if c.decode is not None]
@@ -100,8 +144,8 @@ def _dataclass(form: type) -> _Codec:
             plain[name] = code(values[place])
         return plain
 
-    def to_value(plain: Mapping[str, Any]) -> Any:
-        given = {name: item for name, item in plain.items() if name != "$"}
+    def to_value(plain: Any) -> Any:
+        given = checked(plain).copy()
         for name, code in inward:
             if name in given:
                 given[name] = code(given[name])
@@ -166,13 +210,19 @@ def _union(parts: tuple[Any, ...]) -> _Codec:
         if value is None:
             return None
         name = type(value).__name__
+        if name not in named:
+            raise InvariantBroken(f"no codec for a {name} where {', '.join(named)} may be")
         code = named[name].encode
         return {"$": name, **(code(value) if code is not None else {})}
 
     def to_value(plain: Any) -> Any:
         if plain is None:
             return None
-        code = named[plain["$"]].decode
-        return plain if code is None else code(plain)
+        rest = dict(plain)
+        name = rest.pop("$", None)
+        if name not in named:
+            raise _Unknown(f"there is no class {name!r} among {', '.join(named)}")
+        code = named[name].decode
+        return rest if code is None else code(rest)
 
     return _Codec(to_plain, to_value)
