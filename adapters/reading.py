@@ -14,6 +14,8 @@ from costplan.planner.tick import ActionOutcome, Readings
 from costplan.planner.types import Gap, Offer, Quote
 
 T = TypeVar("T")
+URGENT_SECONDS = 0.3
+"""A machine that was just warned of does not wait longer for a scheduler that is silent."""
 
 
 class Reader:
@@ -33,7 +35,7 @@ class Reader:
         self._offers: tuple[Offer, ...] = ()
         self._quotes: tuple[Quote, ...] = ()
         self._digest = ""
-        self._quoted_at: datetime | None = None
+        self._warned: frozenset[tuple[str, str]] = frozenset()
 
     def close(self) -> None:
         """Lets the threads go."""
@@ -54,9 +56,12 @@ class Reader:
         notices_asked = self._pool.submit(self._provider.notices)
         market_asked = self._pool.submit(self._market)
         gaps: list[Gap] = []
-        load = _got(load_asked, "load", "nothing of what the cluster does", gaps)
-        machines = _got(machines_asked, "machines", "as they were last", gaps)
         notices = _got(notices_asked, "notices", "none that is new", gaps)
+        warned = frozenset((notice.provider_id, notice.kind) for notice in notices or ())
+        is_urgent, self._warned = bool(warned - self._warned), warned
+        patience = URGENT_SECONDS if is_urgent else None
+        load = _got(load_asked, "load", "nothing of what the cluster does", gaps, patience)
+        machines = _got(machines_asked, "machines", "as they were last", gaps)
         _got(market_asked, "prices", "as they were last", gaps)
         return Readings(
             at=max(self._clock(), began),
@@ -84,10 +89,15 @@ def _prices(quotes: Sequence[Quote]) -> list[tuple[object, ...]]:
     return [(q.key, q.usd_per_hour, q.hazard_per_hour, q.observed_at) for q in quotes]
 
 
-def _got(asked: Future[T], kind: str, assumed: str, gaps: list[Gap]) -> T | None:
-    """The answer, or None with a gap that says why."""
+def _got(
+    asked: Future[T], kind: str, assumed: str, gaps: list[Gap], seconds: float | None = None
+) -> T | None:
+    """The answer, or None with a gap that says why; waited for `seconds` where they are given."""
     try:
-        return asked.result()
+        return asked.result(seconds)
+    except TimeoutError:
+        subject = f"no answer in {seconds:g} s, and a machine is warned of"
+        gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
     except CredentialsRejected as error:
         gaps.append(Gap(kind="credentials", subject=str(error), assumed="nothing is done"))
     except (ProviderError, ClusterUnreachable) as error:
