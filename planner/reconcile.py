@@ -73,6 +73,8 @@ def order_notices(
     return found
 
 
+_INSISTENT = (Cause.OPERATOR, Cause.DOWN)
+"""What an operator wants is not called off: it stays cordoned, and is asked again."""
 _DRAINABLE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING)
 
 
@@ -236,7 +238,7 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
     if order.discard or (order.must_end_by is not None and world.now >= order.wait_until):
         cause = "the wait is over" if not order.discard else "the operator lets results go"
         return _retire(enter(node, Phase.RETIRING, world.now, cause))
-    if world.now >= order.wait_until and order.cause is not Cause.DOWN:
+    if world.now >= order.wait_until and order.cause not in _INSISTENT:
         what = bound or ("a task still runs" if runs == 1 else f"{runs} tasks still run")
         return _call_off(node, world, f"{what} after the wait; asked again later")
     if any(worker.status == "running" for worker in there):
@@ -280,7 +282,7 @@ def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
             reason = last.retired.refused[refused[0]]
             if order.discard:
                 return _ending(node, world.now, f"the operator lets results go: {reason}")
-            if order.must_end_by is None:
+            if order.must_end_by is None and order.cause not in _INSISTENT:
                 return _call_off(node, world, f"refused: {reason}")
     if world.load is None:
         if order.discard:

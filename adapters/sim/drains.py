@@ -16,6 +16,7 @@ from costplan.adapters.sim.scheduler import Scheduler
 from costplan.adapters.sim.work import Batch
 from costplan.adapters.sim.workers import SimWorker
 from costplan.planner.nodes import Retired
+from costplan.planner.wording import counted
 
 _RETRY_SECONDS = 2.0
 
@@ -61,7 +62,7 @@ class Drains:
             if worker.gang is not None and not force:
                 refused[worker.name] = f"it is a member of the collective {worker.gang}"
             elif worker.actors:
-                refused[worker.name] = f"{worker.actors} actors live on it"
+                refused[worker.name] = f"it holds {counted(worker.actors, 'actor')}"
             elif worker.held and not self._takers(worker, 0):
                 refused[worker.name] = "nobody can take what it alone holds"
             else:

@@ -259,7 +259,8 @@ def test_a_drain_that_was_called_off_gives_the_workers_back() -> None:
     ("ordered", "ends"),
     [
         (order(), Uncordon),
-        (order(Cause.OPERATOR), Uncordon),
+        (order(Cause.OPERATOR), Retire),
+        (order(Cause.DOWN), Retire),
         (order(Cause.OPERATOR, discard=True), Terminate),
         (order(Cause.NOTICE, must_end_by=after(900)), Retire),
     ],
