@@ -63,7 +63,7 @@ class Scaling:
 class Cadence:
     """How often the world is looked at and how often a plan is made, without an event."""
 
-    observe_seconds: float = 5.0
+    observe_seconds: float = 1.0
     plan_seconds: float = 60.0
     load_stale_seconds: float = 30.0
     machines_stale_seconds: float = 120.0
