@@ -1,4 +1,4 @@
-"""`costplan replay`: a stored tick again, here: the same plan, byte for byte, or what differs."""
+"""`costplan replay`: a stored tick again, here: the same to the byte, or what differs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from costplan.cli.cluster_options import ConfigFile, StoreFile
 
 if TYPE_CHECKING:
     from costplan.adapters.store.store import StoredTick
-    from costplan.planner.tick import Action, MovePlan
 
 
 def replay(
@@ -32,14 +31,14 @@ def replay(
         stored = cluster.store.last_tick() if tick == "last" else cluster.store.tick(tick)
         if stored is None:
             raise InputError(tick, "is no stored tick", "`costplan explain` names the newest")
-    before, after = _stored_text(stored), _text_again(stored)
+    before, after = stored_text(stored), text_again(stored)
     if show:
         write(after)
     version = _version()
     if stored.version != version:
         errors.note(f"note: it was made by costplan {stored.version}, this is {version}")
     if before == after:
-        errors.note(f"tick {stored.tick_id}: the same plan and actions, byte for byte")
+        errors.note(f"tick {stored.tick_id}: the same plan, actions and entries, byte for byte")
         return
     write(_difference(before, after))
     raise errors.Ended(f"tick {stored.tick_id}: something differs", errors.DIFFERS)
@@ -51,13 +50,15 @@ def _version() -> str:
     return version("costplan")
 
 
-def _stored_text(stored: StoredTick) -> str:
+def stored_text(stored: StoredTick) -> str:
     """What the tick decided, as the text that is compared."""
-    return _text(stored.snapshot_digest, stored.plan, stored.actions)
+    return _text(stored)
 
 
-def _text_again(stored: StoredTick) -> str:
+def text_again(stored: StoredTick) -> str:
     """What the same inputs give here and now."""
+    from dataclasses import replace
+
     from costplan.planner.loop import tick
     from costplan.policies.default import default_policies
 
@@ -68,20 +69,30 @@ def _text_again(stored: StoredTick) -> str:
         default_policies(),
         replan=stored.replan,
     )
-    return _text(again.snapshot.digest, again.plan, again.actions)
+    return _text(
+        replace(
+            stored,
+            snapshot_digest=again.snapshot.digest,
+            plan=again.plan,
+            actions=again.actions,
+            entries=again.entries,
+        )
+    )
 
 
-def _text(digest: str, plan: MovePlan | None, actions: tuple[Action, ...]) -> str:
+def _text(tick: StoredTick) -> str:
     """The codec's JSON, on lines, so that a difference is found in it."""
     import json
 
     from costplan.planner import codec
+    from costplan.planner.ledger import LedgerEntry
     from costplan.planner.tick import Action, MovePlan
 
     whole = {
-        "snapshot_digest": digest,
-        "plan": json.loads(codec.encode(plan, MovePlan | None)),
-        "actions": json.loads(codec.encode(actions, tuple[Action, ...])),
+        "snapshot_digest": tick.snapshot_digest,
+        "plan": json.loads(codec.encode(tick.plan, MovePlan | None)),
+        "actions": json.loads(codec.encode(tick.actions, tuple[Action, ...])),
+        "entries": json.loads(codec.encode(tick.entries, tuple[LedgerEntry, ...])),
     }
     return json.dumps(whole, indent=2, sort_keys=True) + "\n"
 

@@ -121,7 +121,7 @@ def tick(
         plan_key=key if plan is not None or wanted.is_met else state.plan_key,
     )
     return Ticked(
-        tick_id=f"{now:%Y%m%dT%H%M%S}-{snapshot.digest[:8]}",
+        tick_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{snapshot.digest[:8]}",
         state=after,
         snapshot=snapshot,
         plan=plan,

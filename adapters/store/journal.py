@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from costplan.planner.codec import decode, digest, encode
-from costplan.planner.tick import Action, ActionOutcome
+from costplan.planner.tick import Action, ActionOutcome, Launch, Terminate
+from costplan.planner.types import Phase
 
 _ACTIONS = tuple[Action, ...]
 
@@ -45,6 +46,30 @@ def read_open(db: sqlite3.Connection) -> tuple[Action, ...]:
     """Actions of which no outcome is known, in the order in which they were decided."""
     rows = db.execute("SELECT action FROM intents WHERE outcome IS NULL ORDER BY id")
     return tuple(decode(zlib.decompress(data), _ACTIONS)[0] for (data,) in rows)
+
+
+def drop_forgotten(db: sqlite3.Connection, old: str) -> None:
+    """Drops open intents from before `old` whose nodes were all gone by then, or are not known.
+
+    Nobody will hear of their outcome any more, and nothing waits for it.
+    """
+    rows = db.execute("SELECT id, action FROM intents WHERE outcome IS NULL AND at < ?", (old,))
+    named = [(n, _nodes(decode(zlib.decompress(data), _ACTIONS)[0])) for n, data in rows]
+    if not named:
+        return
+    kept = {
+        node_id
+        for (node_id,) in db.execute(
+            "SELECT node_id FROM nodes WHERE phase != ? OR phase_since >= ?",
+            (Phase.GONE.value, old),
+        )
+    }
+    dead = [(n,) for n, nodes in named if kept.isdisjoint(nodes)]
+    db.executemany("DELETE FROM intents WHERE id = ?", dead)
+
+
+def _nodes(action: Action) -> tuple[str, ...]:
+    return (action.node_id,) if isinstance(action, Launch | Terminate) else action.node_ids
 
 
 def _key(action: Action) -> str:

@@ -42,7 +42,7 @@ class TickCommit:
 class StoredTick:
     """A tick as it was stored, with all that it takes to run it again.
 
-    `state_before` is without its load and plan, which decide nothing.
+    `seq` counts ticks, `entries` are what it added to the ledger.
     """
 
     seq: int
@@ -57,6 +57,7 @@ class StoredTick:
     snapshot_digest: str
     plan: MovePlan | None
     actions: tuple[Action, ...]
+    entries: tuple[LedgerEntry, ...]
     version: str
     summary: Mapping[str, Any]
 
@@ -68,10 +69,5 @@ class Body:
     readings: Readings
     state_before: State
     gaps: tuple[Gap, ...]
-    plan: MovePlan | None
     actions: tuple[Action, ...]
-    nodes: tuple[tuple[str, str], ...]
-    market: str
-    settings: str
-    meters: str
-    learnt: str
+    entries: tuple[LedgerEntry, ...]

@@ -5,23 +5,40 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-KEEP_OBSERVED = 1_000
-KEEP_PLANNED = 5_000
+from costplan.adapters.store.journal import drop_forgotten
+from costplan.adapters.store.parts import split
+
+KEEP_QUIET = 1_000
+KEEP_DECIDED = 5_000
 KEEP_DAYS = 7
 
 
 def prune(db: sqlite3.Connection, now: datetime) -> None:
-    """Drops ticks beyond their number or age, blobs without a tick, and outcomes that are old.
+    """Drops ticks beyond their number or age, parts without a tick, and intents that are old.
 
-    The newest tick stays, whatever its age; ticks that made a plan are kept longer.
+    The newest tick stays, whatever its age; ticks that made a plan or acted are kept longer.
     """
     old = (now - timedelta(days=KEEP_DAYS)).isoformat()
-    for has_plan, keep in ((0, KEEP_OBSERVED), (1, KEEP_PLANNED)):
+    for is_quiet, keep in ((1, KEEP_QUIET), (0, KEEP_DECIDED)):
         db.execute(
-            """DELETE FROM ticks WHERE has_plan = ?1 AND seq < (SELECT max(seq) FROM ticks)
-            AND (at < ?2 OR seq <= coalesce((SELECT seq FROM ticks WHERE has_plan = ?1
+            """DELETE FROM ticks WHERE is_quiet = ?1 AND seq < (SELECT max(seq) FROM ticks)
+            AND (at < ?2 OR seq <= coalesce((SELECT seq FROM ticks WHERE is_quiet = ?1
             ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0))""",
-            (has_plan, old, keep),
+            (is_quiet, old, keep),
         )
-    db.execute("DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM tick_blobs)")
+    _drop_parts(db)
     db.execute("DELETE FROM intents WHERE outcome IS NOT NULL AND ended_at < ?", (old,))
+    drop_forgotten(db, old)
+
+
+def _drop_parts(db: sqlite3.Connection) -> None:
+    """Drops the parts that no tick and not the state refers to, through others neither."""
+    used: set[bytes] = set()
+    for table in ("ticks", "state"):
+        for (refs,) in db.execute(f"SELECT refs FROM {table} WHERE refs IS NOT NULL"):  # noqa: S608 - ours
+            used.update(split(refs))
+    for digest, parts in db.execute("SELECT digest, parts FROM blobs WHERE parts != x''"):
+        if digest in used:
+            used.update(split(parts))
+    dead = [row for row in db.execute("SELECT digest FROM blobs") if row[0] not in used]
+    db.executemany("DELETE FROM blobs WHERE digest = ?", dead)

@@ -44,6 +44,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE drains (node_id TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE applied (plan_id TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # Ticks refer to few blobs, and a blob to its chunks; ticks of version 1 are let go of.
+        "DROP TABLE tick_blobs",
+        "DROP TABLE ticks",
+        "DROP TABLE blobs",
+        "CREATE TABLE blobs (digest BLOB PRIMARY KEY, data BLOB NOT NULL, parts BLOB NOT NULL)",
+        """CREATE TABLE ticks (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, tick_id TEXT NOT NULL, at TEXT NOT NULL,
+            replan INTEGER NOT NULL, mode TEXT NOT NULL, has_plan INTEGER NOT NULL,
+            is_quiet INTEGER NOT NULL, version TEXT NOT NULL, snapshot TEXT NOT NULL,
+            summary TEXT NOT NULL, body BLOB NOT NULL, refs BLOB NOT NULL)""",
+        "CREATE INDEX ticks_by_id ON ticks (tick_id)",
+        "CREATE INDEX ticks_with_plan ON ticks (has_plan, seq)",
+        "CREATE INDEX ticks_quiet ON ticks (is_quiet, seq)",
+        # The parts of the state by digest; NULL where version 1 kept all of it in the row.
+        "ALTER TABLE state ADD COLUMN refs BLOB",
+    ),
 )
 """Statements that lead from version n to n + 1; the last is the newest."""
 

@@ -6,29 +6,34 @@ the inputs from which it can be run again. See docs/store.md.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 from costplan.adapters.faults import reach
 from costplan.adapters.store import control
-from costplan.adapters.store.bodies import Packer, load_from, opened, packed_load
+from costplan.adapters.store.bodies import Packer
 from costplan.adapters.store.database import connect, told
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
-from costplan.adapters.store.records import Body, StoredTick, TickCommit
+from costplan.adapters.store.parts import blob_of, closure
+from costplan.adapters.store.records import StoredTick, TickCommit
 from costplan.adapters.store.retention import prune
+from costplan.adapters.store.ticks import (
+    read_state,
+    read_tick,
+    write_blobs,
+    write_entries,
+    write_tick,
+)
 from costplan.planner.codec import decode, encode
-from costplan.planner.errors import StoreError
+from costplan.planner.errors import InputError, StoreError
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
 from costplan.planner.status import Lease
@@ -39,7 +44,7 @@ from costplan.planner.tick import (
     DrainRequest,
     State,
 )
-from costplan.planner.types import Mode, Phase
+from costplan.planner.types import Phase
 
 __all__ = ["LeaseHeld", "LeaseLost", "Store", "StoreError", "StoredTick", "TickCommit"]
 
@@ -54,6 +59,7 @@ class Store:
         self._lock = threading.RLock()
         self._packer = Packer()
         self._stored: dict[str, Node] = {}
+        self._kept: frozenset[bytes] = frozenset()
         self._fence: int | None = None
 
     @classmethod
@@ -84,6 +90,20 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one commit and none after it."""
+        with self._lock, told(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            except (InputError, zlib.error) as error:
+                remedy = "restore a backup (docs/store.md)"
+                raise StoreError(str(self.path), f"is damaged: {error}", remedy) from error
+            finally:
+                with suppress(sqlite3.Error):
+                    self._db.execute("COMMIT")
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, told(self.path):
@@ -132,73 +152,29 @@ class Store:
 
     def load_state(self) -> State:
         """The state after the newest tick, with what the operator has said since."""
-        with self._lock, told(self.path):
-            row = self._db.execute("SELECT data, load FROM state").fetchone()
-            nodes = {
-                node_id: decode(zlib.decompress(data), Node)
-                for node_id, data in self._db.execute(
-                    "SELECT node_id, data FROM nodes WHERE is_current = 1 ORDER BY node_id"
-                )
-            }
-            said = control.read_control(self._db)
-        self._stored = dict(nodes)
-        state = State() if row is None else decode(zlib.decompress(row[0]), State)
-        load = None if row is None else load_from(row[1])
-        return replace(state, nodes=MappingProxyType(nodes), load=load, control=said)
+        with self._reading() as db:
+            state = read_state(db)
+        self._stored = dict(state.nodes)
+        return state
 
     def commit(self, tick: TickCommit) -> None:
         """Keeps a tick, all of it or nothing. Raises LeaseLost, and StoreError where it cannot."""
-        body, blobs = self._packer.body(tick)
-        load = packed_load(tick.readings.load)
-        after = replace(tick.state_after, nodes=MappingProxyType({}), load=None, control=Control())
-        state = zlib.compress(encode(after, State), 1)
+        packed = self._packer.pack(tick)
+        blobs = closure((*packed.parts, *packed.state_parts))
+        new = [blob for digest, blob in blobs.items() if digest not in self._kept]
         reach("store.commit.before")
         with self._writing() as db:
             self._check_fence(db)
             self._write_nodes(db, tick)
-            db.execute(
-                """INSERT INTO state VALUES (1, ?1, ?2) ON CONFLICT DO UPDATE
-                SET data = ?1, load = coalesce(?2, load)""",
-                (state, load),
-            )
-            seq = db.execute(
-                """INSERT INTO ticks (tick_id, at, replan, mode, has_plan, version, snapshot,
-                summary, body, load) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                (
-                    tick.tick_id,
-                    tick.at.isoformat(),
-                    int(tick.replan),
-                    tick.mode.value,
-                    int(tick.plan is not None),
-                    tick.version,
-                    tick.snapshot_digest,
-                    json.dumps(dict(tick.summary), sort_keys=True),
-                    body,
-                    load,
-                ),
-            ).lastrowid
-            db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blobs.items())
-            db.executemany("INSERT INTO tick_blobs VALUES (?, ?)", [(seq, d) for d in blobs])
+            write_blobs(db, new)
+            write_tick(db, tick, packed)
             write_outcomes(db, tick.readings.outcomes)
             write_intents(db, tick.tick_id, tick.at, tick.actions)
-            db.executemany(
-                'INSERT INTO entries (node_id, start, "end", usd, workload, data) '
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        e.node_id,
-                        e.start.isoformat(timespec="microseconds"),
-                        e.end.isoformat(timespec="microseconds"),
-                        str(e.usd),
-                        e.workload,
-                        encode(e, LedgerEntry).decode(),
-                    )
-                    for e in tick.entries
-                ],
-            )
+            write_entries(db, tick.entries)
             reach("store.commit.in")
         self._stored = dict(tick.state_after.nodes)
-        self._packer.forget(tick.state_after.nodes)
+        # What the newest tick refers to is never let go of.
+        self._kept = frozenset(blobs)
         reach("store.commit.after")
 
     def _write_nodes(self, db: sqlite3.Connection, tick: TickCommit) -> None:
@@ -209,11 +185,11 @@ class Store:
             if (old := self._stored.get(node_id)) is not node and old != node
         ]
         for node in changed:
-            name, data = self._packer.node(node)
+            blob = blob_of(self._packer.nodes.text(node.node_id, node))
             since = node.phase_since.isoformat()
             db.execute(
                 "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, 1, ?, ?)",
-                (node.node_id, node.phase.value, since, name, data),
+                (node.node_id, node.phase.value, since, blob.digest.hex(), blob.data),
             )
         dropped = [(node_id,) for node_id in self._stored if node_id not in after]
         db.executemany("UPDATE nodes SET is_current = 0 WHERE node_id = ?", dropped)
@@ -224,8 +200,8 @@ class Store:
             return read_open(self._db)
 
     def tick(self, tick_id: str) -> StoredTick | None:
-        """The tick of this id."""
-        return next(self._ticks("WHERE tick_id = ?", (tick_id,)), None)
+        """The tick of this id, the newest where two had the same."""
+        return next(self._ticks("WHERE tick_id = ? ORDER BY seq DESC LIMIT 1", (tick_id,)), None)
 
     def last_tick(self) -> StoredTick | None:
         """The newest tick."""
@@ -241,42 +217,10 @@ class Store:
 
     def _ticks(self, which: str, values: Sequence[Any]) -> Iterator[StoredTick]:
         for (seq,) in self._rows(f"SELECT seq FROM ticks {which}", values):  # noqa: S608 - ours
-            row = self._rows(
-                """SELECT tick_id, at, replan, mode, version, snapshot, summary, body, load
-                FROM ticks WHERE seq = ?""",
-                (seq,),
-            )
-            if row:
-                yield self._stored_tick(seq, row[0])
-
-    def _stored_tick(self, seq: int, row: tuple[Any, ...]) -> StoredTick:
-        tick_id, at, replan, mode, version, snapshot, summary, data, load = row
-        body: Body = decode(zlib.decompress(data), Body)
-        readings, before, settings = opened(body, self._blob)
-        return StoredTick(
-            seq=seq,
-            tick_id=tick_id,
-            at=datetime.fromisoformat(at),
-            replan=bool(replan),
-            mode=Mode(mode),
-            gaps=body.gaps,
-            readings=replace(readings, load=load_from(load)),
-            state_before=before,
-            settings=settings,
-            snapshot_digest=snapshot,
-            plan=body.plan,
-            actions=body.actions,
-            version=version,
-            summary=MappingProxyType(json.loads(summary)),
-        )
-
-    def _blob(self, name: str) -> bytes:
-        rows = self._rows("SELECT data FROM blobs WHERE digest = ?", (name,))
-        if not rows:
-            remedy = "restore a backup (docs/store.md)"
-            raise StoreError(str(self.path), f"part {name} of a tick is missing", remedy)
-        data: bytes = rows[0][0]
-        return data
+            with self._reading() as db:
+                stored = read_tick(db, seq)
+            if stored is not None:
+                yield stored
 
     # Ledger and nodes
 

@@ -201,7 +201,7 @@ def test_explain_last_tells_the_newest_plan(store: Path) -> None:
     by_name, last = run("explain", "--store", store), run("explain", "last", "--store", store)
     assert by_name.exit_code == 0
     assert by_name.stdout == last.stdout
-    assert last.stdout.startswith("tick 20260301T115952-")
+    assert last.stdout.startswith("tick 20260301T115952.000-")
     for heading in ("mode", "decision", "demand", "moves", "refused", "kept", "waiting"):
         assert f"\n{heading} " in last.stdout
 
@@ -343,7 +343,7 @@ def test_a_replayed_tick_gives_the_same_bytes(store: Path) -> None:
     for tick in ("last", shown["last_tick"]["tick_id"]):
         result = run("replay", tick, "--store", store)
         assert result.exit_code == 0, result.output
-        assert "the same plan and actions, byte for byte" in result.stderr
+        assert "the same plan, actions and entries, byte for byte" in result.stderr
         assert "it was made by costplan test" in result.stderr
 
 
