@@ -65,7 +65,7 @@ class Packer:
             self._market(read),
             self._listed(read.machines),
         )
-        # The load before comes first: it is the newest known, and the load read now the next.
+        # Before what was read now: a series remembers the last that it wrote.
         then = (self._nodes(before), *self._state(before))
         parts = (*first, self._load(read.load), self._plan(tick.plan), *then)
         body = Body(

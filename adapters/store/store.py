@@ -98,7 +98,10 @@ class Store:
             self._db.execute("BEGIN")
             try:
                 yield self._db
-            except (InputError, zlib.error) as error:
+            except InputError as error:
+                problem = f"is damaged: {error.subject} {error.problem}"
+                raise StoreError(str(self.path), problem, error.remedy) from error
+            except zlib.error as error:
                 remedy = "restore a backup (docs/store.md)"
                 raise StoreError(str(self.path), f"is damaged: {error}", remedy) from error
             finally:
