@@ -72,7 +72,8 @@ def assets(
     running = 0.0 if load is None else mean_running_seconds(load.groups)
     found = []
     for node in sorted(nodes, key=lambda n: n.node_id):
-        is_ready = node.phase is Phase.READY
+        # A cordoned node without an order is on its way back.
+        is_ready = node.phase in (Phase.READY, Phase.CORDONED)
         if node.drain is not None or not (is_ready or node.phase in COMING):
             continue
         quote, meter = priced.get(node.key), meters.get(node.node_id)

@@ -134,7 +134,8 @@ class Node:
     `request` is what is or was sent to the cloud. `key` is the offer that it was launched as,
     until then the first that would do. Billed in [`launched_at`, `ended_at`), by the cloud's
     word where it gives one. `attempts` counts launches sent. `ready_at` is when the last of its
-    workers joined. `missing_since` is since when the scheduler has known none of them,
+    workers joined. `is_called_back` where a drain was called off and the scheduler may not have
+    heard of it yet. `missing_since` is since when the scheduler has known none of them,
     `unlisted_since` since when the cloud has not listed its machine.
     """
 
@@ -154,6 +155,7 @@ class Node:
     missing_since: datetime | None = None
     unlisted_since: datetime | None = None
     attempts: int = 0
+    is_called_back: bool = False
     history: tuple[tuple[Phase, datetime, str], ...] = ()
 
     def __post_init__(self) -> None:

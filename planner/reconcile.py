@@ -202,7 +202,7 @@ def _booting(node: Node, world: World) -> tuple[Node, Action | None]:
 def _ready(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, Action | None]:
     order = node.drain
     if order is None:
-        return node, None
+        return _called_back(node, world)
     for other in order.after:
         successor = nodes.get(other)
         if successor is None or successor.phase is Phase.GONE or successor.drain is not None:
@@ -215,8 +215,23 @@ def _ready(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, A
         if binding(loads_of(node, world.load)):
             # What binds it came after the order was given; the next plan looks again.
             return replace(node, drain=None), None
-    node = enter(node, Phase.CORDONED, world.now, _why(node))
+    node = enter(replace(node, is_called_back=False), Phase.CORDONED, world.now, _why(node))
     return node, _cordon([node])
+
+
+def _called_back(node: Node, world: World) -> tuple[Node, Action | None]:
+    """Says again that the workers take tasks, until the scheduler has heard it."""
+    if not node.is_called_back:
+        return node, None
+    heard = any(
+        isinstance(ended.action, Uncordon)
+        and node.node_id in ended.action.node_ids
+        and ended.outcome is Outcome.DONE
+        for ended in world.outcomes
+    )
+    if heard:
+        return replace(node, is_called_back=False), None
+    return node, Uncordon(node_ids=(node.node_id,), workers=node.workers)
 
 
 def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: PLR0911 - a return a way out
@@ -253,7 +268,7 @@ def _call_off(node: Node, world: World, cause: str) -> tuple[Node, Action]:
 
 
 def _take_back(node: Node, world: World, cause: str) -> tuple[Node, Action]:
-    node = enter(replace(node, drain=None), Phase.READY, world.now, cause)
+    node = enter(replace(node, drain=None, is_called_back=True), Phase.READY, world.now, cause)
     return node, Uncordon(node_ids=(node.node_id,), workers=node.workers)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.loop import KEEP_GONE_SECONDS, Ticked, tick
-from costplan.planner.nodes import Cause, MachineState, Node, Notice, ProviderNode
+from costplan.planner.nodes import Cause, DrainOrder, MachineState, Node, Notice, ProviderNode
 from costplan.planner.settings import Budget, Freeze, Safety, Settings
 from costplan.planner.tick import (
     ActionOutcome,
@@ -22,6 +22,7 @@ from costplan.planner.tick import (
     Retire,
     State,
     Terminate,
+    Uncordon,
 )
 from costplan.planner.types import Gap, Phase
 from costplan.policies.default import default_policies
@@ -190,6 +191,21 @@ def test_to_nothing_when_idle() -> None:
     seen = [daemon.tick(passing=20) for _ in range(40)]
     assert any(isinstance(a, Cordon) for t in seen for a in t.actions)
     assert any(isinstance(a, Retire) for t in seen for a in t.actions)
+
+
+def test_a_node_that_is_called_back_is_not_bought_anew_in_the_same_tick() -> None:
+    """Work for two nodes comes while the second one waits for its last task."""
+    daemon = fleet("a")
+    order = DrainOrder(
+        token="b-drain",  # noqa: S106 - names the drain
+        cause=Cause.SURPLUS, ordered_at=NOON, wait_until=after(600),
+    )  # fmt: skip
+    going = replace(rented("b"), phase=Phase.CORDONED, drain=order)
+    daemon.state = replace(daemon.state, nodes={**daemon.state.nodes, "b": going})
+    ticked = daemon.tick(tasks(running=2, queued=1900), quotes=QUOTES[:1])
+    assert launches(ticked) == []
+    assert [a.node_ids for a in ticked.actions if isinstance(a, Uncordon)] == [("b",)]
+    assert daemon.state.nodes["b"].phase is Phase.READY
 
 
 def test_a_gang_outlasts_everything_but_its_machine() -> None:

@@ -298,3 +298,20 @@ def test_what_must_go_does_not_ask_for_leave(cause: Cause) -> None:
     bound = runs("n-w-0", gang="round-1")
     found, action = stepped(going(Phase.READY, order(cause)), 1, bound)
     assert (found.phase, type(action)) == (Phase.CORDONED, Cordon)
+
+
+def test_a_node_that_is_called_back_is_said_to_be_until_the_scheduler_heard_it() -> None:
+    """The daemon may die between its decision and the call: the workers would never work again."""
+    of = replace(going(Phase.CORDONED, order()), drain=None)
+    back, action = stepped(of, 10, runs("n-w-0"))
+    assert (back.phase, back.is_called_back, type(action)) == (Phase.READY, True, Uncordon)
+    again, action = stepped(back, 11, runs("n-w-0"))
+    assert (again, type(action)) == (back, Uncordon)
+    assert isinstance(action, Uncordon)
+    lost = ActionOutcome(action=action, outcome=Outcome.UNREACHABLE, at=NOON)
+    assert stepped(back, 12, runs("n-w-0"), lost)[1] == action
+    heard = ActionOutcome(action=action, outcome=Outcome.DONE, at=NOON)
+    found, nothing = stepped(back, 12, runs("n-w-0"), heard)
+    assert (found.is_called_back, nothing) == (False, None)
+    gone, cordon = stepped(replace(back, drain=order()), 13, runs("n-w-0"))
+    assert (gone.phase, gone.is_called_back, type(cordon)) == (Phase.CORDONED, False, Cordon)
