@@ -19,7 +19,6 @@ class Course(StrEnum):
     RETURNING = "returning"
     """Work comes back while machines are drained, so that they are called back."""
     THROTTLED = "throttled"
-    NO_CAPACITY = "no capacity"
     LOST_ANSWER = "lost answer"
     """The first launch is refused once, or is made and never answered."""
     MUTE = "mute"
@@ -102,13 +101,19 @@ DRAIN = (*_ticks("cordoned", "retiring"), *_actions("cordon", "retire", passings
 """The first drain leaves one machine, with the results; the second one empties the fleet."""
 SECOND_DRAIN = (
     *_actions("cordon", "retire", passings=(2,)),
+    "daemon.terminate.before:2",
+    "daemon.terminate.after:2",
     *(
         f"{place}@{phase}:2"
         for phase in ("cordoned", "retiring", "terminating", "gone")
         for place in ("store.commit.in", "daemon.tick.committed")
     ),
 )
-TERMINATE = (*_ticks("terminating", "gone"), *_actions("terminate"), *_local("terminate"))
+TERMINATE = (
+    *_ticks("terminating", "gone"),
+    *_actions("terminate", passings=(1,)),
+    *_local("terminate"),
+)
 
 
 def campaign() -> Iterator[Deaths]:
@@ -141,11 +146,11 @@ def campaign() -> Iterator[Deaths]:
             "daemon.start.after_lease:1",
             "store.commit.in@cordoned:1",
             "daemon.retire.after:1",
-            "local.terminate.after_order:1",
+            "daemon.terminate.before:1",
         ),
         course=Course.DOWN,
     )
-    for course in (Course.THROTTLED, Course.NO_CAPACITY, Course.LOST_ANSWER):
+    for course in (Course.THROTTLED, Course.LOST_ANSWER):
         yield Deaths(faults=("daemon.launch.failed:1",), course=course)
 
 

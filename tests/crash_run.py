@@ -51,7 +51,6 @@ OFF_USD = Decimal("2e-12")
 SPARE = {"type": "spare", "vcpu": 1, "memory": "1 GiB", "usd_per_hour": "0.1"}
 REFUSALS = {
     Course.THROTTLED: "throttled",
-    Course.NO_CAPACITY: "no_capacity",
     Course.LOST_ANSWER: "lost_answer",
 }
 
@@ -59,7 +58,7 @@ REFUSALS = {
 def files(course: Course = Course.PLAIN) -> dict[str, dict[str, object]]:
     """The daemon's file and the scenario of a course; those without refusals share theirs."""
     small = {**SPARE, "type": "small"}
-    offers = [small, SPARE] if course is Course.NO_CAPACITY else [small]
+    offers = [small]
     refused: dict[str, Any] = {}
     if course in REFUSALS:
         refused["launches"] = [{"offer": "*small*", "launch": 1, "outcome": REFUSALS[course]}]
