@@ -80,7 +80,9 @@ def needs(
     for asset in fleet:
         for kind, count in asset.workers if asset.node.node_id in stays.kept else ():
             held[kind] = held.get(kind, 0) + count
-    target = {d.shape: max(d.wanted, held.get(d.shape, 0)) for d in asked.demand}
+    target = {
+        d.shape: max(d.wanted, held.get(d.shape, 0), min(d.useful, d.present)) for d in asked.demand
+    }
     return Needs(
         demand=asked.demand,
         waiting=asked.waiting,
@@ -149,10 +151,13 @@ def _stays(
     settings: Settings,
     now: datetime,
 ) -> _Stays:
-    long_enough = timedelta(seconds=max(hold, float(settings.scaling.target_seconds)))
-    too_many = {
-        kind for kind, since in learnt.surplus_since.items() if now - since >= long_enough
-    } & {d.shape for d in asked.demand if d.is_surplus}
+    too_many = {d.shape for d in asked.demand if d.is_surplus}
+    spare = {
+        kind: (now - since).total_seconds()
+        for kind, since in learnt.surplus_since.items()
+        if kind in too_many
+    }
+    keeps = _holds(fleet, learnt, settings) if hold else {}
     found = _Stays({}, {})
     idle: list[Asset] = []
     for asset in fleet:
@@ -161,25 +166,34 @@ def _stays(
             found.kept[node_id] = asset.pinned
         elif asset.idle_seconds is not None:
             idle.append(asset)
-        elif not all(kind in too_many for kind, _ in asset.workers):
+        elif not all(spare.get(kind, -1.0) >= keeps.get(node_id, 0.0) for kind, _ in asset.workers):
             found.kept[node_id] = "it works"
-    _sort_out(idle, found, hold, learnt, settings)
+    _sort_out(idle, found, keeps, learnt, settings)
     return found
 
 
+def _holds(fleet: Iterable[Asset], learnt: Learnt, settings: Settings) -> dict[str, float]:
+    """Seconds for which each node is kept though nobody needs it."""
+    boot, longest = boot_seconds(learnt, settings), float(settings.scaling.idle_seconds)
+    shares = {a.node.node_id: share_of(launch_number(a.node.node_id)) for a in fleet}
+    return {n: hold_seconds(boot, learnt.idle_gaps, longest, share) for n, share in shares.items()}
+
+
 def _sort_out(
-    idle: Iterable[Asset], found: _Stays, hold: float, learnt: Learnt, settings: Settings
+    idle: list[Asset],
+    found: _Stays,
+    keeps: Mapping[str, float],
+    learnt: Learnt,
+    settings: Settings,
 ) -> None:
     """Which idle nodes are kept: each for its own time, and in a pause no more than would work
     enough between pauses like those seen, but one."""
     threads = {kind.name: kind.threads for kind in settings.kinds}
     most = most_threads(learnt.bursts, learnt.idle_gaps) if learnt.idle_since else math.inf
-    boot, longest = boot_seconds(learnt, settings), float(settings.scaling.idle_seconds)
-    shares = {asset.node.node_id: share_of(launch_number(asset.node.node_id)) for asset in idle}
     there = 0.0
-    for asset in sorted(idle, key=lambda a: (-shares[a.node.node_id], a.node.node_id)):
+    for asset in sorted(idle, key=_last_to_go):
         node_id, seconds = asset.node.node_id, asset.idle_seconds or 0.0
-        own = hold_seconds(boot, learnt.idle_gaps, longest, shares[node_id]) if hold else 0.0
+        own = keeps.get(node_id, 0.0)
         ours = sum(threads.get(kind, 1) * count for kind, count in asset.workers)
         said = f"idle for {seconds:.0f} s"
         if seconds >= own:
@@ -189,3 +203,7 @@ def _sort_out(
         else:
             there += ours
             found.kept[node_id] = f"{said}, kept for {own:.0f} s"
+
+
+def _last_to_go(asset: Asset) -> tuple[float, str]:
+    return -share_of(launch_number(asset.node.node_id)), asset.node.node_id

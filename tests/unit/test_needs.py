@@ -173,10 +173,27 @@ def test_busy_nodes_are_let_go_only_after_a_long_surplus_and_not_below_what_is_u
     """Three busy nodes, a task each, of which one node could run all in time."""
     fleet = [rented(name) for name in "abc"]
     seen = load(tasks(running=3, mean=10.0), workers=joined(*fleet, executing=1))
-    assert needed(seen, *fleet, learnt=long_surplus(299)).target == {"w": 3}
-    assert needed(seen, *fleet, learnt=long_surplus(300)).target == {"w": 1}
+    assert needed(seen, *fleet, learnt=long_surplus(89)).target == {"w": 3}
+    assert needed(seen, *fleet, learnt=long_surplus(90)).target == {"w": 1}
     wide = load(tasks(running=12, mean=1.0), workers=joined(*fleet, executing=4))
     assert needed(wide, *fleet, learnt=long_surplus(9000)).target == {"w": 3}
+
+
+def test_busy_nodes_go_one_after_the_other_as_idle_ones_do() -> None:
+    """Four busy nodes, a task each: after 21 s the third one, after 36 s the first one too."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
+    seen = load(tasks(running=4, mean=10.0), workers=joined(*fleet, executing=1))
+    told = [(0, {1, 2, 3, 4}), (21, {1, 2, 4}), (50, {2, 4}), (90, set())]
+    for seconds, left in told:
+        kept = needed(seen, *fleet, learnt=long_surplus(seconds)).kept
+        assert {int(name.split("-")[1]) for name in kept} == left
+
+
+def test_no_more_go_than_have_nothing_to_run() -> None:
+    """Of four nodes two are enough to run what is there side by side, and one would do in time."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
+    seen = load(tasks(running=8, mean=1.0), workers=joined(*fleet, executing=2))
+    assert needed(seen, *fleet, learnt=long_surplus(9000)).target == {"w": 2}
 
 
 def test_a_kind_that_no_machine_holds_is_not_wanted_and_it_is_said_why() -> None:
