@@ -117,9 +117,11 @@ def decision_text(plan: MovePlan) -> str:
             f"no change: {usd(plan.usd_per_hour_before)}/h, "
             f"{usd(plan.do_nothing_usd)} expected over {span}"
         )
+    is_trimmed = any(verdict.decision is not Decision.ALLOW for verdict in plan.verdicts)
+    whole = " for all that was planned" if is_trimmed else ""
     return (
         f"{moves_text(plan)}: {usd(plan.usd_per_hour_before)}/h to "
-        f"{usd(plan.usd_per_hour_after)}/h; {usd(plan.expected_usd)} expected over {span}, "
+        f"{usd(plan.usd_per_hour_after)}/h; {usd(plan.expected_usd)} expected over {span}{whole}, "
         f"{_worth(plan)} doing nothing ({usd(plan.do_nothing_usd)})"
     )
 
