@@ -16,7 +16,7 @@ from costplan.planner.tick import Cordon, State, Terminate
 from costplan.planner.types import Phase
 from tests.store.ticking import NOON, held, ran, tick_at
 
-TOKEN = "t"
+TOKEN = "t"  # noqa: S105 - of an action
 CORDON = Cordon(node_ids=("n-gone",), workers=("n-gone-0",), token=TOKEN)
 LATER = NOON + timedelta(days=retention.KEEP_DAYS, seconds=2)
 
