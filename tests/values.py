@@ -1,0 +1,84 @@
+"""Any value of the classes that are stored: made by their fields' types, for property tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from costplan.planner.load import TaskGroup
+from costplan.planner.types import Packing, PoolPlan
+
+COUNTS = st.integers(1, 10**15)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+TEXTS = st.text(max_size=8)
+DOLLARS = st.decimals(Decimal("0.000000001"), 10**9, allow_nan=False, allow_infinity=False)
+BEFORE, AFTER = (datetime(2026, 1, day) for day in (1, 2))  # noqa: DTZ001 - as hypothesis asks
+INSTANTS = st.datetimes(timezones=st.just(UTC))
+BY_FIELD: Mapping[str, st.SearchStrategy[Any]] = {
+    "token": st.text(min_size=1, max_size=64),
+    "hazard_per_hour": st.none() | st.floats(0, 100),
+    "start": st.datetimes(max_value=BEFORE, timezones=st.just(UTC)),
+    "end": st.datetimes(min_value=AFTER, timezones=st.just(UTC)),
+}
+"""What a field may be where its type says too little."""
+
+
+@cache
+def values(form: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - a return a kind of type
+    """Values of a type."""
+    plain = {str: TEXTS, int: COUNTS, float: FLOATS, bool: st.booleans(), type(None): st.none(),
+             Decimal: DOLLARS, datetime: INSTANTS}  # fmt: skip
+    origin, parts = typing.get_origin(form), typing.get_args(form)
+    if form in plain:
+        return plain[form]
+    if origin in (types.UnionType, typing.Union):
+        return st.one_of(*map(values, parts))
+    if origin is tuple:
+        if parts[-1] is Ellipsis:
+            return st.lists(values(parts[0]), min_size=1, max_size=1).map(tuple)
+        return st.tuples(*map(values, parts))
+    if origin is Mapping or origin is dict:
+        return st.dictionaries(*map(values, parts), max_size=1).map(types.MappingProxyType)
+    if isinstance(form, type) and issubclass(form, Enum):
+        return st.sampled_from(form)
+    return BY_CLASS[form]() if form in BY_CLASS else st.deferred(lambda: by_fields(form))
+
+
+def by_fields(form: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Values of a dataclass, some fields as given. `ended_at` is there where a machine needs it."""
+    hints = typing.get_type_hints(form)
+    made = {}
+    for field in dataclasses.fields(form):
+        known = given.get(field.name, BY_FIELD.get(field.name))
+        made[field.name] = values(hints[field.name]) if known is None else known
+    if form.__name__ == "ProviderNode":
+        made["ended_at"] = INSTANTS
+    return st.builds(form, **made)
+
+
+def _groups() -> st.SearchStrategy[TaskGroup]:
+    known = by_fields(TaskGroup, mean_task_seconds=FLOATS)
+    return known | by_fields(TaskGroup, mean_task_seconds=st.none(), observed_tasks=st.just(0))
+
+
+def _pools() -> st.SearchStrategy[PoolPlan]:
+    def summed(packings: tuple[Packing, ...]) -> st.SearchStrategy[PoolPlan]:
+        nodes = sum(packing.nodes for packing in packings)
+        return by_fields(PoolPlan, packings=st.just(packings), nodes=st.just(nodes))
+
+    return values(tuple[Packing, ...]).flatmap(summed)
+
+
+BY_CLASS: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
+    TaskGroup: _groups,
+    PoolPlan: _pools,
+}
