@@ -46,10 +46,12 @@ class Drains:
             self._go_on(worker)
 
     def uncordon(self, names: Collection[str]) -> None:
-        """The workers take tasks again; what was copied stays where it is."""
+        """The workers take tasks again; of what was copied the memory manager drops one copy."""
         for worker in self._present(names):
             worker.is_retiring = False
             worker.copied_until = None
+            worker.copied_bytes = 0
+            worker.changed()
             if worker.is_cordoned:
                 self._scheduler.set_cordon(worker, False)
 
