@@ -66,7 +66,7 @@ def test_who_holds_the_lease_is_alive_and_says_when_it_looks_again(
 ) -> None:
     found = shown(State(plan=plan()), seconds)
     assert found.is_alive == alive
-    assert found.next_look_at == (after(5) if alive else None)
+    assert found.next_look_at == (after(1) if alive else None)
     assert found.next_plan_at == (after(60) if alive else None)
 
 
