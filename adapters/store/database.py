@@ -17,6 +17,11 @@ _RESTORE = (
     "new store: the daemon then takes in the machines that carry its tag"
 )
 
+_GONE = (
+    "put it back, or a backup, and restart; machines are found again by their tag, the ledger "
+    "is in the file only"
+)
+
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """A connection to a store whose tables are of the newest version.
@@ -88,6 +93,24 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another of its name; raises StoreError where it is gone."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StoreError(str(path), "is not there any more", _GONE) from error
+    return found.st_dev, found.st_ino
+
+
+def require_in_place(path: Path, opened: tuple[int, int]) -> None:
+    """Returns where the file that was opened still has its name; raises StoreError otherwise.
+
+    SQLite would go on writing into a file that nobody can open again.
+    """
+    if identity(path) != opened:
+        raise StoreError(str(path), "was replaced by another file", _GONE)
+
+
 @contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turns what SQLite and the system say into a StoreError with the way out."""
@@ -111,7 +134,10 @@ def _in_words(path: Path, error: sqlite3.Error) -> StoreError:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             problem = "is locked by another process"
             remedy = "see who has it open; a backup of it should use `sqlite3 .backup`"
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+        case sqlite3.SQLITE_NOTADB:
+            problem = "is no SQLite database, or its head is damaged"
+            remedy = f"name another file under store.path; if it was a store, {_RESTORE}"
+        case sqlite3.SQLITE_CORRUPT:
             problem, remedy = f"is damaged: {error}", _RESTORE
         case sqlite3.SQLITE_IOERR:
             problem, remedy = f"the disk fails: {error}", "look at the disk and the system's log"

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from costplan.planner.errors import CostplanError
 
@@ -75,7 +76,7 @@ def take_lease(
         holder=holder,
         host=socket.gethostname(),
         pid=os.getpid(),
-        pid_started=_started(os.getpid()),
+        pid_started=started(os.getpid()),
         since=now,
         until=now + timedelta(seconds=ttl_seconds),
         fence=1 if old is None else old.fence + 1,
@@ -95,16 +96,52 @@ def take_lease(
     return row
 
 
-def _started(pid: int) -> str:
-    """When a process of this computer started, in its own words; '' where there is none."""
-    import psutil
+def is_dead(row: LeaseRow) -> bool:
+    """True where the holder was a process of this computer that is not there any more.
 
+    A container that has another's processes out of sight cannot tell, and waits.
+    """
+    is_here = row.host == socket.gethostname() and row.pid_started.startswith(_namespace())
+    return is_here and started(row.pid) != row.pid_started
+
+
+def started(pid: int) -> str:
+    """What tells a process from all others that had or will have its number: the namespace of
+    process numbers, the boot, and the kernel's own count of when it started.
+
+    Not the time of day: that moves when the clock is set. '' at the end where there is none.
+    """
+    return f"{_namespace()}/{_boot()}/{_start(pid)}"
+
+
+def _namespace() -> str:
     try:
-        return f"{psutil.Process(pid).create_time():.2f}"
-    except psutil.Error:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return "pid"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
         return ""
 
 
-def is_dead(row: LeaseRow) -> bool:
-    """True where the holder was a process of this computer that is not there any more."""
-    return row.host == socket.gethostname() and _started(row.pid) != row.pid_started
+def _start(pid: int) -> str:
+    """When a process started; '' where there is none, or only its corpse."""
+    try:
+        # pid (name) state ppid ... starttime: the name may hold spaces and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _start_by_psutil(pid)
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def _start_by_psutil(pid: int) -> str:
+    import psutil
+
+    try:
+        return f"{psutil.Process(pid).create_time():.0f}"
+    except psutil.Error:
+        return ""

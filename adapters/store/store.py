@@ -19,7 +19,7 @@ from typing import Any, Self
 from costplan.adapters.faults import reach
 from costplan.adapters.store import control
 from costplan.adapters.store.bodies import Packer
-from costplan.adapters.store.database import connect, told
+from costplan.adapters.store.database import connect, identity, require_in_place, told
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
 from costplan.adapters.store.parts import blob_of, closure
@@ -57,6 +57,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection, clock: Callable[[], datetime]):
         self.path, self._db, self._clock = path, connection, clock
         self._lock = threading.RLock()
+        self._file = identity(path)
         self._packer = Packer()
         self._stored: dict[str, Node] = {}
         self._kept: frozenset[bytes] = frozenset()
@@ -82,6 +83,7 @@ class Store:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it or nothing, and in words what went wrong."""
         with self._lock, told(self.path):
+            require_in_place(self.path, self._file)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
