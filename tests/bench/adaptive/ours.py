@@ -55,7 +55,7 @@ def config(workload: Workload, boot: float, target: int) -> dict[str, Any]:
             "unknown_task": 0.5,
             "horizon": 120,
         },
-        "cadence": {"observe": 0.5, "plan": 1, "load_stale": 10, "machines_stale": 10},
+        "cadence": {"observe": 0.2, "plan": 1, "load_stale": 10, "machines_stale": 10},
         "safety": {"min_node_age": 0, "max_drain_share": 1.0},
         "overhead": {"memory_share": 0, "memory_floor": 0},
         "limits": {"max_nodes": workload.maximum},
