@@ -38,15 +38,19 @@ def hold_seconds(
 
     `share` in (0, 1] is its place among the others, of which the last is kept longest.
 
-    Example: boots of 6 s cost 9 s each. After pauses of 5 s keeping is cheaper, for 5 x 1.25 s;
-    after pauses of 10 s letting go at once is: 0 s. Before any, half of the fleet is let go by
-    9 ln(1 + 0.5 (e - 1)) = 5.6 s and the last one after 9 s.
+    Example: boots of 6 s cost 9 s each. Before any pause half of the fleet is let go by
+    9 ln(1 + 0.5 (e - 1)) = 5.6 s and the last one after 9 s. After pauses of 5 s keeping is
+    cheaper, for 5 x 1.25 s at least; after pauses of 10 s letting go at once is: 0 s.
     """
     cost = BOOT_FACTOR * boot_seconds
+    blind = cost * math.log(1.0 + (math.e - 1.0) * share)
     if len(gaps) < ENOUGH_GAPS:
-        return min(cost * math.log(1.0 + (math.e - 1.0) * share), most_seconds)
+        return min(blind, most_seconds)
     candidates = [0.0, *sorted(gap * MARGIN for gap in gaps)]
     best = min(candidates, key=lambda limit: (_cost(limit, cost, gaps), limit))
+    if best >= max(gaps):
+        # Of pauses longer than any seen nothing is known yet.
+        best = max(best, blind)
     return min(best, most_seconds)
 
 

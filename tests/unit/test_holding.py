@@ -38,7 +38,8 @@ def best(boot: float, gap: float) -> float:
     ("boot", "gaps", "hold"),
     [
         (6.0, (), 9.0),  # nothing is known: the last one as long as a boot and its delay cost
-        (6.0, (5.0,), 5.0 * MARGIN),  # 5 s of keeping, or 9 s
+        (6.0, (8.0,), 8.0 * MARGIN),  # 8 s of keeping, or 9 s
+        (60.0, (0.2, 0.5), 90.0),  # nothing is known of pauses longer than these
         (6.0, (10.0, 10.0, 10.0), 0.0),  # 30 s of keeping, or 27 s
         (60.0, (4.0, 4.0, 4.0, 4.0, 3600.0), 4.0 * MARGIN),  # through bursts, not through nights
     ],

@@ -94,8 +94,8 @@ def test_no_more_are_kept_through_pauses_than_work_enough() -> None:
 
 def test_pauses_that_were_learnt_are_kept_through() -> None:
     learnt = Learnt(idle_gaps=(40.0,) * 5, boot_seconds=(45.0,))
-    assert needed(idle(ONE), ONE, seconds=49, learnt=learnt).target == {"w": 1}
-    assert needed(idle(ONE), ONE, seconds=50, learnt=learnt).target == {"w": 0}
+    assert needed(idle(ONE), ONE, seconds=67, learnt=learnt).target == {"w": 1}
+    assert needed(idle(ONE), ONE, seconds=68, learnt=learnt).target == {"w": 0}
 
 
 @pytest.mark.parametrize(
