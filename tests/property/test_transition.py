@@ -92,7 +92,7 @@ def programs(draw: st.DrawFn, *, rows: int = 2) -> Program:
 def test_no_other_choice_is_cheaper(asked: Program) -> None:
     found = asked.choose()
     best = min(map(asked.objective, asked.counts()))
-    assert asked.objective(found.counts) == pytest.approx(best, rel=1e-5, abs=1e-5)
+    assert asked.objective(found.counts) == pytest.approx(best, rel=3e-5, abs=1e-5)
     assert found.termination == "optimal"
 
 

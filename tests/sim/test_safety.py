@@ -34,8 +34,6 @@ LONGEST_SECONDS = 3 * 3600.0
 QUIET_SECONDS = 1200.0
 
 
-
-
 def drive(
     world: World, wanted: Settings = SETTINGS, hours: float = 1.0, every: float = 10.0
 ) -> tuple[Driver, Safety, Memory]:
