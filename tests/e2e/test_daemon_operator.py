@@ -149,6 +149,7 @@ def test_paused_nothing_is_bought_and_drained_one_goes(
         when(cluster, lambda: len(nodes(cluster)) > before, "more are bought")
         gate.touch()
         assert client.gather(futures) == list(range(40))
+    first, _ = when_ready(cluster, 2)  # the minimum, once the others were let go
     drained = cluster.command("drain", first.node_id, "--yes", "--wait")
     assert drained.returncode == 0, drained.stderr
     assert nodes(cluster)[first.node_id].phase is Phase.GONE
