@@ -7,10 +7,12 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from costplan.adapters.sim.demand import bursts, gpu, merged, mixed, until
 from costplan.adapters.sim.faults import Faults, rates
 from costplan.adapters.sim.machines import Fates
-from costplan.adapters.store.retention import KEEP_DECIDED, KEEP_QUIET
+from costplan.adapters.store import retention
 from costplan.planner.nodes import LaunchRequest, ProviderNode, WorkerSpec
 from costplan.planner.types import OfferKey, Phase
 from tests.sim.checks import Safety, ledger_against_bill, orphans
@@ -23,6 +25,8 @@ EVERY_SECONDS = 15.0
 MOVE_USD = Decimal("0.04") * 15 / 3600
 """The largest step of a price, for one tick: a node launched in the tick before a price moves is
 first priced after it."""
+KEEP = 300
+"""Ticks of each kind that are kept: an eight-hour day at this pace has fewer than the defaults."""
 OF_THE_WORLD = {LaunchRequest, WorkerSpec, OfferKey, ProviderNode}
 """Values that the simulator keeps itself, for its bill."""
 
@@ -49,7 +53,11 @@ def soaked(driver: Driver, hours: float) -> None:
     driver.run(hours * 3600, every=EVERY_SECONDS)
 
 
-def test_eight_hours_with_faults_leave_nothing_behind(tmp_path: Path) -> None:
+def test_eight_hours_with_faults_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEEP_QUIET", KEEP)
+    monkeypatch.setattr(retention, "KEEP_DECIDED", KEEP)
     faults = Faults(seed=9, rates=rates(launch=0.1, terminate=0.1, reads=0.02) | {"quotes": {}})
     fates = Fates(boot_seconds=45.0, boot_spread=0.3, never_boots_share=0.02, fails_per_hour=0.02)
     world = world_of(9, hazard=0.2, fates=fates, faults=faults)
@@ -77,6 +85,10 @@ def test_eight_hours_with_faults_leave_nothing_behind(tmp_path: Path) -> None:
     grown = {name: (early[name], n) for name, n in late.items() if n > 2 * early[name] + 500}
     assert grown == {}
     assert files_late <= files
-    assert rows["ticks"] <= KEEP_QUIET + KEEP_DECIDED + 200, rows  # pruned each hundredth tick
-    assert rows["ticks"] < HOURS * 3600 / EVERY_SECONDS, rows
-    assert rows["nodes"] <= len(world.cloud.machines()) * 1.2, rows
+    assert kept.ticks > 3 * rows["ticks"]
+    assert rows["ticks"] <= 2 * KEEP + 102, rows  # pruned each hundredth tick
+    assert rows["blobs"] <= 10 * rows["ticks"], rows
+    machines = len(world.cloud.machines())
+    assert rows["nodes"] <= machines * 1.2, rows
+    assert rows["intents"] <= machines * 6, rows
+    assert rows["entries"] <= machines * 8, rows
