@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from costplan.adapters.dask.names import shortened
+
 PENDING = ("waiting", "queued", "no-worker", "processing")
 _NO_TASKS: Sequence[int] = (0,) * len(PENDING)
 ANCESTORS_PER_KEY = 20
@@ -24,18 +26,30 @@ KNOWN_GANGS = {
 """Prefixes of tasks that train together, and the library that names them so."""
 
 Need = tuple[tuple[str, float], ...]
+Durations = tuple[float | None, int, float | None]
+"""Mean seconds, tasks observed and variance."""
+UNKNOWN: Durations = (None, 0, None)
+
+
+def durations_of(observed: int, mean: float, m2: float) -> Durations:
+    """From Welford's sums, in seconds."""
+    if not observed:
+        return UNKNOWN
+    return round(mean, 9), observed, m2 / (observed - 1) if observed > 1 else None
 
 
 class Kind:
     """Tasks of a prefix that need the same: durations of the finished, counts of the restricted."""
 
     __slots__ = (
-        "counts", "is_restricted", "m2", "mean", "need", "needs", "observed", "oldest", "pinned",
-        "prefix", "running",
+        "counts", "described", "description", "is_restricted", "m2", "mean", "need", "needs",
+        "observed", "oldest", "pinned", "prefix", "running", "shown",
     )  # fmt: skip
 
     def __init__(self, prefix: str, need: Need) -> None:
         self.prefix, self.need, self.needs = prefix, need, dict(need)
+        self.shown = shortened(prefix)
+        self.described, self.description = 0, UNKNOWN
         self.is_restricted = False  # until the first of its tasks is counted by hand
         self.observed, self.mean, self.m2 = 0, 0.0, 0.0  # Welford's sums, of seconds
         self.running = 0  # by the workers' last heartbeats
@@ -46,6 +60,13 @@ class Kind:
     def tasks(self) -> Sequence[int]:
         """Its tasks that are counted by hand, in the order of PENDING."""
         return list(self.counts.values()) if self.is_restricted else _NO_TASKS
+
+    def durations(self) -> Durations:
+        """What its finished tasks took."""
+        if self.described != self.observed:
+            self.described = self.observed
+            self.description = durations_of(self.observed, self.mean, self.m2)
+        return self.description
 
     def may_be_oldest(self, task: Any, began: float) -> None:
         """Keeps a running task that began before the one that is kept, or where that is over."""
@@ -71,10 +92,13 @@ class Pending:
     def __init__(self, kind: Kind, state: str, task: Any) -> None:
         self.kind, self.state = kind, state
         self.needs = task.resource_restrictions
-        self.workers = task.worker_restrictions
-        self.hosts = task.host_restrictions
-        self.pinned = bool((self.workers or self.hosts) and not task.loose_restrictions)
-        self.address = next(iter(self.workers)) if self.workers and len(self.workers) == 1 else None
+        self.workers = workers = task.worker_restrictions
+        self.hosts = hosts = task.host_restrictions
+        self.pinned, self.address = False, None
+        if workers or hosts:
+            self.pinned = not task.loose_restrictions
+            if workers and len(workers) == 1:
+                self.address = next(iter(workers))
 
 
 class Tracker:
@@ -157,7 +181,7 @@ class Counters:
         """The transition hook, with what it needs in local names."""
         tasks, pending, active_add = self.scheduler.tasks, self.pending, self.active.add
         restricted, completed, again = self.restricted, self._completed, self._again
-        over = self._over
+        over, pending_states = self._over, frozenset(PENDING)
 
         def transition(
             key: Any,
@@ -169,7 +193,7 @@ class Counters:
             worker: str = "",
             **__: Any,
         ) -> None:
-            if finish == "processing" or finish == "waiting" or finish in PENDING:  # noqa: PLR1714 - the first two are quicker alone
+            if finish in pending_states:
                 task = tasks.get(key)
                 if task is None:
                     return
@@ -189,7 +213,7 @@ class Counters:
                 if startstops:
                     task = tasks.get(key)
                     if task is not None:
-                        completed(task, worker, startstops)
+                        completed(key, task, worker, startstops)
             elif finish == "erred" and start == "processing":
                 self.erred += 1
             # Only a task that was counted while it was pending has to be taken out again.
@@ -206,7 +230,9 @@ class Counters:
             if kind is None:
                 kind = self.plain[prefix] = self.kinds[prefix, ()] = Kind(prefix, ())
             return kind
-        need = tuple(sorted(needs.items()))
+        need = tuple(needs.items())
+        if len(need) > 1:
+            need = tuple(sorted(need))
         kind = self.kinds.get((prefix, need))
         if kind is None:
             kind = self.kinds[prefix, need] = Kind(prefix, need)
@@ -246,20 +272,30 @@ class Counters:
                 and entry.workers is task.worker_restrictions
                 and entry.hosts is task.host_restrictions
             ):
-                self._move(entry, entry.state, -1)
-                self._move(entry, state, 1)
-                entry.state = state
+                was, entry.state = entry.state, state
+                counts = entry.kind.counts
+                counts[was] -= 1
+                counts[state] += 1
+                if entry.pinned:
+                    pinned = entry.kind.pinned
+                    pinned[was] -= 1
+                    pinned[state] += 1
                 return
             self._over(key)
         if state not in PENDING or not (
             task.resource_restrictions or task.worker_restrictions or task.host_restrictions
         ):
             return
-        self.pending[key] = entry = Pending(self.kind_of(task), state, task)
-        self.special[entry.kind.prefix][entry.kind] = None
-        entry.kind.is_restricted = True
-        self._move(entry, state, 1)
-        self._pin(entry, 1)
+        kind = self.kind_of(task)
+        self.pending[key] = entry = Pending(kind, state, task)
+        if not kind.is_restricted:
+            self.special[kind.prefix][kind] = None
+            kind.is_restricted = True
+        kind.counts[state] += 1
+        if entry.pinned:
+            kind.pinned[state] += 1
+        if entry.address is not None:
+            self._pin(entry, entry.address, 1)
 
     def gangs(self) -> Mapping[str, str]:
         """Addresses of members of collectives that are under way or about to begin -> its name.
@@ -287,27 +323,23 @@ class Counters:
     def _over(self, key: Any) -> None:
         """Takes a counted task out of the counts."""
         entry = self.pending.pop(key)
-        self._move(entry, entry.state, -1)
-        self._pin(entry, -1)
-
-    def _move(self, entry: Pending, state: str, tasks: int) -> None:
-        entry.kind.counts[state] += tasks
+        entry.kind.counts[entry.state] -= 1
         if entry.pinned:
-            entry.kind.pinned[state] += tasks
+            entry.kind.pinned[entry.state] -= 1
+        if entry.address is not None:
+            self._pin(entry, entry.address, -1)
 
-    def _pin(self, entry: Pending, tasks: int) -> None:
-        if entry.address is None:
-            return
+    def _pin(self, entry: Pending, address: str, tasks: int) -> None:
         pins = self.pins[entry.kind.prefix]
-        _add(pins, entry.address, tasks)
+        _add(pins, address, tasks)
         if entry.pinned:
-            _add(self.bound, entry.address, tasks)
+            _add(self.bound, address, tasks)
         if not pins:
             del self.pins[entry.kind.prefix]
         elif tasks > 0:
-            self.on_pin(entry.address)
+            self.on_pin(address)
 
-    def _completed(self, task: Any, worker: str, startstops: Any) -> None:
+    def _completed(self, key: Any, task: Any, worker: str, startstops: Any) -> None:
         """Takes a finished task's seconds into its kind and its worker."""
         seconds = 0.0
         stop = 0.0
@@ -316,13 +348,16 @@ class Counters:
                 stop = step["stop"]
                 seconds += stop - step["start"]
         seconds = max(seconds, 0.0)
-        kind = None if task.resource_restrictions else self.plain.get(task.group.prefix.name)
-        if kind is None:
-            kind = self.kind_of(task)
-        kind.observed += 1
+        needs = task.resource_restrictions
+        if needs:
+            entry = self.pending.get(key)
+            kind = entry.kind if entry is not None and entry.needs is needs else self.kind_of(task)
+        else:
+            kind = self.plain.get(task.group.prefix.name) or self.kind_of(task)
+        kind.observed = observed = kind.observed + 1
         delta = seconds - kind.mean
-        kind.mean += delta / kind.observed
-        kind.m2 += delta * (seconds - kind.mean)
+        kind.mean = mean = kind.mean + delta / observed
+        kind.m2 += delta * (seconds - mean)
         self.finished += 1
         self.busy_seconds += seconds
         tracker = self.trackers.get(worker)

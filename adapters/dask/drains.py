@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from costplan.adapters.dask.evacuation import Evacuate, MemoryManager
-from costplan.adapters.dask.load_sample import shortened, shuffling_workers, stays
+from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
+from costplan.adapters.dask.worker_columns import shuffling_workers, stays
 
 logger = logging.getLogger("distributed.costplan")
 

@@ -16,7 +16,7 @@ from distributed.active_memory_manager import (
     Suggestion,
 )
 
-from costplan.adapters.dask.load_sample import stays
+from costplan.adapters.dask.worker_columns import stays
 
 _PATIENCE_SECONDS = 10.0
 _SLOWEST_BYTES_PER_SECOND = 50e6
