@@ -130,7 +130,7 @@ def _market_rules(market: MarketRules) -> Iterable[str]:
         yield f"a spot pool at most {rule_percent(market.pool_max_share)}"
     if market.on_demand_base_vcpu_milli:
         base = market.on_demand_base_vcpu_milli / 1000
-        yield f"{base:,g} vCPU or more not spot"
+        yield f"at least {base:,g} vCPU not on spot"
     if market.max_hazard_per_hour is not None:
         yield f"at most {market.max_hazard_per_hour:g} interruptions per node-hour"
 
@@ -230,7 +230,7 @@ def _risk(plan: Recommendation) -> Iterable[str]:
     )
     if risk.largest_pool is not None:
         pool = wording.offer_text(risk.largest_pool)
-        yield f"largest pool: {percent(risk.largest_pool_share)} of the vCPU, {pool}"
+        yield f"most in one spot pool: {percent(risk.largest_pool_share)} of the vCPU, in {pool}"
 
 
 def _binding(binding: Binding) -> str:

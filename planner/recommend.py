@@ -34,6 +34,7 @@ from costplan.planner.plan import (
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Gap, Market, OfferKey, PoolPlan
 from costplan.planner.units import SECONDS_PER_HOUR, usd_from_pico
+from costplan.planner.wording import percent, usd
 from costplan.planner.workload import Workload
 
 NOT_PRICED = (
@@ -222,8 +223,8 @@ def _runner_up(
 def _against(name: str, cost: float | None, bound: float, expected: Decimal) -> RunnerUp:
     other = Decimal(repr(bound if cost is None else cost)).quantize(PICO)
     more = float(other / expected) - 1.0
-    amount = f"${other - expected:,.4f}/h ({more:+.2%})"
-    reason = f"costs {amount} more" if cost is not None else f"costs at least {amount} more"
+    least = "" if cost is not None else "at least "
+    reason = f"costs {least}{usd(other - expected)}/h more ({percent(more)})"
     if other <= expected:
         reason = "its bound is lower, but no fleet there was found that costs less"
     return RunnerUp(

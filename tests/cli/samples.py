@@ -170,7 +170,7 @@ def plan() -> Recommendation:
             description="without m5.24xlarge",
             expected_usd_per_hour=Decimal("11.2"),
             is_bound=True,
-            reason="costs at least $0.3500/h (+3.23%) more",
+            reason="costs at least $0.35/h more (3.2 %)",
         ),
         risk=Risk(
             spot_share=448 / 464,

@@ -135,7 +135,7 @@ def test_the_runner_up_is_the_next_best_region() -> None:
     assert second is not None
     assert second.description == "everything in aws/us-west-2"
     assert near(second.expected_usd_per_hour, "2.40")
-    assert "$0.4000/h (+20.00%) more" in second.reason
+    assert "$0.40/h more (20 %)" in second.reason
 
 
 def test_the_runner_up_in_one_region_does_without_the_main_type() -> None:
@@ -145,7 +145,7 @@ def test_the_runner_up_in_one_region_does_without_the_main_type() -> None:
     assert second.description == "without m.large"
     assert near(second.expected_usd_per_hour, "2.20")
     assert not second.is_bound
-    assert second.reason == "costs $0.2000/h (+10.00%) more"
+    assert second.reason == "costs $0.20/h more (10 %)"
 
 
 def test_there_may_be_no_other_plan() -> None:
