@@ -7,7 +7,8 @@ group (not counting those pinned to named workers), T the target and b what a bo
     slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own
     here      = slots of the workers that are ready or coming
     slots(T) <= here:   slots(T) are wanted, nothing is bought
-    else:               W = what is left when those here have worked for a boot
+    else:               W = what is left when those here have worked for a boot, but for those
+                            that tasks longer than a boot keep busy
                         T - b >= b:   h = T - b
                         T - b < b:    h = max(T, sqrt(W b / 7))
                         wanted = max(here, slots(h) of what is left)
@@ -194,7 +195,8 @@ def _for_work(
     if enough <= here:
         return math.ceil(enough - 1e-9), f"{told} within {target:g} s"
     meanwhile = staff.ready * boot + staff.coming * max(0.0, boot - staff.coming_seconds)
-    work = _left(work, meanwhile, boot)
+    occupied = sum(p.runnable / p.slots_each for p in work if p.mean > boot)
+    work = _left(work, max(0.0, meanwhile - occupied * boot), boot)
     if target - boot >= boot:
         wanted = math.ceil(_workers(work, target - boot) - 1e-9)
         goal = f"within {target:g} s, of which a boot takes {boot:.3g} s"

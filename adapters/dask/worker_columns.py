@@ -183,7 +183,7 @@ class WorkerColumns:
         return marks
 
     def _copies(self) -> dict[str, tuple[int, int]]:
-        """Keys and bytes of each worker that one which stays holds too, of the first hundred results held twice.
+        """Keys and bytes of each worker that one which stays holds too, of some copied results.
 
         Those not looked at count as held alone: what is said to be alone is never too little.
         """

@@ -80,6 +80,15 @@ def test_a_task_longer_than_a_boot_keeps_its_worker() -> None:
     assert found.wanted == 4
 
 
+def test_who_is_kept_by_long_tasks_does_not_work_for_others() -> None:
+    """Ten workers that have hours to go: 240 s of short work needs an eleventh. One that is free
+    would do 60 s of it during the boot, and the target's other 240 s, so nobody is bought."""
+    hours, short = tasks(running=10, mean=36_000.0), tasks(queued=240, prefix="score")
+    assert first(hours, short, ready=10).wanted == 11
+    assert first(hours, short, ready=11).wanted == 11
+    assert first(hours, tasks(queued=1000, prefix="score"), ready=11).wanted == 14
+
+
 def test_threads_run_side_by_side() -> None:
     assert first(tasks(queued=2400), kinds=(kind(threads=4),)).wanted == 3
 
