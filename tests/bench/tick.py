@@ -4,7 +4,8 @@
 
 Seconds are of CPU time of this process: reading the simulated ports, deciding, and handing over
 the actions. Codec and store are not in them.
-What a cadence adds (at most `observe_seconds` until a change is seen) is not in them.
+What a cadence adds (at most `observe_seconds` until a change is seen) is not in them; `react` has
+the wall time of it all.
 """
 
 from __future__ import annotations
