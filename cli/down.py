@@ -44,7 +44,8 @@ def down(
         shown = cluster.status()
         errors.note(f"{counted(len(nodes), 'node')} of {usd(shown.usd_per_hour)}/h end")
         if nodes:
-            for line in loss_lines(held_by(nodes, cluster.state().load), discard=discard):
+            held = held_by(nodes, cluster.state().load)
+            for line in loss_lines(held, discard=discard, whole_fleet=True):
                 errors.note(line)
         confirm("End the whole fleet?", yes=yes)
         cluster.store.request_down(discard)
@@ -62,11 +63,11 @@ def down(
 
 def _until_empty(cluster: Cluster, seconds: int | None) -> None:
     from costplan.cli.waiting import wait_until
-    from costplan.planner.wording import counted
+    from costplan.planner.loss import left_text
 
     def left() -> str:
         nodes = cluster.nodes_alive()
-        return counted(len(nodes), "machine") + " left" if nodes else NOTHING_LEFT
+        return left_text(nodes, cluster.state().load) if nodes else NOTHING_LEFT
 
     wait_until(left, NOTHING_LEFT, subject="fleet", seconds=seconds, is_alive=cluster.is_alive)
 

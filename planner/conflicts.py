@@ -17,6 +17,7 @@ from costplan.planner.optimize.solve import Solution, solve
 from costplan.planner.plan import Conflict
 from costplan.planner.types import WorkerShape
 from costplan.planner.units import memory_text
+from costplan.planner.wording import percent
 from costplan.planner.workload import Workload
 
 EFFORT = 0.05
@@ -181,7 +182,7 @@ def _needs(limit: Limit, least: Solution) -> Conflict:
         spot = float((problem.vcpu * problem.is_spot) @ bought) / float(problem.vcpu @ bought)
         return Conflict(
             limit=limit.name,
-            problem=f"needs {spot:.0%} of vCPU on spot, the limit is {limit.share:.0%}",
+            problem=f"needs {percent(spot)} of vCPU on spot, the limit is {percent(limit.share)}",
             remedy=f"raise {limit.name} to {_up(spot, 2):g} or allow on-demand machines",
         )
     if limit.most < 0:
@@ -226,7 +227,7 @@ def _eased_pool(problem: Problem) -> Conflict | None:
 def _too_few_pools(problem: Problem, share: float) -> Conflict:
     return Conflict(
         limit=POOL,
-        problem=f"there are too few pools to keep each below {problem.pool_share:.0%}",
+        problem=f"there are too few pools to keep each below {percent(problem.pool_share)}",
         remedy=f"raise {POOL} to {share:g}, or allow more zones, types or on-demand",
     )
 

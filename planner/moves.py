@@ -29,6 +29,7 @@ from costplan.planner.tick import (
 )
 from costplan.planner.types import Offer, OfferKey
 from costplan.planner.units import SECONDS_PER_HOUR
+from costplan.planner.wording import usd as usd_text
 
 SHORTAGE_FACTOR = 10.0
 """A worker that is wanted and not there costs as much as ten of the dearest that could be."""
@@ -383,5 +384,5 @@ def _runner_up(
     return RejectedPlan(
         description=name,
         expected_usd=usd,
-        reason=f"costs ${more:,.6f} more over the horizon, work that waits counted",
+        reason=f"costs {usd_text(more)} more over the horizon, work that waits counted",
     )

@@ -36,6 +36,7 @@ from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Scaling, WorkerKind
 from costplan.planner.tick import ClassDemand, Learnt, Waiting
 from costplan.planner.units import memory_text
+from costplan.planner.wording import percent
 
 LEAST_MEAN_SECONDS = 0.001
 DELAY_WORTH = 7.0
@@ -163,7 +164,9 @@ def _demand(
         room = math.ceil(held / (FULL_SHARE * kind.need.memory_bytes) - 1e-9)
         if room > wanted:
             wanted = room
-            reason = f"{memory_text(held)} of results are held, {FULL_SHARE:.0%} of memory at most"
+            reason = (
+                f"{memory_text(held)} of results are held, {percent(FULL_SHARE)} of memory at most"
+            )
     if kind.minimum > wanted:
         wanted, reason = kind.minimum, f"the minimum of {kind.minimum}"
     if kind.maximum is not None and wanted > kind.maximum:

@@ -41,6 +41,7 @@ from show import Panels, Plain, Scene, screen
 from costplan.cli.cluster_store import Cluster, opened
 from costplan.planner.errors import CostplanError
 from costplan.planner.tick import State
+from costplan.planner.wording import percent
 
 LOOK_SECONDS = 1.0
 LIMIT_SECONDS = 300.0
@@ -156,7 +157,7 @@ def finish(run: Processes, training: Training, seconds: float) -> None:
     print(
         f"\nmodel          average precision {result['average_precision']} and AUC "
         f"{result['area_under_roc']} on {result['unseen_rows']:,} later payments"
-        f" ({result['fraud_share']:.2%} fraud), {seconds:.0f} s"
+        f" ({percent(result['fraud_share'])} fraud), {seconds:.0f} s"
     )
     print(f"tasks          {task_line(state)}")
     lines = interruption_lines(run.machines, machines, nodes) or ["none"]
@@ -178,7 +179,7 @@ def cost_lines(bill: Bill, ledger_usd: Decimal) -> Iterator[str]:
         ("3 on demand all the time", bill.fixed_usd),
     ):
         saved = 1 - bill.paid_usd / usd if usd else Decimal(0)
-        yield f"{'':<15}{name}: ${usd:.6f}, so {saved:.0%} saved"
+        yield f"{'':<15}{name}: ${usd:.6f}, so {percent(saved)} saved"
 
 
 @contextmanager

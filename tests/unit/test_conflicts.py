@@ -111,7 +111,7 @@ def test_a_spot_share_without_on_demand_machines() -> None:
     assert conflicts([SPOT], PAIRS, market=MarketRules(spot_max_share=0.5)) == (
         Conflict(
             limit="market.spot_max_share",
-            problem="needs 100% of vCPU on spot, the limit is 50%",
+            problem="needs 100 % of vCPU on spot, the limit is 50 %",
             remedy="raise market.spot_max_share to 1 or allow on-demand machines",
         ),
     )
@@ -122,7 +122,7 @@ def test_a_spot_share_that_the_budget_cannot_pay() -> None:
     half = MarketRules(spot_max_share=0.5)
     said = conflicts([FIRM, SPOT], PAIRS, market=half, **budget("0.20"))
     assert [each.problem for each in said] == [
-        "needs 100% of vCPU on spot, the limit is 50%",
+        "needs 100 % of vCPU on spot, the limit is 50 %",
         "needs $0.28/h, budget is $0.20",
     ]
     assert conflicts([FIRM, SPOT], PAIRS, market=half, **budget("0.28")) == ()
@@ -135,7 +135,7 @@ def test_too_few_pools() -> None:
     assert conflicts(zones[:2], PAIRS, market=rule) == (
         Conflict(
             limit="market.pool_max_share",
-            problem="there are too few pools to keep each below 30%",
+            problem="there are too few pools to keep each below 30 %",
             remedy="raise market.pool_max_share to 0.5, or allow more zones, types or on-demand",
         ),
     )

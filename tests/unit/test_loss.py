@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from costplan.planner.loss import held_by, held_text, loss_lines
+from costplan.planner.loss import held_by, held_text, left_text, loss_lines
 from tests.fleets import NOON, after, does, load, node
 
 TWO = (node("a", workers={"w": 2}), node("b"))
@@ -57,6 +59,13 @@ def test_a_drain_loses_nothing_and_says_what_it_waits_for() -> None:
     assert lines[1] == "1 task to wait for, 1 result (1,000 B) to copy, about 3 s without the tasks"
 
 
+def test_a_whole_fleet_that_ends_has_nobody_to_copy_to() -> None:
+    lines = list(loss_lines(held_by([TWO[0]], BUSY), discard=False, whole_fleet=True))
+    assert "copied" not in lines[0]
+    assert lines[1:] == ["1 task to wait for, 1 result (1,000 B) wanted by clients"]
+    assert len(list(loss_lines(held_by([], BUSY), discard=False, whole_fleet=True))) == 1
+
+
 def test_discarding_says_what_is_cut_off_and_what_it_takes_to_make_again() -> None:
     lines = list(loss_lines(held_by(TWO, BUSY), discard=True))
     assert lines[0].startswith("3 running tasks may be cut off")
@@ -66,3 +75,12 @@ def test_discarding_says_what_is_cut_off_and_what_it_takes_to_make_again() -> No
     assert list(loss_lines(held_by([], BUSY), discard=True)) == [
         "nothing is known that would be lost"
     ]
+
+
+def test_what_keeps_the_last_machines_of_a_fleet_that_ends() -> None:
+    assert left_text(TWO, BUSY) == "2 machines left"  # their tasks are waited for
+    quiet = {name: replace(each, executing=0) for name, each in BUSY.workers.items()}
+    told = left_text([TWO[0]], replace(BUSY, workers=quiet))
+    assert told.startswith("1 machine left, with 1 result (1,000 B) that a client wants")
+    assert "`costplan down --discard`" in told
+    assert left_text(TWO, None) == "2 machines left"
