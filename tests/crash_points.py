@@ -97,8 +97,12 @@ LAUNCH = (
     *_local("launch"),
     *(f"daemon.action.begun@intended:{nth}" for nth in (1, 2)),
 )
-DRAIN = (*_ticks("cordoned", "retiring"), *_actions("cordon", "retire", passings=(1,)))
-"""The first drain leaves one machine, with the results; the second one empties the fleet."""
+DRAIN = (*_actions("cordon", "retire", passings=(1,)), *_ticks("cordoned", "retiring"))
+"""The first drain leaves one machine, with the results; the second one empties the fleet.
+
+A machine whose workers are gone ends by itself: who dies after `retire` may find none to order to
+end, so what follows that is not the second order of a life.
+"""
 SECOND_DRAIN = (
     *_actions("cordon", "retire", passings=(2,)),
     "daemon.terminate.before:2",
@@ -145,11 +149,12 @@ def campaign() -> Iterator[Deaths]:
             "down.requested:1",
             "daemon.start.after_lease:1",
             "store.commit.in@cordoned:1",
-            "daemon.retire.after:1",
+            "daemon.retire.before:1",
             "daemon.terminate.before:1",
         ),
         course=Course.DOWN,
     )
+    yield Deaths(faults=("down.requested:1", "daemon.retire.after:1"), course=Course.DOWN)
     for course in (Course.THROTTLED, Course.LOST_ANSWER):
         yield Deaths(faults=("daemon.launch.failed:1",), course=course)
 
