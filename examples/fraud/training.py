@@ -161,7 +161,7 @@ def trained(
         except (GangBroken, ValueError, RuntimeError, xgb.core.XGBoostError) as error:
             if attempt == attempts:
                 raise
-            tell.say("retry", stage="train", attempt=attempt, reason=str(error).splitlines()[0])
+            tell.say("retry", stage="train", attempt=attempt, reason=type(error).__name__)
             time.sleep(SETTLE_SECONDS)
         else:
             tell.say("trained", rounds=rounds, gang=gang)
