@@ -1,0 +1,294 @@
+"""The built-in forecaster: last value and ridge, with quantiles of like moments, kept honest.
+
+Two members foretell the change of demand at some distances ahead: none, and a ridge regression on
+features.py. What each got wrong in the past at a distance, weighed by how like that moment was
+(level of demand, time of day, age), gives its quantiles. The members are mixed by their pinball
+loss of late. How wide the quantiles lie around their median is then tracked so that as many
+outcomes fall between the 10 % and the 90 % quantile as should (adaptive conformal inference,
+Gibbs and Candes 2021, on the logarithm of the width). Everything is learnt from forecasts that
+were made before their outcome was known.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costplan.planner.forecast.features import COUNT, IN_UNITS, features
+from costplan.planner.forecast.types import (
+    HORIZON_STEPS,
+    MEDIAN,
+    QUANTILES,
+    STEP_SECONDS,
+    STEPS_PER_DAY,
+    STEPS_PER_HOUR,
+    DemandHistory,
+    FloatArray,
+    Forecast,
+)
+
+AHEAD = np.array([1, 3, 6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 240, 288])
+"""Steps ahead that are learnt; between them the quantiles are interpolated."""
+TOLD = tuple(int(np.flatnonzero(hours * STEPS_PER_HOUR == AHEAD)[0]) for hours in (1, 6, 24))
+ORIGIN_STEPS = 6
+"""A forecast of every half hour is remembered, scored and learnt from."""
+ORIGINS_PER_DAY = STEPS_PER_DAY // ORIGIN_STEPS
+LAGS = -(-AHEAD // ORIGIN_STEPS)
+"""Origins after which the outcome at each distance is known."""
+PENDING = int(LAGS.max()) + 1
+WINDOW = 28 * ORIGINS_PER_DAY
+MEMBERS = ("last value", "ridge")
+LEVELS = np.array(QUANTILES)
+LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
+
+RIDGE = 0.1
+"""Share of each feature's own weight that is added against its coefficient."""
+OUTLIER = 0.5
+"""Root mean squares of a change above which a moment counts less for the regression: one outage
+would else decide it, as its square does."""
+MOST_CHANGE = 2.0
+"""A change is foretold as at most so many root mean squares of those seen."""
+FORGET_FIT = 0.5 ** (1 / (14 * ORIGINS_PER_DAY))
+HALF_LIFE_ERRORS = 10 * ORIGINS_PER_DAY
+LIKE_LEVEL = 0.5
+"""Standard deviations of demand within which two moments are alike."""
+LIKE_HOURS = 4.0
+LEAST_LIKE = 0.02
+"""The weight of a moment that is not alike at all."""
+FORGET_LOSS = 0.5 ** (1 / (4 * ORIGINS_PER_DAY))
+SHARPNESS = 8.0
+"""A member with a tenth more loss has less than half the share."""
+HANDICAP = np.stack([np.ones(len(AHEAD)), 1 + 0.75 * AHEAD / HORIZON_STEPS])
+"""What the loss of each member is taken times. A day ahead a regression on weeks of a series that
+wanders finds a way back to the mean that is not there, and its losses come to light a day late."""
+WIDEN = 0.04 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.5
+"""What an outcome outside adds to the logarithm of the width, times 0.8; slower where outcomes
+come late, as the tracking would swing."""
+MOST_WIDER = 2.0
+FEW = 24
+"""Errors below which a distance's quantiles are taken from a shorter distance."""
+PRIOR_SHARE = 0.5
+"""With nothing to go by, the 90 % quantile is so much above the last value."""
+
+_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Forecaster:
+    """Forecasts one series as it grows, a step at a time. Same series, same forecast."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._first_step = int((start - _MONDAY).total_seconds() // STEP_SECONDS)
+        self._values = np.empty(1024)
+        self._sums = np.zeros(1025)
+        self._seen = np.zeros(1024, dtype=np.bool_)
+        self._steps = 0
+        many = len(AHEAD)
+        self._origins: list[int] = []
+        self._change = np.full((many, 256), np.nan)
+        self._ridge = np.zeros((many, 256))
+        self._inputs = np.zeros((PENDING, many, COUNT))
+        self._told = np.zeros((PENDING, len(MEMBERS), many, len(LEVELS)))
+        self._gram = np.zeros((many, COUNT, COUNT))
+        self._moment = np.zeros((many, COUNT))
+        self._squares = np.zeros(many)
+        self._outcomes = np.zeros(many)
+        self._mass = np.zeros(many)
+        self._loss = np.zeros((len(MEMBERS), many))
+        self._wider = np.zeros(many)
+
+    @classmethod
+    def over(cls, history: DemandHistory) -> Forecaster:
+        """One that has seen a history, at most its last 35 days."""
+        skipped = max(len(history.values) - 35 * STEPS_PER_DAY, 0)
+        self = cls(history.start + timedelta(seconds=STEP_SECONDS * skipped))
+        self.extend(history.values[skipped:])
+        return self
+
+    @property
+    def at(self) -> datetime:
+        """When the last step ends."""
+        return self._start + timedelta(seconds=STEP_SECONDS * self._steps)
+
+    def extend(self, values: FloatArray) -> None:
+        """Learns the next steps (steps,); NaN is a step that nobody saw."""
+        for value in values:
+            self._append(float(value))
+            if (self._first_step + self._steps) % ORIGIN_STEPS == 0:
+                self._learn()
+
+    def forecast(self) -> Forecast:
+        """The day ahead of the last step; raises ValueError where no step was seen yet."""
+        if not self._seen[: self._steps].any():
+            raise ValueError("a forecast needs a step that was seen, and there is none")
+        told, _ = self._members(self._present())
+        mixed, weights = self._mixed(told), self._weights()
+        known = self._outcomes >= FEW
+        level = self._values[self._steps - 1]
+        grid = np.arange(1, HORIZON_STEPS + 1)
+        changes = np.stack([np.interp(grid, AHEAD, row) for row in mixed.T])
+        return Forecast(
+            at=self.at,
+            values=np.maximum(level + changes, 0.0),
+            weights={
+                name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
+                for name, row in zip(MEMBERS, weights, strict=True)
+            },
+            notes=self._notes(known),
+        )
+
+    def _append(self, value: float) -> None:
+        if self._steps == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+            self._seen = np.concatenate([self._seen, np.zeros_like(self._seen)])
+            self._sums = np.concatenate([self._sums, np.zeros(len(self._sums) - 1)])
+        place = self._steps
+        self._seen[place] = not np.isnan(value)
+        if np.isnan(value):  # what was seen last may still hold
+            value = self._values[place - 1] if place else 0.0
+        self._values[place] = value
+        self._sums[place + 1] = self._sums[place] + value
+        self._steps += 1
+
+    def _present(self) -> FloatArray:
+        now = self._steps - 1
+        return features(self._values, self._sums, now, self._first_step, AHEAD.astype(np.float64))
+
+    def _learn(self) -> None:
+        """Takes in what came of earlier forecasts, then makes the one of this half hour."""
+        self._score()
+        origin, inputs = len(self._origins), self._present()
+        if origin == self._change.shape[1]:
+            room = np.full_like(self._change, np.nan)
+            self._change = np.concatenate([self._change, room], axis=1)
+            self._ridge = np.concatenate([self._ridge, np.zeros_like(room)], axis=1)
+        self._origins.append(self._steps - 1)
+        told, ridge = self._members(inputs)
+        self._ridge[:, origin] = ridge
+        self._inputs[origin % PENDING] = inputs
+        self._told[origin % PENDING] = told
+
+    def _score(self) -> None:
+        now = len(self._origins)
+        for k, (ahead, lag) in enumerate(zip(AHEAD, LAGS, strict=True)):
+            origin = now - int(lag)
+            if origin < 0:
+                continue
+            begin = self._origins[origin]
+            then = begin + int(ahead)
+            if not (self._seen[begin] and self._seen[then]):
+                continue
+            change = self._values[then] - self._values[begin]
+            row = self._inputs[origin % PENDING, k]
+            self._change[k, origin] = change
+            weight = self._trust(k, change, row)
+            self._gram[k] = self._gram[k] * FORGET_FIT + weight * np.outer(row, row)
+            self._moment[k] = self._moment[k] * FORGET_FIT + weight * row * change
+            self._squares[k] = self._squares[k] * FORGET_FIT + change * change
+            self._outcomes[k] += 1
+            self._mass[k] = self._mass[k] * FORGET_FIT + 1.0
+            told = self._told[origin % PENDING, :, k]
+            off = change - told
+            pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=1)
+            mixed = self._widened(self._weights()[:, k] @ told, k)
+            is_out = not mixed[LOW] <= change <= mixed[HIGH]
+            self._loss[:, k] = self._loss[:, k] * FORGET_LOSS + pinball
+            self._wider[k] = np.clip(
+                self._wider[k] + WIDEN[k] * (is_out - 0.2), -MOST_WIDER, MOST_WIDER
+            )
+
+    def _trust(self, k: int, change: float, row: FloatArray) -> float:
+        """The weight of an outcome in the regression: less where it or its inputs stand out."""
+        usual = OUTLIER * float(np.sqrt(self._squares[k] / max(self._mass[k], 1.0)))
+        size = max(abs(change), float(np.abs(row[IN_UNITS]).max()))
+        return (usual / size) ** 2 if 0 < usual < size else 1.0
+
+    def _members(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Quantiles of the change (members, ahead, quantiles) before mixing, and ridge's change."""
+        now, origins = self._steps - 1, len(self._origins)
+        ridge = self._ridge_change(inputs)
+        told = np.zeros((len(MEMBERS), len(AHEAD), len(LEVELS)))
+        first = max(origins - WINDOW, 0)
+        likeness = self._likeness(now, first)
+        for k, lag in enumerate(LAGS):
+            last = max(origins - int(lag) + 1, first)
+            change = self._change[k, first:last]
+            known = ~np.isnan(change)
+            if known.sum() < FEW:
+                shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
+                told[:, k] = shorter
+                continue
+            change, weight = change[known], likeness[: last - first][known]
+            told[0, k] = quantiles(change, weight)
+            off = change - self._ridge[k, first:last][known]
+            told[1, k] = ridge[k] + quantiles(off, weight)
+        return told, ridge
+
+    def _ridge_change(self, inputs: FloatArray) -> FloatArray:
+        weight = np.einsum("kpp->kp", self._gram)
+        extra = (weight * RIDGE + 1e-9)[..., None] * np.eye(COUNT)
+        coefficients = np.linalg.solve(self._gram + extra, self._moment[..., None])[..., 0]
+        change = (coefficients * inputs).sum(axis=1)
+        most = MOST_CHANGE * np.sqrt(self._squares / np.maximum(self._mass, 1.0))
+        enough = self._outcomes >= 2 * ORIGINS_PER_DAY
+        return np.where(enough, np.clip(change, -most, most), 0.0)
+
+    def _likeness(self, now: int, first: int) -> FloatArray:
+        """The weight of each remembered origin from `first` on, as a moment like `now`."""
+        if first == len(self._origins):
+            return np.empty(0)
+        places = np.array(self._origins[first:])
+        levels = self._values[places]
+        spread = max(float(levels.std()), 1e-9)
+        apart = (levels - self._values[now]) / (LIKE_LEVEL * spread)
+        hours = np.abs((places - now) % STEPS_PER_DAY) / STEPS_PER_HOUR
+        hours = np.minimum(hours, 24 - hours) / LIKE_HOURS
+        age = (now - places) / ORIGIN_STEPS
+        return np.asarray(
+            (LEAST_LIKE + np.exp(-0.5 * apart**2))
+            * (LEAST_LIKE + np.exp(-0.5 * hours**2))
+            * 0.5 ** (age / HALF_LIFE_ERRORS)
+        )
+
+    def _prior(self) -> FloatArray:
+        level = self._values[self._steps - 1]
+        return np.asarray(level * PRIOR_SHARE * (LEVELS - 0.5) / 0.4)
+
+    def _weights(self) -> FloatArray:
+        """Shares of the members (members, ahead)."""
+        loss = self._loss * HANDICAP + 1e-12
+        shares = (loss.min(axis=0) / loss) ** SHARPNESS
+        return np.asarray(shares / shares.sum(axis=0))
+
+    def _mixed(self, told: FloatArray) -> FloatArray:
+        """Quantiles of the change (ahead, quantiles)."""
+        mixed = np.einsum("mk,mkq->kq", self._weights(), told)
+        wide = np.stack([self._widened(row, k) for k, row in enumerate(mixed)])
+        return np.sort(wide, axis=1)
+
+    def _widened(self, row: FloatArray, k: int) -> FloatArray:
+        return np.asarray(row[MEDIAN] + (row - row[MEDIAN]) * np.exp(self._wider[k]))
+
+    def _notes(self, known: NDArray[np.bool_]) -> tuple[str, ...]:
+        notes = []
+        if not known.all():
+            days = self._steps / STEPS_PER_DAY
+            reach = AHEAD[known].max() / STEPS_PER_HOUR if known.any() else 0.0
+            notes.append(
+                f"{days:.1f} days of history: beyond {reach:g} h ahead the spread is taken from"
+                f" {'shorter distances' if known.any() else 'a guess of 50 %'}"
+            )
+        unseen = 1.0 - float(self._seen[: self._steps].mean())
+        if unseen > 0:
+            notes.append(f"{100 * unseen:.1f} % of the steps were not seen")
+        return tuple(notes)
+
+
+def quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """The QUANTILES of weighted values (n,), n at least 1, weights above 0."""
+    order = np.argsort(values, kind="stable")
+    mass = np.cumsum(weights[order])
+    places = np.searchsorted(mass, LEVELS * mass[-1])
+    return np.asarray(values[order][np.minimum(places, len(values) - 1)])

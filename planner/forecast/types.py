@@ -1,0 +1,71 @@
+"""What forecasts are made from, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costplan.planner.types import require_utc
+
+FloatArray = NDArray[np.float64]
+
+STEP_SECONDS = 300
+STEPS_PER_HOUR = 3600 // STEP_SECONDS
+STEPS_PER_DAY = 24 * STEPS_PER_HOUR
+HORIZON_STEPS = STEPS_PER_DAY
+QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+MEDIAN = QUANTILES.index(0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DemandHistory:
+    """What one resource class asked for: `values` are the means of steps of 300 s, in workers.
+
+    The first step begins at `start`; NaN is a step that nobody saw.
+    """
+
+    start: datetime
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        require_utc(self.start, "start")
+        if self.values.ndim != 1 or not len(self.values):
+            raise ValueError(f"values: shape {self.values.shape}, not (steps,) with one at least")
+        if np.isinf(self.values).any() or (self.values < 0).any():
+            raise ValueError("values: must be finite and at least 0, or NaN where nobody looked")
+
+    @property
+    def end(self) -> datetime:
+        """When the last step ends: the present of a forecast."""
+        return self.start + timedelta(seconds=STEP_SECONDS * len(self.values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forecast:
+    """Demand over the day after `at`: `values` has a row for each of QUANTILES, a column a step.
+
+    Column i is the mean of the step that ends 300 (i + 1) seconds after `at`. `weights` are the
+    shares of the members at 1, 6 and 24 hours, by name; `notes` say what it had to do without.
+    """
+
+    at: datetime
+    values: FloatArray
+    weights: dict[str, tuple[float, float, float]]
+    notes: tuple[str, ...] = ()
+
+    def quantile(self, share: float) -> FloatArray:
+        """The row of a quantile, one of QUANTILES; raises ValueError for another."""
+        if share not in QUANTILES:
+            raise ValueError(f"quantile {share}: must be one of {QUANTILES}")
+        return np.asarray(self.values[QUANTILES.index(share)])
+
+    def peak(self, share: float, begin_seconds: float, end_seconds: float) -> float:
+        """The most that a quantile asks for from `begin_seconds` to `end_seconds` after `at`."""
+        first = int(begin_seconds // STEP_SECONDS)
+        last = int(-(-end_seconds // STEP_SECONDS))
+        if not 0 <= first < last <= HORIZON_STEPS:
+            raise ValueError(f"{begin_seconds} to {end_seconds} s: not within the day ahead")
+        return float(self.quantile(share)[first:last].max())

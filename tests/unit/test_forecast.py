@@ -1,0 +1,189 @@
+"""The built-in forecaster on made-up series whose future is known to the test alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from costplan.planner.forecast.ensemble import Forecaster, quantiles
+from costplan.planner.forecast.types import (
+    HORIZON_STEPS,
+    QUANTILES,
+    STEP_SECONDS,
+    STEPS_PER_DAY,
+    DemandHistory,
+    FloatArray,
+    Forecast,
+)
+
+MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
+HOUR = 12
+
+
+def told(values: FloatArray, start: datetime = MONDAY) -> Forecast:
+    return Forecaster.over(DemandHistory(start=start, values=values)).forecast()
+
+
+def daily(days: int, seed: int = 0) -> FloatArray:
+    """Ten workers by night and forty by day, with some noise."""
+    step = np.arange(days * STEPS_PER_DAY)
+    wave = 25 - 15 * np.cos(2 * np.pi * step / STEPS_PER_DAY)
+    return np.asarray(wave + np.random.default_rng(seed).normal(0, 1, len(step)).clip(-3, 3))
+
+
+def wandering(days: int, seed: int = 0) -> FloatArray:
+    steps = np.random.default_rng(seed).normal(0, 1, days * STEPS_PER_DAY)
+    return np.asarray(np.abs(500 + np.cumsum(steps)))
+
+
+def test_a_forecast_is_of_the_day_ahead_sorted_and_never_below_zero() -> None:
+    forecast = told(np.abs(np.random.default_rng(1).normal(0, 3, 5 * STEPS_PER_DAY)))
+    assert forecast.at == MONDAY + timedelta(days=5)
+    assert forecast.values.shape == (len(QUANTILES), HORIZON_STEPS)
+    assert (np.diff(forecast.values, axis=0) >= 0).all()
+    assert (forecast.values >= 0).all()
+    assert np.isfinite(forecast.values).all()
+    assert forecast.notes == ()
+    for shares in zip(*forecast.weights.values(), strict=True):
+        assert sum(shares) == pytest.approx(1.0)
+
+
+def test_what_comes_later_changes_no_forecast_made_before() -> None:
+    past, poison = wandering(6), np.full(2 * STEPS_PER_DAY, 1e9)
+    honest, poisoned = Forecaster(MONDAY), Forecaster(MONDAY)
+    honest.extend(past)
+    before = honest.forecast()
+    for now in range(STEPS_PER_DAY, len(past), 577):
+        # Whoever looked ahead in the array would find other values than these.
+        array = np.concatenate([past[:now], poison])
+        poisoned = Forecaster(MONDAY)
+        poisoned.extend(array[:now])
+        clean = Forecaster(MONDAY)
+        clean.extend(past[:now])
+        assert np.array_equal(poisoned.forecast().values, clean.forecast().values)
+    honest.extend(poison)
+    again = Forecaster(MONDAY)
+    again.extend(past)
+    assert np.array_equal(before.values, again.forecast().values)
+
+
+def test_outcomes_are_learnt_from_only_when_they_are_known() -> None:
+    """Values within the last hour move no error of a distance beyond it but by where they start."""
+    one, other = wandering(6), wandering(6)
+    other[-HOUR:] += 100.0
+    first, second = Forecaster(MONDAY), Forecaster(MONDAY)
+    first.extend(one)
+    second.extend(other)
+    now = len(one) // 6 - 1
+    known = ~np.isnan(first._change[:, : now + 1])
+    begun = np.array(first._origins)
+    for k, ahead in enumerate((1, 3, 6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 240, 288)):
+        places = begun[known[k]]
+        assert (places + ahead < len(one)).all()
+        same = places + ahead < len(one) - HOUR
+        changes = [each._change[k, : now + 1][known[k]] for each in (first, second)]
+        assert np.array_equal(changes[0][same], changes[1][same])
+
+
+def test_steps_at_once_and_one_by_one_give_the_same_bytes() -> None:
+    values = daily(4)
+    slowly = Forecaster(MONDAY)
+    for value in values:
+        slowly.extend(np.array([value]))
+    at_once = Forecaster(MONDAY)
+    at_once.extend(values)
+    assert slowly.forecast().values.tobytes() == at_once.forecast().values.tobytes()
+    assert slowly.at == at_once.at
+
+
+def test_a_daily_wave_is_foreseen_and_the_last_value_is_not_believed() -> None:
+    values = daily(12)
+    now = 11 * STEPS_PER_DAY  # midnight
+    forecast = told(values[:now])
+    noon = slice(STEPS_PER_DAY // 2 - HOUR, STEPS_PER_DAY // 2 + HOUR)
+    coming = values[now:][noon].mean()
+    median = forecast.quantile(0.5)[noon].mean()
+    assert abs(median - coming) < 5
+    assert abs(values[now - 1] - coming) > 25
+
+
+def test_eight_of_ten_outcomes_fall_between_the_tenth_and_the_ninetieth_quantile() -> None:
+    values = wandering(30, seed=3)
+    forecaster = Forecaster(MONDAY)
+    begin = 8 * STEPS_PER_DAY
+    forecaster.extend(values[:begin])
+    within = {HOUR: 0, 6 * HOUR: 0}
+    count = 0
+    for now in range(begin, len(values) - 6 * HOUR, 24):
+        forecast = forecaster.forecast()
+        for ahead in within:
+            low, high = (forecast.quantile(share)[ahead - 1] for share in (0.1, 0.9))
+            within[ahead] += bool(low <= values[now + ahead - 1] <= high)
+        count += 1
+        forecaster.extend(values[now : now + 24])
+    for ahead, inside in within.items():
+        assert inside / count == pytest.approx(0.8, abs=0.06), ahead
+
+
+def test_one_outage_does_not_turn_the_regression() -> None:
+    """Demand that fell to nothing for two hours once is not foretold to do so a day later."""
+    values = daily(10)
+    values[6 * STEPS_PER_DAY : 6 * STEPS_PER_DAY + 2 * HOUR] = 0.0
+    without = told(daily(10)).quantile(0.5)
+    assert np.abs(told(values).quantile(0.5) - without).max() < 3
+
+
+def test_with_little_history_it_guesses_wide_and_says_so() -> None:
+    first = told(np.array([8.0]))
+    assert first.quantile(0.5) == pytest.approx(np.full(HORIZON_STEPS, 8.0))
+    assert first.quantile(0.9)[0] == pytest.approx(12.0)
+    assert "a guess of 50 %" in first.notes[0]
+    hours = told(wandering(1))
+    assert "shorter distances" in hours.notes[0]
+    wide = hours.quantile(0.9) - hours.quantile(0.1)
+    assert wide[-1] > wide[16 * HOUR] > wide[12 * HOUR] > 0  # further is not surer
+
+
+def test_steps_that_nobody_saw_are_no_demand_of_nothing() -> None:
+    values = daily(8)
+    values[2 * STEPS_PER_DAY : 2 * STEPS_PER_DAY + 40] = np.nan
+    values[-3:] = np.nan
+    forecast = told(values)
+    assert np.isfinite(forecast.values).all()
+    assert forecast.quantile(0.05)[0] > 5
+    assert forecast.notes == ("1.9 % of the steps were not seen",)
+
+
+@pytest.mark.parametrize("values", [np.full(5, np.nan)])
+def test_a_history_nobody_saw_has_no_forecast(values: FloatArray) -> None:
+    with pytest.raises(ValueError, match="needs a step that was seen"):
+        told(values)
+
+
+@pytest.mark.parametrize("bad", [np.array([]), np.array([1.0, -1.0]), np.array([np.inf])])
+def test_a_history_that_is_none_is_refused(bad: FloatArray) -> None:
+    with pytest.raises(ValueError, match="values"):
+        DemandHistory(start=MONDAY, values=bad)
+
+
+def test_a_peak_is_of_the_steps_that_the_time_touches() -> None:
+    values = np.zeros((len(QUANTILES), HORIZON_STEPS))
+    values[QUANTILES.index(0.9), 3] = 7.0
+    forecast = Forecast(at=MONDAY, values=values, weights={})
+    assert forecast.peak(0.9, 0, 3 * STEP_SECONDS) == 0.0
+    assert forecast.peak(0.9, 0, 3 * STEP_SECONDS + 1) == 7.0
+    assert forecast.peak(0.9, 4 * STEP_SECONDS - 1, 86_400) == 7.0
+    for begin, end in ((0, 0), (600, 300), (0, 86_401), (-1, 300)):
+        with pytest.raises(ValueError, match="day ahead"):
+            forecast.peak(0.9, begin, end)
+    with pytest.raises(ValueError, match=r"0\.33"):
+        forecast.quantile(0.33)
+
+
+def test_weighted_quantiles_count_weight_and_not_values() -> None:
+    values, equal = np.arange(100.0)[::-1].copy(), np.ones(100)
+    assert quantiles(values, equal)[QUANTILES.index(0.5)] == pytest.approx(49, abs=1)
+    heavy = np.where(values == 90, 1e6, 1.0)
+    assert (quantiles(values, heavy) == 90).all()
