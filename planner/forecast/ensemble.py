@@ -63,7 +63,7 @@ SHARPNESS = 8.0
 HANDICAP = np.stack([np.ones(len(AHEAD)), 1 + 0.75 * AHEAD / HORIZON_STEPS])
 """What the loss of each member is taken times. A day ahead a regression on weeks of a series that
 wanders finds a way back to the mean that is not there, and its losses come to light a day late."""
-WIDEN = 0.04 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.5
+WIDEN = 0.05 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.75
 """What an outcome outside adds to the logarithm of the width, times 0.8; slower where outcomes
 come late, as the tracking would swing."""
 MOST_WIDER = 2.0
