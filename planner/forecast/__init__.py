@@ -1,1 +1,1 @@
-"""Demand to come, as quantiles: from its own past, and from work that is known of."""
+"""Demand to come, as quantiles, from its own past."""

@@ -5,13 +5,14 @@ features.py. What each got wrong in the past at a distance, weighed by how like 
 (level of demand, time of day, age), gives its quantiles. The members are mixed by their pinball
 loss of late. How wide the quantiles lie around their median is then tracked so that as many
 outcomes fall between the 10 % and the 90 % quantile as should (adaptive conformal inference,
-Gibbs and Candes 2021, on the logarithm of the width). Everything is learnt from forecasts that
-were made before their outcome was known.
+Gibbs and Candes 2021, on the logarithm of the width). What the members told before an outcome was
+known is kept until then; mix and width are scored on it as they are when the outcome comes.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ LEAST_LIKE = 0.02
 """The weight of a moment that is not alike at all."""
 FORGET_LOSS = 0.5 ** (1 / (4 * ORIGINS_PER_DAY))
 SHARPNESS = 8.0
-"""A member with a tenth more loss has less than half the share."""
+"""A member with a tenth more loss has less than half the other's share."""
 HANDICAP = np.stack([np.ones(len(AHEAD)), 1 + 0.75 * AHEAD / HORIZON_STEPS])
 """What the loss of each member is taken times. A day ahead a regression on weeks of a series that
 wanders finds a way back to the mean that is not there, and its losses come to light a day late."""
@@ -124,7 +125,8 @@ class Forecaster:
         if not self._seen[: self._steps].any():
             raise ValueError("a forecast needs a step that was seen, and there is none")
         told, _ = self._members(self._present())
-        mixed, weights = self._mixed(told), self._weights()
+        weights = self._weights()
+        mixed = self._mixed(told, weights)
         known = self._outcomes >= FEW
         level = self._values[self._steps - 1]
         grid = np.arange(1, HORIZON_STEPS + 1)
@@ -132,10 +134,12 @@ class Forecaster:
         return Forecast(
             at=self.at,
             values=np.maximum(level + changes, 0.0),
-            weights={
-                name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
-                for name, row in zip(MEMBERS, weights, strict=True)
-            },
+            weights=MappingProxyType(
+                {
+                    name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
+                    for name, row in zip(MEMBERS, weights, strict=True)
+                }
+            ),
             notes=self._notes(known),
         )
 
@@ -154,7 +158,7 @@ class Forecaster:
 
     def _present(self) -> FloatArray:
         now = self._steps - 1
-        return features(self._values, self._sums, now, self._first_step, AHEAD.astype(np.float64))
+        return features(self._values, self._sums, now, self._first_step, AHEAD)
 
     def _learn(self) -> None:
         """Takes in what came of earlier forecasts, then makes the one of this half hour."""
@@ -171,7 +175,7 @@ class Forecaster:
         self._told[origin % PENDING] = told
 
     def _score(self) -> None:
-        now = len(self._origins)
+        now, weights = len(self._origins), self._weights()
         for k, (ahead, lag) in enumerate(zip(AHEAD, LAGS, strict=True)):
             origin = now - int(lag)
             if origin < 0:
@@ -192,7 +196,7 @@ class Forecaster:
             told = self._told[origin % PENDING, :, k]
             off = change - told
             pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=1)
-            mixed = self._widened(self._weights()[:, k] @ told, k)
+            mixed = self._widened(weights[:, k] @ told, k)
             is_out = not mixed[LOW] <= change <= mixed[HIGH]
             self._loss[:, k] = self._loss[:, k] * FORGET_LOSS + pinball
             self._wider[k] = np.clip(
@@ -212,17 +216,16 @@ class Forecaster:
         told = np.zeros((len(MEMBERS), len(AHEAD), len(LEVELS)))
         first = max(origins - WINDOW, 0)
         likeness = self._likeness(now, first)
-        for k, lag in enumerate(LAGS):
-            last = max(origins - int(lag) + 1, first)
-            change = self._change[k, first:last]
+        for k in range(len(AHEAD)):
+            change = self._change[k, first:origins]
             known = ~np.isnan(change)
             if known.sum() < FEW:
                 shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
                 told[:, k] = shorter
                 continue
-            change, weight = change[known], likeness[: last - first][known]
+            change, weight = change[known], likeness[known]
             told[0, k] = quantiles(change, weight)
-            off = change - self._ridge[k, first:last][known]
+            off = change - self._ridge[k, first:origins][known]
             told[1, k] = ridge[k] + quantiles(off, weight)
         return told, ridge
 
@@ -262,9 +265,9 @@ class Forecaster:
         shares = (loss.min(axis=0) / loss) ** SHARPNESS
         return np.asarray(shares / shares.sum(axis=0))
 
-    def _mixed(self, told: FloatArray) -> FloatArray:
+    def _mixed(self, told: FloatArray, weights: FloatArray) -> FloatArray:
         """Quantiles of the change (ahead, quantiles)."""
-        mixed = np.einsum("mk,mkq->kq", self._weights(), told)
+        mixed = np.einsum("mk,mkq->kq", weights, told)
         wide = np.stack([self._widened(row, k) for k, row in enumerate(mixed)])
         return np.sort(wide, axis=1)
 

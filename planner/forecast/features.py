@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costplan.planner.forecast.types import STEPS_PER_DAY, FloatArray
+
+IntArray = NDArray[np.int64]
 
 MEANS = (12, 72, STEPS_PER_DAY)
 """Steps of the means that demand is compared with: an hour, six, a day."""
@@ -16,7 +19,7 @@ COUNT = 1 + len(MEANS) + len(LAGS) + 2 * len(HARMONICS) + 1
 
 
 def features(
-    values: FloatArray, sums: FloatArray, now: int, first_step: int, ahead: FloatArray
+    values: FloatArray, sums: FloatArray, now: int, first_step: int, ahead: IntArray
 ) -> FloatArray:
     """Features (ahead, COUNT) of the change from step `now` to each of `now + ahead`.
 
@@ -29,7 +32,7 @@ def features(
         level - (sums[now + 1] - sums[max(now + 1 - steps, 0)]) / min(steps, now + 1)
         for steps in MEANS
     ]
-    then = ahead.astype(np.int64) + now
+    then = now + ahead
     columns = [np.ones(len(ahead)), *(np.full(len(ahead), each) for each in past)]
     for lag in LAGS:
         known = (then - lag <= now) & (now >= lag)
@@ -43,5 +46,5 @@ def features(
     return np.stack(columns, axis=-1)
 
 
-def _weekend(step: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FloatArray:
+def _weekend(step: IntArray) -> FloatArray:
     return (step // STEPS_PER_DAY % 7 >= 5).astype(np.float64)

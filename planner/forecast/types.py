@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,6 @@ class DemandHistory:
         if np.isinf(self.values).any() or (self.values < 0).any():
             raise ValueError("values: must be finite and at least 0, or NaN where nobody looked")
 
-    @property
-    def end(self) -> datetime:
-        """When the last step ends: the present of a forecast."""
-        return self.start + timedelta(seconds=STEP_SECONDS * len(self.values))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forecast:
@@ -53,7 +49,7 @@ class Forecast:
 
     at: datetime
     values: FloatArray
-    weights: dict[str, tuple[float, float, float]]
+    weights: Mapping[str, tuple[float, float, float]]
     notes: tuple[str, ...] = ()
 
     def quantile(self, share: float) -> FloatArray:
@@ -61,11 +57,3 @@ class Forecast:
         if share not in QUANTILES:
             raise ValueError(f"quantile {share}: must be one of {QUANTILES}")
         return np.asarray(self.values[QUANTILES.index(share)])
-
-    def peak(self, share: float, begin_seconds: float, end_seconds: float) -> float:
-        """The most that a quantile asks for from `begin_seconds` to `end_seconds` after `at`."""
-        first = int(begin_seconds // STEP_SECONDS)
-        last = int(-(-end_seconds // STEP_SECONDS))
-        if not 0 <= first < last <= HORIZON_STEPS:
-            raise ValueError(f"{begin_seconds} to {end_seconds} s: not within the day ahead")
-        return float(self.quantile(share)[first:last].max())

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from costplan.planner.forecast.ensemble import Forecaster, quantiles
+from costplan.planner.forecast.ensemble import AHEAD, PENDING, Forecaster, quantiles
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
     QUANTILES,
-    STEP_SECONDS,
     STEPS_PER_DAY,
     DemandHistory,
     FloatArray,
@@ -51,40 +50,44 @@ def test_a_forecast_is_of_the_day_ahead_sorted_and_never_below_zero() -> None:
 
 
 def test_what_comes_later_changes_no_forecast_made_before() -> None:
-    past, poison = wandering(6), np.full(2 * STEPS_PER_DAY, 1e9)
-    honest, poisoned = Forecaster(MONDAY), Forecaster(MONDAY)
-    honest.extend(past)
-    before = honest.forecast()
-    for now in range(STEPS_PER_DAY, len(past), 577):
-        # Whoever looked ahead in the array would find other values than these.
-        array = np.concatenate([past[:now], poison])
-        poisoned = Forecaster(MONDAY)
-        poisoned.extend(array[:now])
-        clean = Forecaster(MONDAY)
-        clean.extend(past[:now])
-        assert np.array_equal(poisoned.forecast().values, clean.forecast().values)
-    honest.extend(poison)
-    again = Forecaster(MONDAY)
-    again.extend(past)
-    assert np.array_equal(before.values, again.forecast().values)
+    """Two futures, and room behind the last step that is full of nonsense: the same past."""
+    past = wandering(6)
+    futures = [np.zeros(12 * HOUR), np.full(12 * HOUR, 1e9)]
+    grown = [Forecaster(MONDAY) for _ in futures]
+    for forecaster, future in zip(grown, futures, strict=True):
+        forecaster.extend(np.concatenate([past, future]))
+    made = sum(origin < len(past) for origin in grown[0]._origins)
+    assert made == sum(origin < len(past) for origin in grown[1]._origins)
+    one, other = grown
+    kept = PENDING - (len(one._origins) - made)  # the rest has made room for later ones
+    rings = [origin % PENDING for origin in range(made - kept, made)]
+    assert kept > 20
+    assert np.array_equal(one._told[rings], other._told[rings])
+    assert np.array_equal(one._inputs[rings], other._inputs[rings])
+    assert np.array_equal(one._ridge[:, :made], other._ridge[:, :made])
+
+    plain, poisoned = Forecaster(MONDAY), Forecaster(MONDAY)
+    for now in range(0, len(past), 577):
+        plain.extend(past[now : now + 577])
+        poisoned.extend(past[now : now + 577])
+        poisoned._values[poisoned._steps :] = 1e9
+        poisoned._sums[poisoned._steps + 1 :] = -1e9
+        poisoned._seen[poisoned._steps :] = True
+        assert np.array_equal(plain.forecast().values, poisoned.forecast().values)
 
 
 def test_outcomes_are_learnt_from_only_when_they_are_known() -> None:
-    """Values within the last hour move no error of a distance beyond it but by where they start."""
-    one, other = wandering(6), wandering(6)
-    other[-HOUR:] += 100.0
-    first, second = Forecaster(MONDAY), Forecaster(MONDAY)
-    first.extend(one)
-    second.extend(other)
-    now = len(one) // 6 - 1
-    known = ~np.isnan(first._change[:, : now + 1])
-    begun = np.array(first._origins)
-    for k, ahead in enumerate((1, 3, 6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 240, 288)):
-        places = begun[known[k]]
-        assert (places + ahead < len(one)).all()
-        same = places + ahead < len(one) - HOUR
-        changes = [each._change[k, : now + 1][known[k]] for each in (first, second)]
-        assert np.array_equal(changes[0][same], changes[1][same])
+    values = wandering(6)
+    forecaster = Forecaster(MONDAY)
+    forecaster.extend(values)
+    begun = np.array(forecaster._origins)
+    for k, ahead in enumerate(AHEAD):
+        known = ~np.isnan(forecaster._change[k, : len(begun)])
+        assert begun[known].max() + ahead < len(values)
+        assert np.array_equal(
+            forecaster._change[k, : len(begun)][known],
+            values[begun[known] + ahead] - values[begun[known]],
+        )
 
 
 def test_steps_at_once_and_one_by_one_give_the_same_bytes() -> None:
@@ -110,7 +113,7 @@ def test_a_daily_wave_is_foreseen_and_the_last_value_is_not_believed() -> None:
 
 
 def test_eight_of_ten_outcomes_fall_between_the_tenth_and_the_ninetieth_quantile() -> None:
-    values = wandering(30, seed=3)
+    values = wandering(18, seed=3)
     forecaster = Forecaster(MONDAY)
     begin = 8 * STEPS_PER_DAY
     forecaster.extend(values[:begin])
@@ -168,18 +171,9 @@ def test_a_history_that_is_none_is_refused(bad: FloatArray) -> None:
         DemandHistory(start=MONDAY, values=bad)
 
 
-def test_a_peak_is_of_the_steps_that_the_time_touches() -> None:
-    values = np.zeros((len(QUANTILES), HORIZON_STEPS))
-    values[QUANTILES.index(0.9), 3] = 7.0
-    forecast = Forecast(at=MONDAY, values=values, weights={})
-    assert forecast.peak(0.9, 0, 3 * STEP_SECONDS) == 0.0
-    assert forecast.peak(0.9, 0, 3 * STEP_SECONDS + 1) == 7.0
-    assert forecast.peak(0.9, 4 * STEP_SECONDS - 1, 86_400) == 7.0
-    for begin, end in ((0, 0), (600, 300), (0, 86_401), (-1, 300)):
-        with pytest.raises(ValueError, match="day ahead"):
-            forecast.peak(0.9, begin, end)
+def test_a_quantile_that_is_not_foretold_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.33"):
-        forecast.quantile(0.33)
+        told(np.ones(5)).quantile(0.33)
 
 
 def test_weighted_quantiles_count_weight_and_not_values() -> None:
