@@ -35,7 +35,7 @@ def down(
     from costplan.cli.cluster_store import opened
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
-    from costplan.planner.loss import held_by, loss_lines
+    from costplan.planner.loss import discard_lines, end_lines, held_by
     from costplan.planner.wording import counted, usd
 
     seconds = parse_wait("--timeout", timeout)
@@ -45,7 +45,7 @@ def down(
         errors.note(f"{counted(len(nodes), 'node')} of {usd(shown.usd_per_hour)}/h end")
         if nodes:
             held = held_by(nodes, cluster.state().load)
-            for line in loss_lines(held, discard=discard, whole_fleet=True):
+            for line in discard_lines(held) if discard else end_lines(held):
                 errors.note(line)
         confirm("End the whole fleet?", yes=yes)
         cluster.store.request_down(discard)

@@ -31,7 +31,7 @@ def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
     from costplan.planner.errors import InputError
-    from costplan.planner.loss import held_by, loss_lines
+    from costplan.planner.loss import discard_lines, drain_lines, held_by
     from costplan.planner.tick import DrainRequest
     from costplan.planner.types import Phase
 
@@ -43,7 +43,7 @@ def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
         if wait and not cluster.is_alive():
             raise InputError("--wait", "no daemon runs, so nothing would happen", "start it")
         held = held_by([found], cluster.state().load)
-        for line in loss_lines(held, discard=discard):
+        for line in discard_lines(held) if discard else drain_lines(held):
             errors.note(line)
         confirm(f"Drain {found.node_id}?", yes=yes)
         request = DrainRequest(node_id=found.node_id, requested_at=cluster.now(), discard=discard)

@@ -64,45 +64,48 @@ def held_text(held: Held, load: Load | None, now: datetime) -> str:
     age = max((now - load.at).total_seconds(), 0.0)
     missing = f"; {counted(held.unknown, 'worker')} not joined" if held.unknown else ""
     return (
-        f"{counted(held.executing, 'task')} running, {results_text(held)} held nowhere else, "
+        f"{counted(held.executing, 'task')} running, {_results_text(held)} held nowhere else, "
         f"seen {span_text(age)} ago{missing}"
     )
 
 
-def loss_lines(held: Held, *, discard: bool, whole_fleet: bool = False) -> Iterable[str]:
-    """What becomes of the work, one sentence a line.
+def drain_lines(held: Held) -> Iterable[str]:
+    """What happens to the work where the nodes empty first and others stay, a sentence a line."""
+    yield "nothing is lost: tasks that run are waited for, results held alone are copied first"
+    yield (
+        f"{counted(held.executing, 'task')} to wait for, {_results_text(held)} to copy, "
+        f"about {held.drain_seconds:.0f} s without the tasks"
+    )
+    yield from held.bindings
 
-    Where the `whole_fleet` goes nobody is left to copy to: results stay until their client lets go.
-    """
-    if discard:
-        if held.executing:
-            yield f"{counted(held.executing, 'running task')} may be cut off and started again"
-        if held.sole_keys:
-            yield (
-                f"{results_text(held)} that nobody else holds may be lost; making them again takes "
-                f"about {held.recompute_seconds:.0f} s of task-time"
-            )
-        if not (held.executing or held.sole_keys):
-            yield "nothing is known that would be lost"
-    elif whole_fleet and not (held.executing or held.sole_keys):
+
+def end_lines(held: Held) -> Iterable[str]:
+    """The same where the whole fleet goes: results stay until their client lets go."""
+    if not (held.executing or held.sole_keys):
         yield "nothing is lost: nothing is known to run there or to be held there alone"
     else:
-        tasks, results = counted(held.executing, "task"), results_text(held)
-        if whole_fleet:
-            yield (
-                "nothing is lost: tasks that run are waited for, and so is whoever wants results "
-                "that only these machines hold"
-            )
-            yield f"{tasks} to wait for, {results} wanted by clients"
-        else:
-            yield (
-                "nothing is lost: tasks that run are waited for, results held alone are copied "
-                "first"
-            )
-            yield (
-                f"{tasks} to wait for, {results} to copy, "
-                f"about {held.drain_seconds:.0f} s without the tasks"
-            )
+        yield (
+            "nothing is lost: tasks that run are waited for, and so is whoever wants results "
+            "that only these machines hold"
+        )
+        yield (
+            f"{counted(held.executing, 'task')} to wait for, "
+            f"{_results_text(held)} wanted by clients"
+        )
+    yield from held.bindings
+
+
+def discard_lines(held: Held) -> Iterable[str]:
+    """The same where nothing is waited for."""
+    if held.executing:
+        yield f"{counted(held.executing, 'running task')} may be cut off and started again"
+    if held.sole_keys:
+        yield (
+            f"{_results_text(held)} that nobody else holds may be lost; making them again takes "
+            f"about {held.recompute_seconds:.0f} s of task-time"
+        )
+    if not (held.executing or held.sole_keys):
+        yield "nothing is known that would be lost"
     yield from held.bindings
 
 
@@ -115,13 +118,13 @@ def left_text(nodes: Sequence[Node], load: Load | None) -> str:
     held = held_by(nodes, load)
     if held.sole_keys and not held.executing:
         text += (
-            f", with {results_text(held)} that a client wants and no other machine can take;"
+            f", with {_results_text(held)} that a client wants and no other machine can take;"
             " they end when it lets go, or with `costplan down --discard`"
         )
     return text
 
 
-def results_text(held: Held) -> str:
+def _results_text(held: Held) -> str:
     """'62 results (992 B)': what these nodes hold alone."""
     size = f"{held.sole_bytes:,} B" if held.sole_bytes < MIB else memory_text(held.sole_bytes)
     return f"{counted(held.sole_keys, 'result')} ({size})"

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from costplan.planner.loss import held_by, held_text, left_text, loss_lines
+from costplan.planner.loss import (
+    discard_lines,
+    drain_lines,
+    end_lines,
+    held_by,
+    held_text,
+    left_text,
+)
 from tests.fleets import NOON, after, does, load, node
 
 TWO = (node("a", workers={"w": 2}), node("b"))
@@ -54,27 +61,25 @@ def test_a_sample_from_ahead_of_the_clock_is_not_said_to_be_older_than_now() -> 
 
 
 def test_a_drain_loses_nothing_and_says_what_it_waits_for() -> None:
-    lines = list(loss_lines(held_by([TWO[0]], BUSY), discard=False))
+    lines = list(drain_lines(held_by([TWO[0]], BUSY)))
     assert lines[0].startswith("nothing is lost")
     assert lines[1] == "1 task to wait for, 1 result (1,000 B) to copy, about 3 s without the tasks"
 
 
 def test_a_whole_fleet_that_ends_has_nobody_to_copy_to() -> None:
-    lines = list(loss_lines(held_by([TWO[0]], BUSY), discard=False, whole_fleet=True))
+    lines = list(end_lines(held_by([TWO[0]], BUSY)))
     assert "copied" not in lines[0]
     assert lines[1:] == ["1 task to wait for, 1 result (1,000 B) wanted by clients"]
-    assert len(list(loss_lines(held_by([], BUSY), discard=False, whole_fleet=True))) == 1
+    assert len(list(end_lines(held_by([], BUSY)))) == 1
 
 
 def test_discarding_says_what_is_cut_off_and_what_it_takes_to_make_again() -> None:
-    lines = list(loss_lines(held_by(TWO, BUSY), discard=True))
+    lines = list(discard_lines(held_by(TWO, BUSY)))
     assert lines[0].startswith("3 running tasks may be cut off")
     assert "3 results (3 GiB)" in lines[1]
     assert "about 12 s of task-time" in lines[1]
     assert lines[2:] == ["b: an actor lives on it"]
-    assert list(loss_lines(held_by([], BUSY), discard=True)) == [
-        "nothing is known that would be lost"
-    ]
+    assert list(discard_lines(held_by([], BUSY))) == ["nothing is known that would be lost"]
 
 
 def test_what_keeps_the_last_machines_of_a_fleet_that_ends() -> None:
