@@ -39,7 +39,7 @@ from costplan.planner.daemon_config import (
 )
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.types import Phase
-from tests.bench.tick import WORKERS, long_job, settings
+from tests.bench.tick import grow, settings
 from tests.sim.kept import Kept
 from tests.sim.loops import driver_of, world_of
 
@@ -77,14 +77,7 @@ def grown(path: Path) -> World:
     fates = Fates(boot_seconds=5.0, boot_spread=0.0)
     world = world_of(0, fates=fates, is_moving=False)
     kept = Kept(path, world.clock)
-    driver = driver_of(world, settings(), kept)
-    world.cluster.submit(long_job("long", WORKERS * 4, 36_000.0))
-    while len(world.cluster.scheduler.workers) < WORKERS:
-        driver.step()
-        world.clock.advance(5.0)
-        if world.clock.seconds > 3600:
-            raise RuntimeError(f"{len(world.cluster.scheduler.workers)} workers after an hour")
-    driver.run(120.0)
+    grow(driver_of(world, settings(), kept))
     kept.close()
     return world
 

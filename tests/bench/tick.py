@@ -39,14 +39,20 @@ def grown() -> tuple[World, Driver]:
     """A world with 1,000 workers that are busy for hours."""
     world = world_of(0, fates=Fates(boot_seconds=45.0, boot_spread=0.0), is_moving=False)
     driver = driver_of(world, settings())
-    driver.world.cluster.submit(long_job("long", WORKERS * 4, 36_000.0))
+    grow(driver)
+    return world, driver
+
+
+def grow(driver: Driver) -> None:
+    """Gives a world work for hours, and lets it pass until 1,000 workers are there and busy."""
+    world = driver.world
+    world.cluster.submit(long_job("long", WORKERS * 4, 36_000.0))
     while len(world.cluster.scheduler.workers) < WORKERS:
         driver.step()
         world.clock.advance(5.0)
         if world.clock.seconds > 3600:
             raise RuntimeError(f"{len(world.cluster.scheduler.workers)} workers after an hour")
     driver.run(120.0)
-    return world, driver
 
 
 def long_job(name: str, tasks: int, seconds: float) -> Job:
