@@ -68,12 +68,6 @@ class Kind:
             self.description = durations_of(self.observed, self.mean, self.m2)
         return self.description
 
-    def may_be_oldest(self, task: Any, began: float) -> None:
-        """Keeps a running task that began before the one that is kept, or where that is over."""
-        oldest = self.oldest
-        if oldest is None or began < oldest[2] or oldest[0].processing_on is not oldest[1]:
-            self.oldest = (task, task.processing_on, began)
-
     def running_since(self) -> float | None:
         """When the oldest task that is known to run began, in epoch seconds."""
         if self.oldest is not None:
@@ -105,52 +99,45 @@ class Tracker:
     """What is kept of one worker besides Dask's own state of it. Times are epoch seconds."""
 
     __slots__ = (
-        "actors", "busy", "cordoned_at", "executing", "held", "joined", "kinds", "last_busy",
-        "long_running", "metrics", "ms_per_key", "name", "spilled", "state",
+        "actors", "busy_us", "cordoned_at", "executing", "held", "joined", "kinds", "last_busy",
+        "long_running", "metrics", "name", "spilled", "state", "us_per_key",
     )  # fmt: skip
 
     def __init__(self, state: Any, now: float) -> None:
         self.state, self.name = state, str(state.name)
         self.held = state.has_what  # a live view of its results
         self.joined = self.last_busy = now
-        self.busy = 0.0
+        self.busy_us = 0
         self.metrics: Any = None  # the heartbeat that the next four are of
         self.executing = self.spilled = self.long_running = self.actors = 0
-        self.kinds: dict[Kind, int] = {}  # its running tasks, where they were looked at
-        self.ms_per_key = 0.0
+        self.kinds: list[Kind] = []  # of its running tasks, where they were looked at
+        self.us_per_key = 0  # to make one of its results again
         self.cordoned_at: float | None = None
-
-    def refresh(self) -> None:
-        """Takes over the numbers of the newest heartbeat."""
-        state = self.state
-        self.metrics = metrics = state.metrics
-        spilled = metrics.get("spilled_bytes", 0)
-        self.spilled = int(spilled.get("disk", 0) if isinstance(spilled, dict) else spilled)
-        self.long_running, self.actors = len(state.long_running), len(state.actors)
-        executing = len(getattr(state, "executing", ())) - self.long_running
-        self.executing = executing if executing > 0 else 0
 
     def look(self, kind_of: Callable[[Any], Kind]) -> None:
         """Looks at the tasks that the newest heartbeat says run, and moves their kinds' counts."""
         self.forget()
-        state, long_running, kinds = self.state, self.state.long_running, self.kinds
-        last_seen, executing = state.last_seen, 0
+        state = self.state
+        long_running, last_seen, executing = state.long_running, state.last_seen, 0
+        kinds = self.kinds
         for task, seconds in getattr(state, "executing", {}).items():
             if task.processing_on is not state:
                 continue
             if not long_running or task not in long_running:
                 executing += 1
             kind = kind_of(task)
+            kinds.append(kind)
             kind.running += 1
-            kinds[kind] = kinds.get(kind, 0) + 1
-            kind.may_be_oldest(task, last_seen - seconds)
+            began, oldest = last_seen - seconds, kind.oldest
+            if oldest is None or began < oldest[2] or oldest[0].processing_on is not oldest[1]:
+                kind.oldest = (task, state, began)
         self.executing = executing
 
     def forget(self) -> None:
         """Takes its running tasks out of the counts."""
-        for kind, tasks in self.kinds.items():
-            kind.running -= tasks
-        self.kinds, self.executing = {}, 0
+        for kind in self.kinds:
+            kind.running -= 1
+        self.kinds, self.executing = [], 0
 
 
 class Counters:
@@ -362,7 +349,7 @@ class Counters:
         self.busy_seconds += seconds
         tracker = self.trackers.get(worker)
         if tracker is not None:
-            tracker.busy += seconds
+            tracker.busy_us += round(seconds * 1e6)
             tracker.last_busy = max(tracker.last_busy, stop)
 
     def _again(self, task: Any, stimulus_id: str) -> None:

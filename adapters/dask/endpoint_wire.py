@@ -74,7 +74,7 @@ class Groups(_Strict):
 
 
 class Workers(_Strict):
-    """Workers, as columns; `status` and `gang` are by place, `shuffling` lists places."""
+    """Workers, as columns; `status`, `gang` and `copied` are by place, `shuffling` lists places."""
 
     name: _Names
     threads: _Counts
@@ -84,14 +84,14 @@ class Workers(_Strict):
     executing: _Counts = []
     processing: _Counts = []
     nbytes: _Counts = []
-    sole_bytes: _Counts = []
-    sole_keys: _Counts = []
-    recompute_ms: _Counts = []
+    keys: _Counts = []
+    us_per_key: _Counts = []
     spilled: _Counts = []
     long_running: _Counts = []
     actors: _Counts = []
-    busy_ms: _Counts = []
+    busy_us: _Counts = []
     idle_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)] = []
+    copied: dict[str, tuple[_Count, _Count]] = {}
     status: dict[str, Literal["paused", "closing"]] = {}
     gang: dict[str, Name] = {}
     shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
@@ -101,7 +101,7 @@ class Workers(_Strict):
         size = len(self.name)
         for name in type(self).model_fields:
             column = getattr(self, name)
-            if name in ("status", "gang"):
+            if name in ("copied", "status", "gang"):
                 if any(not (at.isascii() and at.isdigit() and int(at) < size) for at in column):
                     raise ValueError(f"{name} names a place that is none")
             elif name == "shuffling":
@@ -260,10 +260,13 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
         return values or [0] * len(workers.name)
 
     executing, processing = column(workers.executing), column(workers.processing)
-    nbytes, sole_bytes = column(workers.nbytes), column(workers.sole_bytes)
-    sole_keys, recompute = column(workers.sole_keys), column(workers.recompute_ms)
+    nbytes, keys, us_per_key = map(column, (workers.nbytes, workers.keys, workers.us_per_key))
+    sole_bytes, sole_keys = [*nbytes], [*keys]
+    for place, (copies, copied_bytes) in workers.copied.items():
+        sole_keys[int(place)] = max(0, keys[int(place)] - copies)
+        sole_bytes[int(place)] = max(0, nbytes[int(place)] - copied_bytes)
     spilled, long_running = column(workers.spilled), column(workers.long_running)
-    actors, busy = column(workers.actors), column(workers.busy_ms)
+    actors, busy = column(workers.actors), column(workers.busy_us)
     idle = column(workers.idle_ms)
     shuffling = set(workers.shuffling)
     return {
@@ -271,12 +274,12 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
             threads=workers.threads[at],
             memory_bytes=workers.memory[at],
             resources=workers.resources[at] if workers.resources else {},
-            executing=executing[at],
+            executing=min(executing[at], processing[at]),
             processing=processing[at],
             managed_bytes=nbytes[at],
             sole_bytes=sole_bytes[at],
             sole_keys=sole_keys[at],
-            recompute_seconds=recompute[at] / 1000,
+            recompute_seconds=sole_keys[at] * us_per_key[at] / 1e6,
             spilled_bytes=spilled[at],
             long_running=long_running[at],
             actors=actors[at],
@@ -284,7 +287,7 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
             shuffling=at in shuffling,
             status=workers.status.get(str(at), "running"),
             idle_since=_instant_or_none(idle[at] or None),
-            busy_seconds=busy[at] / 1000,
+            busy_seconds=busy[at] / 1e6,
             joined_at=_instant(workers.joined_ms[at]),
         )
         for name, at in sorted((name, at) for at, name in enumerate(workers.name))

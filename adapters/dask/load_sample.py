@@ -8,6 +8,7 @@ departures. Columns that hold only zeros are left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
@@ -75,26 +76,31 @@ class LoadSampler:
         """Kinds with work as columns, the largest first where they are too many; and the rest."""
         rows = []
         counters = self._counters
+        plain_of, special = counters.plain.get, counters.special
         for prefix in list(counters.active):
-            kinds = counters.special.get(prefix.name, ())
-            all_counts = prefix.states
-            rest = [all_counts.get(state, 0) for state in PENDING]
-            if not any(rest):
+            left = _pending_of(prefix.states)
+            if not any(left):
                 counters.active.discard(prefix)
                 continue
+            name = prefix.name
+            plain = plain_of(name)
+            if plain is None:
+                plain = counters.plain[name] = Kind(name, ())
+                counters.kinds[name, ()] = plain
+            if name not in special:
+                rows.append(_group_row(plain, left, UNKNOWN, now))
+                continue
+            kinds = special[name]
             for kind in kinds:
                 if kind.is_restricted:
-                    rest = [left - n for left, n in zip(rest, kind.counts.values(), strict=True)]
-            plain = counters.plain.get(prefix.name)
-            if plain is None:
-                plain = counters.plain[prefix.name] = Kind(prefix.name, ())
-                counters.kinds[prefix.name, ()] = plain
-            found = [plain, *(kind for kind in kinds if kind is not plain)] if kinds else [plain]
+                    counted = kind.counts.values()
+                    left = tuple(all_ - n for all_, n in zip(left, counted, strict=True))
+            found = [plain, *(kind for kind in kinds if kind is not plain)]
             pooled = UNKNOWN if all(kind.observed for kind in found) else _pooled(found)
             for kind in found:
                 counts = kind.tasks()
                 if kind is plain:
-                    counts = [n + max(0, left) for n, left in zip(counts, rest, strict=True)]
+                    counts = [n + max(0, rest) for n, rest in zip(counts, left, strict=True)]
                 if any(counts):
                     rows.append(_group_row(kind, counts, pooled, now))
         unread = 0
@@ -142,6 +148,7 @@ class LoadSampler:
         return self._departed
 
 
+_pending_of = itemgetter(*PENDING)
 _GROUP_COLUMNS = (
     "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
     "observed", "variance", "longest_seconds",
@@ -169,14 +176,15 @@ def _group_row(
 ) -> tuple[Any, ...]:
     """One group: its own durations where it has any, and else those of its prefix."""
     waiting, queued, homeless, processing = counts  # in the order of PENDING
-    ready = queued + homeless + processing
-    running = min(max(kind.running, 0), processing)
-    oldest = kind.running_since()
+    running = kind.running
+    if not 0 <= running <= processing:
+        running = min(max(running, 0), processing)
     mean, observed, variance = kind.durations() if kind.observed else pooled
+    since = kind.running_since() if running else None
     return (
         kind.shown,
         kind.needs,
-        ready - running,
+        queued + homeless + processing - running,
         running,
         waiting,
         homeless,
@@ -184,7 +192,7 @@ def _group_row(
         mean,
         observed,
         variance,
-        round(max(0.0, now - oldest), 3) if running and oldest is not None else None,
+        None if since is None else round(max(0.0, now - since), 3),
     )
 
 

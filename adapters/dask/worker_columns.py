@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import compress, islice
-from operator import attrgetter, is_not, mul
+from operator import attrgetter, is_not
 from typing import Any
 
 from costplan.adapters.dask.counters import Tracker
@@ -17,23 +17,25 @@ from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
 
 COPIES_LOOKED_AT = 100
-LOOKED_AT_WORKERS = 60
-AUDITED_KEYS = 100
-AUDITED_KEYS_PER_WORKER = 10
+LOOKED_AT_WORKERS = 40
+AUDITED_KEYS = 60
+AUDITED_KEYS_PER_WORKER = 6
 
 _METRICS, _NBYTES = attrgetter("metrics"), attrgetter("nbytes")
-_BUSY, _EXECUTING = attrgetter("busy"), attrgetter("executing")
-_CORDONED_AT = attrgetter("cordoned_at")
-_NONE_HELD = (0, 0)
+_BUSY, _CORDONED_AT = attrgetter("busy_us"), attrgetter("cordoned_at")
 
 
 class WorkerColumns:
-    """Reads the workers of a scheduler. `executing` of a cordoned worker is exact or more."""
+    """Reads the workers of a scheduler. `executing` of a cordoned worker is exact or more.
+
+    What can be worked out from the columns is left to who reads them: a worker runs no more than
+    it has been given, holds alone what it has less what is `copied`, and so on.
+    """
 
     def __init__(self, plugin: CostplanPlugin) -> None:
         self._plugin, self._counters, self._scheduler = plugin, plugin.counters, plugin.scheduler
         self._audited = 0
-        self._stale: dict[Tracker, None] = {}  # heartbeats whose tasks are to be looked at
+        self._stale: dict[int, None] = {}  # places with a heartbeat whose tasks are to be looked at
         self._was_at = 0.0  # the time of the last sample
         self.trackers: list[Tracker] = []
         self._arrange()
@@ -41,16 +43,19 @@ class WorkerColumns:
     def _arrange(self) -> None:
         """Takes over who is there: workers have joined or left."""
         self._arranged_of = self._plugin.workers_changed
+        stale = [self.trackers[place].state.address for place in self._stale]
         self.trackers = trackers = list(self._counters.trackers.values())
         self._states = [at.state for at in trackers]
         self._tasks = [at.state.processing for at in trackers]
         self._held = [at.held for at in trackers]
         self._metrics = [at.metrics for at in trackers]
+        self._executing = [at.executing for at in trackers]
         self._spilled = [at.spilled for at in trackers]
         self._long_running = [at.long_running for at in trackers]
         self._actors = [at.actors for at in trackers]
-        self._ms_per_key = [at.ms_per_key for at in trackers]
+        self._us_per_key = [at.us_per_key for at in trackers]
         self._places = {at.state.address: place for place, at in enumerate(trackers)}
+        self._stale = {self._places[at]: None for at in stale if at in self._places}
         self._busy: list[int] = []
         self._busy_of = -1
         self._had_tasks: list[int] = [0] * len(trackers)
@@ -66,33 +71,28 @@ class WorkerColumns:
         self._audit()
         self._heartbeats()
         processing = list(map(len, self._tasks))
-        executing = [
-            running if running < tasks else tasks
-            for running, tasks in zip(map(_EXECUTING, trackers), processing, strict=True)
-        ]
+        executing = self._executing
         cordoned = list(map(_CORDONED_AT, trackers))
         if any(cordoned):
+            executing = [*executing]
             for place in compress(range(len(trackers)), cordoned):
                 at = trackers[place]
                 self._refresh(place)
                 at.look(counters.kind_of)
                 executing[place] = _executing(at, processing[place])
-        nbytes = list(map(_NBYTES, self._states))
-        sole_bytes, sole_keys = self._alone(nbytes, list(map(len, self._held)))
         if self._busy_of != counters.finished:
-            self._busy = [int(1000 * busy) for busy in map(_BUSY, trackers)]
+            self._busy = list(map(_BUSY, trackers))
             self._busy_of = counters.finished
         columns: dict[str, Sequence[int]] = {
             "executing": executing,
             "processing": processing,
-            "nbytes": nbytes,
-            "sole_bytes": sole_bytes,
-            "sole_keys": sole_keys,
-            "recompute_ms": list(map(int, map(mul, sole_keys, self._ms_per_key))),
+            "nbytes": list(map(_NBYTES, self._states)),
+            "keys": list(map(len, self._held)),
+            "us_per_key": self._us_per_key,
             "spilled": self._spilled,
             "long_running": self._long_running,
             "actors": self._actors,
-            "busy_ms": self._busy,
+            "busy_us": self._busy,
             "idle_ms": self._idle(processing, now),
         }
         self._look()
@@ -101,23 +101,29 @@ class WorkerColumns:
     def _heartbeats(self) -> None:
         """Takes over the numbers of the heartbeats that are new since the last sample."""
         metrics = list(map(_METRICS, self._states))
-        news = compress(range(len(metrics)), map(is_not, metrics, self._metrics))
-        for place in list(news):
+        news = list(compress(range(len(metrics)), map(is_not, metrics, self._metrics)))
+        for place in news:
             self._refresh(place)
-            self._stale[self.trackers[place]] = None
+        self._stale.update(dict.fromkeys(news))
 
     def _refresh(self, place: int) -> None:
         at = self.trackers[place]
-        at.refresh()
-        self._metrics[place] = at.metrics
-        self._spilled[place] = at.spilled
-        self._long_running[place] = at.long_running
-        self._actors[place] = at.actors
+        state = at.state
+        self._metrics[place] = at.metrics = metrics = state.metrics
+        spilled = metrics.get("spilled_bytes", 0)
+        if type(spilled) is dict:
+            spilled = spilled.get("disk", 0)
+        self._spilled[place] = at.spilled = int(spilled)
+        self._actors[place] = at.actors = len(state.actors)
+        self._long_running[place] = at.long_running = long_running = len(state.long_running)
+        executing = len(getattr(state, "executing", ())) - long_running
+        self._executing[place] = at.executing = executing if executing > 0 else 0
 
     def _idle(self, processing: list[int], now: float) -> Sequence[int]:
         """Since when each worker has had nothing to do, in epoch milliseconds; 0 of a busy one.
 
-        One that had tasks at the last sample and has none now was busy then at least.
+        One that had tasks at the last sample and has none now was busy then at least. The end of a
+        task is the worker's guess of the scheduler's clock, so it may lie ahead of it.
         """
         idle: Sequence[int] = ()
         if not all(processing):
@@ -128,6 +134,7 @@ class WorkerColumns:
                     at = self.trackers[place]
                     if had[place] and at.last_busy < self._was_at:
                         at.last_busy = self._was_at
+                    at.last_busy = min(at.last_busy, now)
                     idle[place] = int(at.last_busy * 1000)
         self._had_tasks, self._was_at = processing, now
         return idle
@@ -138,32 +145,20 @@ class WorkerColumns:
             if tasks and at.last_busy < self._was_at:
                 at.last_busy = self._was_at
 
-    def _alone(
-        self, nbytes: Sequence[int], keys: Sequence[int]
-    ) -> tuple[Sequence[int], Sequence[int]]:
-        """Bytes and keys of each worker that no worker which stays holds too."""
-        copies = self._copies()
-        if not copies:
-            return nbytes, keys
-        fewer_bytes, fewer_keys = [*nbytes], [*keys]
-        for address, (copied, held) in copies.items():
-            place = self._places.get(address)
-            if place is not None:
-                fewer_keys[place] -= copied
-                fewer_bytes[place] = max(0, fewer_bytes[place] - held)
-        return fewer_bytes, fewer_keys
-
     def _look(self) -> None:
         """Looks at what some workers run whose heartbeat is new; the next sample goes on."""
-        for at in list(islice(self._stale, LOOKED_AT_WORKERS)):
-            del self._stale[at]
-            if at.state.address in self._counters.trackers:
-                at.look(self._counters.kind_of)
+        kind_of = self._counters.kind_of
+        for place in list(islice(self._stale, LOOKED_AT_WORKERS)):
+            del self._stale[place]
+            at = self.trackers[place]
+            at.look(kind_of)
+            self._executing[place] = at.executing
 
     def _marks(self) -> dict[str, Any]:
-        """What few workers have, by their place: status, gang, shuffling."""
+        """What few workers have, by their place: copied results, status, gang, shuffling."""
         gangs, shuffling = self._counters.gangs(), shuffling_workers(self._scheduler)
-        marks: dict[str, Any] = {}
+        copied = self._copies()
+        marks: dict[str, Any] = {"copied": copied} if copied else {}
         if len(self._scheduler.running) != len(self.trackers):
             names = [(place, state.status.name) for place, state in enumerate(self._states)]
             marks["status"] = {
@@ -183,25 +178,30 @@ class WorkerColumns:
         return marks
 
     def _copies(self) -> dict[str, tuple[int, int]]:
-        """Keys and bytes of each worker that one which stays holds too, of some copied results.
+        """Keys and bytes of workers, by place, that one which stays holds too.
 
-        Those not looked at count as held alone: what is said to be alone is never too little.
+        Of some copied results. Those not looked at count as held alone: what is said to be alone
+        is never too little.
         """
-        found: dict[str, tuple[int, int]] = {}
-        closing = self._closing()
+        found: dict[int, tuple[int, int]] = {}
+        closing, places = self._closing(), self._places
         for task in islice(getattr(self._scheduler, "replicated_tasks", ()), COPIES_LOOKED_AT):
             nbytes = task.nbytes
             if nbytes < 0:
                 nbytes = task.get_nbytes()  # Dask's guess
             addresses = [state.address for state in task.who_has or ()]
-            staying = len(addresses)
             if closing:
-                staying = sum(address not in closing for address in addresses)
+                staying = [at for at in addresses if at not in closing]
+                if len(staying) < 2:  # the one that stays has the only copy that does
+                    addresses = [at for at in addresses if at in closing] if staying else []
+            elif len(addresses) < 2:
+                continue
             for address in addresses:
-                if staying > (address not in closing):
-                    keys, held = found.get(address, _NONE_HELD)
-                    found[address] = (keys + 1, held + nbytes)
-        return found
+                place = places.get(address)
+                if place is not None:
+                    keys, held = found.get(place, (0, 0))
+                    found[place] = (keys + 1, held + nbytes)
+        return {str(place): copied for place, copied in found.items()}
 
     def _closing(self) -> set[str]:
         """Workers that are about to leave, whoever drains them."""
@@ -225,7 +225,8 @@ class WorkerColumns:
             for task in islice(reversed(at.held), AUDITED_KEYS_PER_WORKER):
                 cost, looked_at = remaking_seconds(task)
                 seconds, keys, left = seconds + cost, keys + 1, left - looked_at
-            at.ms_per_key = self._ms_per_key[self._audited] = 1000 * seconds / keys if keys else 0.0
+            at.us_per_key = int(1e6 * seconds / keys) if keys else 0
+            self._us_per_key[self._audited] = at.us_per_key
             left -= 1
 
 

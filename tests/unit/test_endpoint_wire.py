@@ -41,8 +41,8 @@ def answer() -> dict[str, Any]:
             "name": ["n2-0", "n1-0"], "threads": [4, 2], "memory": [None, 2**33],
             "joined_ms": [1_699_999_990_000] * 2, "idle_ms": [0, 1_699_999_999_500],
             "resources": [{"GPU": 1.0}, {}], "executing": [3, 0], "processing": [4, 0],
-            "nbytes": [100, 50], "sole_bytes": [40, 50], "sole_keys": [2, 1],
-            "recompute_ms": [2500, 1], "busy_ms": [10_000, 0],
+            "nbytes": [100, 50], "keys": [5, 1], "copied": {"0": [3, 60]},
+            "us_per_key": [1_250_000, 1000], "busy_us": [10_000_000, 0],
             "status": {"1": "closing"}, "gang": {"0": "xgboost"}, "shuffling": [1],
         },
         "departed": {
@@ -67,12 +67,9 @@ def test_a_right_answer_is_a_load() -> None:
     ]
     assert list(load.workers) == ["n1-0", "n2-0"]
     busy, idle = load.workers["n2-0"], load.workers["n1-0"]
-    assert (busy.executing, busy.sole_keys, busy.recompute_seconds, busy.gang) == (
-        3,
-        2,
-        2.5,
-        "xgboost",
-    )
+    assert (busy.executing, busy.recompute_seconds, busy.gang) == (3, 2.5, "xgboost")
+    assert (busy.sole_keys, busy.sole_bytes) == (2, 40)
+    assert (idle.sole_keys, idle.sole_bytes, idle.recompute_seconds) == (1, 50, 0.001)
     assert (busy.idle_since, busy.status, busy.memory_bytes) == (None, "running", None)
     assert (idle.status, idle.shuffling, idle.busy_seconds, idle.spilled_bytes) == (
         "closing",
@@ -84,6 +81,15 @@ def test_a_right_answer_is_a_load() -> None:
     assert idle.idle_since.isoformat() == "2023-11-14T22:13:19.500000+00:00"
     assert load.departed["n0-0"].lost_keys == 2
     assert load.totals.recomputed_seconds == 5.0
+
+
+def test_what_cannot_be_is_cut_to_what_can() -> None:
+    body = answer()
+    body["workers"] |= {"executing": [9, 9], "copied": {"0": [6, 101]}}
+    load = load_of_answer(read(body))
+    busy, idle = load.workers["n2-0"], load.workers["n1-0"]
+    assert (busy.executing, idle.executing) == (4, 0)  # no more than they have been given
+    assert (busy.sole_keys, busy.sole_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,9 @@ def test_a_right_answer_is_a_load() -> None:
         (("workers", "status"), {"0": "on fire"}),
         (("workers", "status"), {"-1": "closing"}),
         (("workers", "gang"), {"0": "a\nb"}),
+        (("workers", "copied"), {"2": [1, 1]}),
+        (("workers", "copied"), {"0": [1]}),
+        (("workers", "copied"), {"0": [1, -1]}),
         (("workers", "shuffling"), [2]),
         (("departed", "at_ms"), []),
         (("totals", "busy_ms"), None),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,17 +17,23 @@ from distributed import Scheduler
 from distributed.core import Status
 from distributed.scheduler import WorkerState
 
-from costplan.adapters.dask.endpoint_wire import LoadAnswer
+from costplan.adapters.dask.endpoint_wire import LoadAnswer, load_of_answer
 from costplan.adapters.dask.load_sample import LoadSampler
 from costplan.adapters.dask.plugin import CostplanPlugin
 
 START = 1_790_000_000.0
 THREADS = 2
 STEP = {"action": "compute", "start": 0.0, "stop": 0.5}
-COLUMNS = (
-    "executing", "processing", "nbytes", "sole_bytes", "sole_keys", "spilled", "long_running",
-    "actors", "busy_ms", "idle_ms",
-)  # fmt: skip
+COLUMNS = {
+    "executing": "executing",
+    "processing": "processing",
+    "managed_bytes": "nbytes",
+    "sole_bytes": "sole_bytes",
+    "sole_keys": "sole_keys",
+    "spilled_bytes": "spilled",
+    "long_running": "long_running",
+    "actors": "actors",
+}
 
 
 class Walk:
@@ -125,14 +132,17 @@ class Walk:
         tracker.cordoned_at = None if tracker.cordoned_at else self.now - 1.0
 
     def sampled(self) -> dict[str, list[int]]:
-        """The columns of a sample, as the daemon reads them, those of zeros written out."""
+        """What the daemon makes of a sample, as columns in the order of the workers."""
         self.now += self.random.choice((0.2, 1.0, 6.0))
         answer = LoadAnswer.model_validate_json(self.sampler.sample())
         assert answer.workers.name == [state.name for state in self.states()]
-        size = len(answer.workers.name)
-        found = {name: list(getattr(answer.workers, name)) or [0] * size for name in COLUMNS}
-        found["idle_ms"] = [at or 0 for at in found["idle_ms"]]
-        return found
+        loads = load_of_answer(answer).workers
+        workers = [loads[name] for name in answer.workers.name]
+        return {
+            **{short: [getattr(at, name) for at in workers] for name, short in COLUMNS.items()},
+            "busy_ms": [round(1000 * at.busy_seconds) for at in workers],
+            "idle_ms": [_milliseconds(at.idle_since) for at in workers],
+        }
 
     def counted(self) -> dict[str, list[int]]:
         """The same by counting everything, `executing` aside."""
@@ -173,6 +183,10 @@ class Walk:
         return len([t for t in running if t not in state.long_running])
 
 
+def _milliseconds(at: datetime | None) -> int:
+    return 0 if at is None else round(1000 * at.timestamp())
+
+
 async def walked(seed: int) -> None:
     async with Scheduler(port=0, dashboard=False) as scheduler:
         walk = Walk(scheduler, seed)
@@ -210,3 +224,22 @@ def test_without_workers_there_are_no_columns() -> None:
     answer = LoadAnswer.model_validate_json(LoadSampler(plugin, lambda: START).sample())
     assert answer.workers.name == []
     assert answer.workers.executing == []
+
+
+def test_a_task_that_ended_by_a_fast_clock_does_not_move_the_idleness_that_follows() -> None:
+    async def test() -> None:
+        async with Scheduler(port=0, dashboard=False) as scheduler:
+            walk = Walk(scheduler, 0)
+            state = walk.states()[0]
+            task = scheduler.new_task("work-1", None, "memory")
+            step = STEP | {"start": walk.now, "stop": walk.now + 9.0}
+            walk.plugin.transition(
+                task.key, "processing", "memory", worker=state.address, startstops=[step]
+            )
+            first = walk.sampled()["idle_ms"][0]
+            assert first == _milliseconds(datetime.fromtimestamp(walk.now, UTC))
+            assert walk.sampled()["idle_ms"][0] == first
+            for made_up in (scheduler.workers, scheduler.running, scheduler.tasks):
+                made_up.clear()
+
+    asyncio.run(test())
