@@ -24,6 +24,8 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from costplan.planner.errors import InputError, InvariantBroken
 
 _Code = Callable[[Any], Any]
@@ -83,8 +85,14 @@ def from_plain(plain: Any, form: Any) -> Any:
 
 
 def digest(value: Any, form: Any) -> str:
-    """Sixteen hexadecimal digits that name a value."""
-    return hashlib.sha256(encode(value, form)).hexdigest()[:16]
+    """Sixteen hexadecimal digits that name a value, whatever the order of its mappings."""
+    code = _codec(form).encode
+    plain = value if code is None else code(value)
+    try:
+        text = orjson.dumps(plain, default=float, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits, which json takes, in four times as long
+        text = json.dumps(plain, sort_keys=True).encode()
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _said(error: Exception) -> str:

@@ -42,10 +42,11 @@ def loads_of(node: Node, load: Load | None) -> tuple[WorkerLoad, ...]:
 
 def node_drain_seconds(workers: Iterable[WorkerLoad]) -> float:
     """Seconds to empty a node: its workers share its network, so bytes add up."""
-    there = tuple(workers)
-    return drain_seconds(
-        sum(worker.sole_bytes for worker in there), sum(worker.sole_keys for worker in there)
-    )
+    sole_bytes = sole_keys = 0
+    for worker in workers:
+        sole_bytes += worker.sole_bytes
+        sole_keys += worker.sole_keys
+    return drain_seconds(sole_bytes, sole_keys)
 
 
 def mean_running_seconds(groups: Iterable[TaskGroup]) -> float:

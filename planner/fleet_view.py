@@ -70,6 +70,7 @@ def assets(
     """The nodes that count, in the order of their ids."""
     priced = {quote.key: quote for quote in quotes}
     running = 0.0 if load is None else mean_running_seconds(load.groups)
+    expected: dict[OfferKey, float] = {}  # nodes of an offer that is quoted cost the same
     found = []
     for node in sorted(nodes, key=lambda n: n.node_id):
         # A cordoned node without an order is on its way back.
@@ -80,15 +81,18 @@ def assets(
         usd = quote.usd_per_hour if quote else meter.usd_per_hour if meter else None
         there = loads_of(node, load)
         cost, seconds = drain_usd(there, usd or Decimal(0), running)
+        dear = expected.get(node.key) if quote else None
+        if dear is None and usd is not None:
+            dear = expected_usd(node.key, usd, quote, settings)
+            if quote:
+                expected[node.key] = dear
         found.append(
             Asset(
                 node=node,
                 workers=packing(node),
                 is_ready=is_ready,
                 usd_per_hour=usd,
-                expected_usd_per_hour=(
-                    None if usd is None else expected_usd(node.key, usd, quote, settings)
-                ),
+                expected_usd_per_hour=dear,
                 drain_usd=cost,
                 drain_seconds=seconds,
                 pinned=_pinned(node, there, usd, is_ready=is_ready, now=now),

@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -183,3 +184,13 @@ def same_types(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         return all(map(same_types, one, other))
     return True
+
+
+def test_a_digest_is_of_the_value_whatever_kind_of_number_holds_it() -> None:
+    plain, numpys = {"a": 2.5}, {"a": np.float64(2.5)}
+    assert digest(plain, Mapping[str, float]) == digest(numpys, Mapping[str, float])
+    huge, other = {"a": 2**70}, {"a": 2**70 + 1}
+    assert digest(huge, Mapping[str, int]) != digest(other, Mapping[str, int])
+    assert digest({"b": 1, "a": 2**70}, Mapping[str, int]) == digest(
+        {"a": 2**70, "b": 1}, Mapping[str, int]
+    )

@@ -146,7 +146,8 @@ ALL = (
     Workload(name="trickle", run=trickle),
     Workload(name="gpu", run=gpu_only, maximum=4, ends=False),
     Workload(name="shuffle", run=shuffle, maximum=4, memory=3 * GIB),
-    Workload(name="fraud", run=fraud(1_200_000), maximum=3, memory=3 * GIB),
+    Workload(name="fraud", run=fraud(1_200_000), maximum=2, memory=3 * GIB),
+    Workload(name="fraud3", run=fraud(1_200_000), maximum=3, memory=3 * GIB),
 )
 DEFAULT = ("bursty5", "longtail", "shuffle", "fraud")
 
