@@ -48,6 +48,10 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     current: Annotated[
         Path | None, typer.Option(metavar="JSON", help="What runs now: the answer is a diff.")
     ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When the job must be done, like 8h: spot while it can."),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--format", help="table, json, csv or md. [default: table]")
     ] = None,
@@ -71,6 +75,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.cli import demand_source, price_source
     from costplan.cli.fleet_file import read_fleet
     from costplan.cli.out_file import check_out
+    from costplan.cli.until import parse_wait
     from costplan.planner.where import check_where
 
     if output is not None:
@@ -86,6 +91,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     )
     demand_source.check_source(source)
     most_seconds = price_source.parse_age(max_price_age)
+    deadline_seconds = parse_wait("--deadline", deadline)
     if out is not None:
         check_out(out)
     asked = demand_source.written(source)
@@ -100,19 +106,31 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
         errors.note(f"{asked.name}: nothing is queued or running, so no workers are needed")
         return
     check_where(prices.catalogue, asked.workload.where, asked.name)
+    if deadline_seconds is not None:
+        from costplan.planner.recommend_deadline import checked_deadline
+
+        checked_deadline(asked.workload, deadline_seconds)
     _check_age(prices, asked.workload, now, most_seconds, is_bundled=price_file is None)
 
+    from costplan.planner.plan import Infeasible
     from costplan.planner.recommend import recommend as answer_for
 
-    answer = answer_for(
-        prices.catalogue,
-        asked.workload,
-        price_name=prices.name,
-        price_digest=prices.digest,
-        price_gaps=(*prices.gaps, *asked.gaps),
-        created_at=now,
-        current=running,
-    )
+    def solved(workload: Workload) -> Recommendation | Infeasible:
+        return answer_for(
+            prices.catalogue,
+            workload,
+            price_name=prices.name,
+            price_digest=prices.digest,
+            price_gaps=(*prices.gaps, *asked.gaps),
+            created_at=now,
+            current=running,
+        )
+
+    answer = solved(asked.workload)
+    if deadline_seconds is not None and not isinstance(answer, Infeasible):
+        from costplan.planner.recommend_deadline import with_deadline
+
+        answer = with_deadline(answer, deadline_seconds, solved)
     _write(answer, output, out, explain=explain, notes=asked.notes)
     _end(answer, detailed=detailed_exitcode)
 

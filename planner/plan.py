@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from costplan.planner.deadline.types import DeadlineAdvice
 from costplan.planner.types import Gap, OfferKey, PoolPlan
 from costplan.planner.workload import Workload
 
@@ -157,6 +158,7 @@ class Recommendation:
     not_priced: tuple[str, ...]
     gaps: tuple[Gap, ...]
     diff: Diff | None = None
+    deadline: DeadlineAdvice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from costplan.planner import plan_schema as schema
+from costplan.planner.deadline.types import DeadlineAdvice
 from costplan.planner.plan import (
     Change,
     Diff,
@@ -83,6 +84,33 @@ def _plan(plan: Recommendation) -> schema.PlanDocument:
         not_priced=list(plan.not_priced),
         gaps=_gaps(plan.gaps),
         diff=None if plan.diff is None else _diff(plan.diff),
+        deadline=None if plan.deadline is None else _deadline(plan.deadline),
+    )
+
+
+def _deadline(advice: DeadlineAdvice) -> schema.DeadlineDocument:
+    terms = advice.terms
+    return schema.DeadlineDocument(
+        deadline_seconds=terms.deadline_seconds,
+        work_seconds=terms.work_seconds,
+        changeover_seconds=terms.changeover_seconds,
+        lost_work_seconds=terms.lost_work_seconds,
+        begin=cast(Literal["spot", "on-demand"], advice.begin),
+        latest_seconds=advice.latest_seconds,
+        expected_usd=money_text(advice.expected_usd),
+        median_usd=money_text(advice.median_usd),
+        high_usd=money_text(advice.high_usd),
+        on_demand_usd=money_text(advice.on_demand_usd),
+        on_demand_usd_per_hour=money_text(terms.on_demand_usd_per_hour),
+        on_demand_chance=_share(advice.on_demand_chance),
+        on_demand_share=_share(advice.on_demand_share),
+        hazard_per_hour=terms.hazard_per_hour,
+        away_hours=advice.away_hours,
+        source=advice.source,
+        looser=[
+            schema.LooserDocument(deadline_seconds=seconds, expected_usd=money_text(usd))
+            for seconds, usd in advice.looser
+        ],
     )
 
 

@@ -243,6 +243,38 @@ class DiffDocument(_Document):
     unpriced: Annotated[list[OfferDocument], Field(description="Running, not in the price list")]
 
 
+class LooserDocument(_Document):
+    """What the job is expected to cost with another deadline."""
+
+    deadline_seconds: Count
+    expected_usd: Usd
+
+
+class DeadlineDocument(_Document):
+    """How long the job may stay on spot, and what its deadline costs: US dollars for all of it."""
+
+    deadline_seconds: Count
+    work_seconds: Count
+    changeover_seconds: Annotated[Count, Field(description="Time until a fleet works")]
+    lost_work_seconds: Annotated[Count, Field(description="Work that goes when spot is lost")]
+    begin: Annotated[Literal["spot", "on-demand"], Field(description="What the job is to begin on")]
+    latest_seconds: Annotated[
+        Count,
+        Field(description="Slack: time that may pass without work before on-demand must be bought"),
+    ]
+    expected_usd: Usd
+    median_usd: Annotated[Usd, Field(description="Half of the simulated runs cost more")]
+    high_usd: Annotated[Usd, Field(description="1 in 100 simulated runs costs more")]
+    on_demand_usd: Annotated[Usd, Field(description="The whole job without spot")]
+    on_demand_usd_per_hour: Annotated[Usd, Field(description="The fleet without spot")]
+    on_demand_chance: Annotated[Share, Field(description="That it has to go on demand at all")]
+    on_demand_share: Annotated[Share, Field(description="Of the hours that are paid for")]
+    hazard_per_hour: Annotated[float, Field(description="How often the spot fleet is lost", ge=0)]
+    away_hours: Annotated[float, Field(description="Mean time until spot is back", ge=0)]
+    source: Annotated[str, Field(description="Where the times by age come from")]
+    looser: list[LooserDocument]
+
+
 class PlanDocument(_Document):
     """A fleet for a workload, and how good it is."""
 
@@ -282,6 +314,7 @@ class PlanDocument(_Document):
     not_priced: Annotated[list[str], Field(description="What the figures leave out")]
     gaps: list[GapDocument]
     diff: Annotated[DiffDocument | None, Field(description="null: no fleet was given")]
+    deadline: Annotated[DeadlineDocument | None, Field(description="null: none was given")] = None
 
 
 class ConflictDocument(_Document):

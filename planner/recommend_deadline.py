@@ -1,0 +1,76 @@
+"""A recommended fleet under a deadline: how long it may stay on spot, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from costplan.planner.deadline.advice import advise, least_seconds
+from costplan.planner.deadline.types import Terms
+from costplan.planner.errors import InputError
+from costplan.planner.plan import Infeasible, Recommendation
+from costplan.planner.types import Market
+from costplan.planner.units import seconds_text
+from costplan.planner.workload import Workload
+
+SUBJECT = "deadline"
+
+
+def checked_deadline(workload: Workload, deadline_seconds: int) -> None:
+    """Returns where on-demand machines could keep the deadline; raises InputError otherwise."""
+    if workload.duration_seconds is None:
+        raise InputError(
+            SUBJECT,
+            f"{workload.name} does not say how long it runs",
+            "add `duration: 6h` to the workload file: the time that its work takes these workers",
+        )
+    least = least_seconds(workload.duration_seconds, workload.interruption.restart_seconds)
+    if deadline_seconds < least:
+        raise InputError(
+            SUBJECT,
+            f"{seconds_text(deadline_seconds)} is too short: {workload.name} takes "
+            f"{seconds_text(workload.duration_seconds)}, and its machines "
+            f"{seconds_text(least - workload.duration_seconds)} to begin",
+            f"allow at least {seconds_text(least)}, or ask for more workers and less duration",
+        )
+
+
+def with_deadline(
+    plan: Recommendation,
+    deadline_seconds: int,
+    solve: Callable[[Workload], Recommendation | Infeasible],
+) -> Recommendation:
+    """The plan with advice on its deadline, which `checked_deadline` has let pass.
+
+    `solve` finds the fleet of a workload, here of the same one without spot. Raises InputError
+    where no such fleet keeps the rules: spot alone can promise no time.
+    """
+    workload = plan.workload
+    other = solve(on_demand_only(workload))
+    if isinstance(other, Infeasible):
+        why = "; ".join(conflict.problem for conflict in other.conflicts)
+        remedy = "; ".join(conflict.remedy for conflict in other.conflicts if conflict.remedy)
+        raise InputError(
+            SUBJECT,
+            f"no fleet without spot keeps the rules ({why}), and spot alone can promise no time",
+            remedy or "ease the rules, or leave the deadline out",
+        )
+    spot = [p for p in plan.pools if p.pool.key.market is Market.SPOT]
+    vcpu = sum(p.vcpu_each * p.pool.nodes for p in spot)
+    hazard = sum(p.vcpu_each * p.pool.nodes * p.hazard_per_hour for p in spot) / vcpu if vcpu else 0
+    terms = Terms(
+        work_seconds=workload.duration_seconds or 0,
+        deadline_seconds=deadline_seconds,
+        changeover_seconds=workload.interruption.restart_seconds,
+        lost_work_seconds=workload.interruption.lost_work_seconds,
+        spot_usd_per_hour=plan.usd_per_hour,
+        on_demand_usd_per_hour=other.usd_per_hour,
+        hazard_per_hour=hazard,
+    )
+    return replace(plan, deadline=advise(terms))
+
+
+def on_demand_only(workload: Workload) -> Workload:
+    """The workload without the spot market."""
+    allow = tuple(each for each in workload.market.allow if each is not Market.SPOT)
+    return replace(workload, market=replace(workload.market, allow=allow))

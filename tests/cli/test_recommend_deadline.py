@@ -1,0 +1,93 @@
+"""`costplan recommend --deadline` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from costplan.planner.plan_schema import json_schema
+from tests.cli.test_recommend_cli import run, write_prices
+
+WORKLOAD = """\
+workload: training
+workers: [{name: features, count: 6, vcpu: 4, memory: 14 GiB}]
+duration: 6h
+"""
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    """On-demand and spot at half the price, where spot is lost every 1,000 hours."""
+    return write_prices(tmp_path / "prices.csv", seen=datetime.now(UTC) - timedelta(hours=1))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "train.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_it_says_when_to_leave_spot_and_what_the_deadline_costs(
+    tmp_path: Path, prices: Path
+) -> None:
+    told = run(written(tmp_path, WORKLOAD), "--prices", prices, "--deadline", "7h")
+    assert told.exit_code == 0, told.output
+    text = " ".join(told.stdout.split())
+    assert "within 7h: $3.2" in text
+    assert "50 % below on demand from the start, $6.53" in text
+    assert "begin on spot; go on demand ($1.08/h) at the latest when 13min more are left" in text
+    assert "57min may pass without work" in text
+    assert "lost every 42 days" in text
+
+
+def test_the_document_has_it_and_fits_the_schema(tmp_path: Path, prices: Path) -> None:
+    workload = written(tmp_path, WORKLOAD)
+    told = run(workload, "--prices", prices, "--deadline", "7h", "--format", "json")
+    plan = json.loads(told.stdout)
+    jsonschema.validate(plan, json_schema())
+    deadline = plan["deadline"]
+    assert (deadline["deadline_seconds"], deadline["latest_seconds"]) == (7 * 3600, 3420)
+    assert (deadline["begin"], deadline["on_demand_usd"]) == ("spot", "6.534")
+    assert float(deadline["median_usd"]) <= float(deadline["expected_usd"]) < 3.3
+    assert [each["deadline_seconds"] for each in deadline["looser"]] == [31500, 37800, 50400]
+    without = run(workload, "--prices", prices, "--format", "json")
+    assert json.loads(without.stdout)["deadline"] is None
+    again = run(workload, "--prices", prices, "--deadline", "7h", "--format", "json")
+    assert json.loads(again.stdout)["deadline"] == deadline
+
+
+def test_without_time_for_spot_it_begins_on_demand(tmp_path: Path, prices: Path) -> None:
+    told = run(written(tmp_path, WORKLOAD), "--prices", prices, "--deadline", "6h 3min")
+    assert "begin on demand, $1.08/h: 0s may pass without work" in " ".join(told.stdout.split())
+
+
+def test_a_fleet_without_spot_is_told_its_slack(tmp_path: Path, prices: Path) -> None:
+    workload = written(tmp_path, WORKLOAD + "market: {allow: [on_demand]}\n")
+    told = run(workload, "--prices", prices, "--deadline", "8h")
+    assert "nothing of the fleet is spot: 1h 57min may pass" in " ".join(told.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "deadline", "complaint"),
+    [
+        (WORKLOAD, "6h", "6h is too short: training takes 6h, and its machines 3min to begin"),
+        (WORKLOAD, "soon", "--deadline soon: 'soon' is not a duration"),
+        (WORKLOAD.replace("duration: 6h\n", ""), "8h", "training does not say how long it runs"),
+        (WORKLOAD + "market: {allow: [spot]}\n", "8h", "no fleet without spot keeps the rules"),
+        (WORKLOAD + "budget: {usd_per_hour: 0.9}\n", "8h", "no fleet without spot keeps the rules"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused_with_a_way_out(
+    tmp_path: Path, prices: Path, text: str, deadline: str, complaint: str
+) -> None:
+    out = tmp_path / "plan.json"
+    told = run(written(tmp_path, text), "--prices", prices, "--deadline", deadline, "--out", out)
+    assert told.exit_code == 1
+    assert complaint in told.stderr
+    assert "Traceback" not in told.output
+    assert told.stdout == ""
+    assert not out.exists()
