@@ -94,9 +94,11 @@ def chain(seen: Rates, prior: Rates, step_hours: float) -> Chain:
 class Watcher:
     """Sees the capacity of zones step by step. `zone` is the one to be in, -1 where all lack it."""
 
-    def __init__(self, zones: int, step_hours: float) -> None:
+    def __init__(
+        self, zones: int, step_hours: float, half_life_hours: float = HALF_LIFE_HOURS
+    ) -> None:
         self._step = step_hours
-        self._forget = 0.5 ** (step_hours / HALF_LIFE_HOURS)
+        self._forget = 0.5 ** (step_hours / half_life_hours)
         self._age = np.zeros(zones)
         self._was: NDArray[np.bool_] | None = None
         self._down_hours = 0.0

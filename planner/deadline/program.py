@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from costplan.planner.deadline.chain import STATES, UP, Chain
 
 NEVER = 1e7
+EQUAL = 1e-9
+"""Costs so close are the same. Then spot goes first and nothing before on demand: what the job
+waits for may come sooner than is thought."""
 
 
 class Seat(IntEnum):
@@ -108,9 +111,10 @@ def solve(  # noqa: PLR0913 - each is a number that the job is made of
             (Seat.ON_DEMAND, to_spot, on_demand),
         ):
             best = np.minimum(nothing, demand)
-            takes_spot = (spot <= best) & (spot < NEVER)  # of equals the one that is done earlier
+            takes_spot = (spot <= best + EQUAL) & (spot < NEVER)
+            is_better = demand < nothing - EQUAL
             seats[left, sits, here] = np.where(
-                takes_spot, Seat.SPOT, np.where(demand <= nothing, Seat.ON_DEMAND, Seat.NOTHING)
+                takes_spot, Seat.SPOT, np.where(is_better, Seat.ON_DEMAND, Seat.NOTHING)
             )
             now[sits, here] = np.where(takes_spot, spot, best)
         whole[left] = now[Seat.NOTHING, work]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -80,7 +81,7 @@ def older(zones: int) -> Rates:
     """What the older traces say: each by itself, or in pairs where there are several zones."""
     seen = Rates.none()
     for chosen in itertools.combinations(traces(OLDER).values(), min(zones, 2)):
-        watcher = Watcher(len(chosen), OLDER_STEP_HOURS)
+        watcher = Watcher(len(chosen), OLDER_STEP_HOURS, half_life_hours=math.inf)
         for now in zip(*chosen, strict=True):
             watcher.see(now)
         seen = seen.plus(watcher.rates)
