@@ -22,6 +22,7 @@ from costplan.cli import (
     report,
     run,
     schema,
+    simulate,
     status,
 )
 from costplan.cli.errors import CommandGroup
@@ -67,6 +68,7 @@ app.command()(down.down)
 app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
+app.command()(simulate.simulate)
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

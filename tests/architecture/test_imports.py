@@ -26,7 +26,8 @@ NOT_IN_CORE = {
 }  # fmt: skip
 CLOCKS_AND_DICE = {"now", "utcnow", "today"}
 RUNS_IN_A_SCHEDULER = {"adapters/dask/plugin.py", "adapters/dask/evacuation.py"}
-SPEAKS_DASK = {"adapters/dask/sample_child.py", *RUNS_IN_A_SCHEDULER}
+SENDS_TO_A_CLUSTER = {"adapters/backtest/dask_spread.py"}
+SPEAKS_DASK = {"adapters/dask/sample_child.py", *RUNS_IN_A_SCHEDULER, *SENDS_TO_A_CLUSTER}
 
 
 def broken_directions(package: str, module: ast.AST) -> list[str]:
@@ -81,6 +82,16 @@ def test_only_the_child_and_the_scheduler_speak_dask_protocol() -> None:
         if name.split(".")[0] in ("distributed", "dask")
     }
     assert speaking == SPEAKS_DASK
+
+
+def test_only_the_simulation_sends_work_to_a_cluster() -> None:
+    """Nothing imports it but the function that was asked for it: the daemon never does."""
+    name = "costplan.adapters.backtest.dask_spread"
+    users = {
+        _shown(path) for path in files(*PACKAGES) for _, found in imports(tree(path))
+        if found.startswith(name)
+    }  # fmt: skip
+    assert users == {"adapters/backtest/spread.py"}
 
 
 def test_the_daemon_reads_a_scheduler_without_its_protocol() -> None:

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from costplan.adapters.sim.drive import Driver
 from costplan.adapters.sim.machines import Fates
 from costplan.adapters.sim.work import Job, Stage
 from costplan.adapters.sim.world import World
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Action, Cordon, Launch
 from costplan.planner.types import Phase
-from tests.sim.drive import Driver
 from tests.sim.loops import SETTINGS, driver_of, world_of
 
 WORKERS = 1000

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from costplan.adapters.sim.clock import MICROS
+from costplan.adapters.sim.drive import Driver, Ticked
 from costplan.adapters.sim.machines import Machine
 from costplan.adapters.sim.scheduler import Loss
 from costplan.adapters.sim.world import World
@@ -16,7 +17,6 @@ from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import DrainOrder, Node
 from costplan.planner.settings import Settings
 from costplan.planner.types import Phase
-from tests.sim.drive import Driver, Ticked
 
 ENTRY_USD = Decimal("1e-12")
 """An entry of the ledger is rounded to this."""

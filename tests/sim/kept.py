@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from costplan.adapters.sim.clock import VirtualClock
+from costplan.adapters.sim.drive import Ticked
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Readings, State
-from tests.sim.drive import Ticked
 
 _LEASE_SECONDS = 10 * 86400.0
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from costplan.adapters.sim.cloud import Account
 from costplan.adapters.sim.cluster import Habits
+from costplan.adapters.sim.drive import Driver, Memory, Record, nothing_happens
 from costplan.adapters.sim.faults import Faults
 from costplan.adapters.sim.machines import Fates, Pool
 from costplan.adapters.sim.steps import steps
@@ -17,7 +18,6 @@ from costplan.planner.settings import Budget, Safety, Scaling, Settings, WorkerK
 from costplan.planner.types import Market, Resources
 from costplan.planner.units import GIB
 from costplan.policies.default import default_policies
-from tests.sim.drive import Driver, Memory, Record, nothing_happens
 from tests.sim.scenes import pool
 
 WORKER = WorkerKind(

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from costplan.adapters.sim.demand import bursts, gangs, merged, until
+from costplan.adapters.sim.drive import Crash
 from costplan.adapters.sim.faults import Faults, rates
 from costplan.adapters.store import store
 from costplan.planner.types import Phase
 from tests.sim.checks import Safety, ledger_against_bill, orphans
-from tests.sim.drive import Crash
 from tests.sim.kept import Kept
 from tests.sim.loops import SETTINGS, driver_of, world_of
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from costplan.adapters.sim.demand import mixed, until
+from costplan.adapters.sim.drive import Crash, Driver, Memory
 from costplan.adapters.sim.faults import Fault, Faults, rates
 from costplan.adapters.sim.steps import steps
 from costplan.adapters.sim.world import World, make_world
@@ -15,7 +16,6 @@ from costplan.planner.settings import Budget, Settings, WorkerKind
 from costplan.planner.types import Resources
 from costplan.planner.units import GIB
 from tests.sim.checks import Safety, ledger_against_bill, orphans
-from tests.sim.drive import Crash, Driver, Memory
 from tests.sim.plain import Plain
 from tests.sim.scenes import SURE, key, pool
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costplan.adapters.sim.demand import Arrival, gpu, merged, mixed, until
+from costplan.adapters.sim.drive import Driver, Memory
 from costplan.adapters.sim.faults import Fault, Faults, rates
 from costplan.adapters.sim.machines import Fates
 from costplan.adapters.sim.work import Job, Stage
@@ -20,7 +21,6 @@ from costplan.adapters.sim.world import World
 from costplan.planner.settings import Settings
 from costplan.planner.types import Phase
 from tests.sim.checks import Safety, ledger_against_bill, orphans
-from tests.sim.drive import Driver, Memory
 from tests.sim.loops import SETTINGS, driver_of, with_budget, with_floor, world_of
 
 ROUGH = Fates(

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from costplan.adapters.sim.demand import bursts, gpu, merged, mixed, until
+from costplan.adapters.sim.drive import Driver
 from costplan.adapters.sim.faults import Faults, rates
 from costplan.adapters.sim.machines import Fates
 from costplan.adapters.store import retention
 from costplan.planner.nodes import LaunchRequest, ProviderNode, WorkerSpec
 from costplan.planner.types import OfferKey, Phase
 from tests.sim.checks import Safety, ledger_against_bill, orphans
-from tests.sim.drive import Driver
 from tests.sim.kept import Kept
 from tests.sim.loops import SETTINGS, driver_of, world_of
 

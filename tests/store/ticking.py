@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from costplan.adapters.sim.drive import Driver
 from costplan.adapters.sim.work import Job, Stage
 from costplan.adapters.sim.world import World
 from costplan.adapters.store.records import TickCommit
@@ -16,7 +17,6 @@ from costplan.planner.load import Load
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Readings, State
 from costplan.planner.types import Mode
-from tests.sim.drive import Driver
 from tests.sim.kept import Kept
 from tests.sim.loops import driver_of, world_of
 

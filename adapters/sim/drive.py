@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeVar, assert_never
 
-from costplan.adapters.sim.world import World
+from costplan.adapters.sim.clock import VirtualClock
+from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import (
     CapacityUnavailable,
     ClusterUnreachable,
@@ -29,6 +30,7 @@ from costplan.planner.errors import (
 )
 from costplan.planner.guard import Policy
 from costplan.planner.ledger import LedgerEntry
+from costplan.planner.ports import Cluster
 from costplan.planner.settings import Settings
 from costplan.planner.tick import (
     Action,
@@ -63,6 +65,17 @@ _OUTCOMES: tuple[tuple[type[CostplanError], Outcome], ...] = (
 
 class Crash(BaseException):
     """The driver dies here, as by SIGKILL: nothing catches it on the way."""
+
+
+class Held(Protocol):
+    """What a driver reads and acts on: a clock, a provider with its prices, and a cluster."""
+
+    @property
+    def clock(self) -> VirtualClock: ...
+    @property
+    def provider(self) -> SimProvider: ...
+    @property
+    def cluster(self) -> Cluster: ...
 
 
 class Ticked(Protocol):
@@ -128,7 +141,7 @@ def nothing_happens(name: str) -> None:
 class Driver:
     """Holds a cluster in a simulated world, tick after tick."""
 
-    world: World
+    world: Held
     tick: Tick
     settings: Settings
     policies: Sequence[Policy]
@@ -138,7 +151,7 @@ class Driver:
     checks: list[Callable[[Driver, Ticked], None]] = field(default_factory=list)
     history: deque[Ticked] = field(default_factory=lambda: deque(maxlen=50))
     ticks: int = 0
-    _outcomes: list[ActionOutcome] = field(default_factory=list)
+    outcomes: list[ActionOutcome] = field(default_factory=list)
     _planned_at: datetime | None = None
 
     def run(self, seconds: float, every: float = 5.0) -> None:
@@ -162,13 +175,13 @@ class Driver:
         self.passing("tick.before_commit")
         self.record.commit(readings, ticked, self.settings)
         self.passing("tick.after_commit")
-        self._outcomes = []
+        self.outcomes = []
         for action in ticked.actions:
             name = type(action).__name__.lower()
             self.passing(f"{name}.before")
             outcome = self.execute(action)
             self.passing(f"{name}.after")
-            self._outcomes.append(outcome)
+            self.outcomes.append(outcome)
         self.passing("tick.after_actions")
         self.ticks += 1
         self.history.append(ticked)
@@ -196,7 +209,7 @@ class Driver:
             notices=None if notices is None else tuple(notices),
             offers=tuple(offers or ()),
             quotes=tuple(quotes or ()),
-            outcomes=tuple(self._outcomes),
+            outcomes=tuple(self.outcomes),
             gaps=tuple(gaps),
             market_digest=hashlib.sha256(repr(market).encode()).hexdigest()[:16],
         )

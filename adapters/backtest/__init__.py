@@ -1,0 +1,1 @@
+"""Backtests: scaling policies side by side, on recorded demand, prices and availability."""

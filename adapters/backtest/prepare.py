@@ -1,0 +1,176 @@
+"""From what a backtest is to be to everything that its policies are run on."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from costplan.adapters.backtest.jobs import TraceJob, TraceJobs, read_jobs
+from costplan.adapters.backtest.market import Ware, read_availability, wares
+from costplan.adapters.backtest.run import Backtest
+from costplan.adapters.backtest.scenario import BacktestSection, GenerateSection, ShapeSection
+from costplan.adapters.feeds.price_file import PriceList
+from costplan.planner.errors import InputError
+from costplan.planner.guard import Policy
+from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.types import Market, Resources
+from costplan.planner.units import seconds_text
+from costplan.planner.where import check_where
+from costplan.planner.wording import counted
+from costplan.planner.workload import Where
+
+CPU_THREADS = 8
+"""Tasks of one CPU each share a worker of so many threads."""
+_AFTER_SECONDS = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A backtest, and what its reader should know of where it came from, a line each."""
+
+    backtest: Backtest
+    notes: tuple[str, ...]
+
+
+def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ...]) -> Prepared:
+    """Reads the demand and availability files and lays them over the prices; `rules` are the
+    policies that guard what costplan plans.
+
+    Raises InputError where a file is wrong or nothing that is sold holds a worker.
+    """
+    asked = section.demand
+    if asked.file is not None:
+        found = read_jobs(
+            Path(asked.file), days=section.days, skip_days=asked.skip_days, columns=asked.columns
+        )
+        source = asked.file
+    else:
+        made = asked.generate or GenerateSection()
+        found, source = generated(made, section.days), f"jobs made up by seed {made.seed}"
+    kind = worker_kind(found.unit, getattr(section.shapes, found.unit))
+    settings = Settings(
+        cluster="backtest", workload=section.simulate, kinds=(kind,), where=_where(section)
+    )
+    check_where(prices.catalogue, settings.where, "region")
+    traces = () if section.spot is None else read_availability(Path(section.spot), section.spot_set)
+    seconds = section.days * 86400
+    sold = wares(
+        prices.catalogue,
+        settings,
+        types=section.types,
+        traces=traces,
+        until_seconds=seconds + _AFTER_SECONDS,
+    )
+    one = _one_type(section, sold)
+    backtest = Backtest(
+        jobs=found.jobs,
+        wares=sold,
+        settings=settings,
+        one_type=one,
+        seconds=seconds,
+        tick_seconds=float(section.tick),
+        checkpoint_seconds=float(section.checkpoint),
+        boot_seconds=float(section.boot),
+        seed=section.seed,
+        rules=rules,
+    )
+    place = sold[0].pool.key
+    lines = [
+        f"demand: {source}: {counted(len(found.jobs), 'job')}, {found.unit_hours:,.0f} "
+        f"{found.unit}-hours in {section.days:g} days",
+        *(f"demand: {note}" for note in found.notes),
+        f"a worker: {_worker_text(kind)}",
+        f"prices: {prices.name}, {place.provider}/{place.region}, "
+        f"{counted(len(sold), 'offer')} of the {counted(section.types, 'cheapest type')} "
+        "of each market; they stay as they are, and the demand's clock is laid over them",
+        _spot_text(traces, section),
+        f"one type: {one}, the cheapest on demand for a worker"
+        if section.one_type is None
+        else f"one type: {one}, as asked for",
+        f"a look each {seconds_text(section.tick)}, boots of {seconds_text(section.boot)} in the "
+        f"median, a checkpoint of every task each {seconds_text(section.checkpoint)}; a job is "
+        "late when it is done more than 1.5 times its duration and 15 minutes after it came",
+    ]
+    return Prepared(backtest=backtest, notes=tuple(lines))
+
+
+def worker_kind(unit: str, shape: ShapeSection) -> WorkerKind:
+    """The worker that runs units: one GPU or node each, CPUs by eights."""
+    units = CPU_THREADS if unit == "cpu" else 1
+    gpus = (shape.gpu or 0) * units
+    return WorkerKind(
+        name=unit,
+        need=Resources(vcpu_milli=shape.vcpu * units, memory_bytes=shape.memory * units, gpus=gpus),
+        threads=units,
+        resources={"GPU": float(gpus)} if gpus else {},
+    )
+
+
+def generated(made: GenerateSection, days: float) -> TraceJobs:
+    """Jobs of a team with office hours, by seed: Poisson arrivals, at night and on weekends a
+    fifth of those at noon on a Monday; lognormal durations of 40 minutes in the median (most of
+    them 5 minutes to 6 hours); 1, 2, 4 or 8 units."""
+    dice = random.Random(f"backtest/{made.seed}")  # noqa: S311 - not for secrets
+    jobs, at = [], 0.0
+    while True:
+        at += dice.expovariate(made.jobs_per_hour / 3600)
+        if at >= days * 86400:
+            break
+        hour, day = at % 86400 / 3600, int(at // 86400) % 7
+        noon = max(0.0, math.sin(math.pi * (hour - 7) / 13)) if 7 <= hour < 20 and day < 5 else 0.0
+        keep, spread = dice.random(), dice.gauss(0.0, 1.0)
+        units = dice.choices((1, 2, 4, 8), weights=(6, 3, 2, 1))[0]
+        if keep >= 0.2 + 0.8 * noon:
+            continue
+        seconds = min(2400 * math.exp(1.2 * spread), days * 86400 - at)
+        jobs.append(TraceJob(at_seconds=at, seconds=seconds, units=units))
+    if not jobs:
+        raise InputError("demand.generate.jobs_per_hour", "made no job at all", "ask for more")
+    return TraceJobs(jobs=tuple(jobs), unit=made.unit, notes=())
+
+
+def _where(section: BacktestSection) -> Where:
+    if section.region is None:
+        return Where()
+    provider, slash, region = section.region.partition("/")
+    if not slash or not region:
+        raise InputError(
+            f"region {section.region}", "is not a provider and a region", "write aws/us-east-1"
+        )
+    return Where(providers=(provider,), regions={provider: (region,)})
+
+
+def _one_type(section: BacktestSection, sold: tuple[Ware, ...]) -> str:
+    firm = [ware for ware in sold if ware.pool.key.market is Market.ON_DEMAND]
+    names = sorted({ware.pool.key.instance_type for ware in firm})
+    if section.one_type is not None:
+        if section.one_type not in names:
+            raise InputError(
+                f"one_type {section.one_type}",
+                "is not among the types that are sold on demand here",
+                f"choose of {', '.join(names)}, or raise types",
+            )
+        return section.one_type
+    cheapest = min(firm, key=lambda ware: (ware.usd_per_worker_hour, ware.pool.key))
+    return cheapest.pool.key.instance_type
+
+
+def _worker_text(kind: WorkerKind) -> str:
+    need = kind.need
+    gpus = f", {counted(need.gpus, 'GPU')}" if need.gpus else ""
+    memory = need.memory_bytes / 2**30
+    return (
+        f"{need.vcpu_milli / 1000:g} vCPU, {memory:g} GiB{gpus}, "
+        f"{counted(kind.threads, 'task')} at a time"
+    )
+
+
+def _spot_text(traces: tuple[object, ...], section: BacktestSection) -> str:
+    if not traces:
+        return "spot: always to be had; interruptions at the rates of the price list"
+    return (
+        f"spot: {counted(len(traces), 'recorded trace')} of {section.spot}, laid over the zones "
+        "and types that are sold, each type begun 5 days later than the one before"
+    )

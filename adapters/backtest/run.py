@@ -1,0 +1,343 @@
+"""One policy through one trace, on a virtual clock: the same world for each of them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from costplan.adapters.backtest.cluster import TraceCluster
+from costplan.adapters.backtest.jobs import TraceJob
+from costplan.adapters.backtest.market import Ware, cheapest_over_time, outages
+from costplan.adapters.backtest.outcome import KINDS, PICO, Lateness, PolicyOutcome, outcome
+from costplan.adapters.backtest.stock import Adaptive, Fixed, Fleet, TargetUtilisation
+from costplan.adapters.sim.clock import MICROS, VirtualClock
+from costplan.adapters.sim.cloud import Account, SimCloud
+from costplan.adapters.sim.drive import Driver, Memory
+from costplan.adapters.sim.machines import Fates
+from costplan.adapters.sim.provider import SimProvider
+from costplan.planner.errors import CostplanError
+from costplan.planner.guard import Policy
+from costplan.planner.loop import tick
+from costplan.planner.settings import Settings
+from costplan.planner.tick import Outcome
+from costplan.planner.types import Market, OfferKey, Phase
+
+POLICIES = (
+    "costplan",
+    "dask-adaptive",
+    "dask-adaptive-spot",
+    "target-utilisation",
+    "on-demand-peak",
+    "foresight",
+)
+_LOOK_AGAIN_SECONDS = {
+    Phase.INTENDED: 5.0,
+    Phase.REQUESTED: 5.0,
+    Phase.UNCERTAIN: 5.0,
+    Phase.RETIRING: 5.0,
+    Phase.TERMINATING: 5.0,
+    Phase.CORDONED: 60.0,
+}
+_AGAIN_SECONDS = 5.0
+"""When to look again at a machine on its way; the others can wait for the next tick."""
+_MOST_OVER = 10.0
+
+
+class Stuck(CostplanError):
+    """A policy that does not get the work done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """What is simulated: the same jobs, offers and fates for every policy.
+
+    Policies look at the cluster each `tick_seconds`. Tasks keep their work each
+    `checkpoint_seconds`. `one_type` is the machine type of those policies that use one;
+    `rules` guard what costplan plans.
+    """
+
+    jobs: tuple[TraceJob, ...]
+    wares: tuple[Ware, ...]
+    settings: Settings
+    one_type: str
+    seconds: float
+    tick_seconds: float = 300.0
+    checkpoint_seconds: float = 1800.0
+    boot_seconds: float = 120.0
+    late: Lateness = Lateness()
+    seed: int = 0
+    rules: tuple[Policy, ...] = ()
+
+
+Progress = Callable[[float], None]
+
+
+def _nobody(share: float) -> None:
+    del share
+
+
+def simulate(backtest: Backtest, policy: str, progress: Progress = _nobody) -> PolicyOutcome:
+    """What becomes of one policy; `progress` is told the share that is done.
+
+    Raises Stuck where the jobs take ten times as long as the trace.
+    """
+    if policy == "foresight":
+        return foresight(backtest)
+    play = _Play(backtest)
+    pilot = _pilot(backtest, policy, play)
+    play.run(pilot, progress)
+    return outcome(policy, play.cloud, play.cluster, backtest.late, play.course)
+
+
+class _Pilot(Protocol):
+    heeds_events: bool
+
+    def step(self) -> None: ...
+    def again_seconds(self) -> float: ...
+
+
+class _Play:
+    """The world of one simulation."""
+
+    def __init__(self, backtest: Backtest) -> None:
+        self.backtest = backtest
+        self.clock = VirtualClock()
+        self.cloud = SimCloud(
+            self.clock,
+            [ware.pool for ware in backtest.wares],
+            account=Account(name="backtest", seed=backtest.seed),
+            fates=Fates(boot_seconds=backtest.boot_seconds),
+        )
+        self.cluster = TraceCluster(
+            self.clock, backtest.settings.kinds[0], checkpoint_seconds=backtest.checkpoint_seconds
+        )
+        self.cloud.guests.append(self.cluster)
+        self.provider = SimProvider(self.cloud, backtest.settings.cluster)
+        self.course: list[tuple[float, int, int]] = []
+        self._arrive(iter(backtest.jobs))
+        taken = outages(backtest.wares)
+        self._events = sorted(
+            {max(0.0, second - self.cloud.pools[key].notice_seconds) for second, key in taken}
+            | {second for second, _ in taken}
+        )
+        for second, key in taken:
+            notice = self.cloud.pools[key].notice_seconds
+            self.clock.after(second - notice, partial(self._take, key, notice))
+            self.clock.after(second, partial(self._take, key, 0.0))
+
+    def _arrive(self, jobs: Iterator[TraceJob]) -> None:
+        job = next(jobs, None)
+        if job is not None:
+            self.clock.after(job.at_seconds - self.clock.seconds, partial(self._come, job, jobs))
+
+    def _come(self, job: TraceJob, jobs: Iterator[TraceJob]) -> None:
+        self.cluster.submit(job)
+        self._arrive(jobs)
+
+    def _take(self, key: OfferKey, in_seconds: float) -> None:
+        for machine in tuple(self.cloud.listed.values()):
+            if machine.pool.key == key and machine.ended is None:
+                if in_seconds:
+                    self.cloud.interrupt(machine.machine_id, in_seconds)
+                else:
+                    self.cloud.reclaim(machine.machine_id)
+
+    def run(self, pilot: _Pilot, progress: Progress) -> None:
+        """Steps until the trace is over and its jobs are done, then stops what still runs."""
+        seconds, step = self.backtest.seconds, self.backtest.tick_seconds
+        next_at = 0.0
+        while True:
+            pilot.step()
+            now = self.clock.seconds
+            if now >= next_at:
+                self.course.append((now, self._machines(), self.cluster.queued))
+                progress(min(1.0, now / seconds))
+                next_at = math.floor(now / step + 1e-9) * step + step
+            if now >= seconds and self.cluster.is_done:
+                break
+            if now > _MOST_OVER * seconds:
+                raise Stuck(f"{self.cluster.queued} tasks still wait after {now / 86400:.0f} days")
+            until = min(now + pilot.again_seconds(), next_at)
+            if pilot.heeds_events:
+                until = min(until, self._next_event(now))
+            self.clock.advance(until - now)
+        self.cluster.close()
+        self.provider.terminate([m.machine_id for m in self.cloud.listed.values()])
+        self.clock.advance(self.cloud.fates.stop_seconds + 1.0)
+
+    def _next_event(self, now: float) -> float:
+        """Just after the next moment at which a pool's machines get notice or are taken away."""
+        place = bisect_right(self._events, now)
+        return self._events[place] + 1e-3 if place < len(self._events) else math.inf
+
+    def _machines(self) -> int:
+        return sum(machine.ended is None for machine in self.cloud.listed.values())
+
+
+@dataclass(slots=True)
+class _Costplan:
+    """The production tick. It looks again soon while a machine is on its way in or out."""
+
+    driver: Driver
+    memory: Memory
+    heeds_events: bool = True
+
+    def step(self) -> None:
+        self.driver.step(replan=False)
+        self.memory.entries.clear()
+
+    def again_seconds(self) -> float:
+        if any(ended.outcome is not Outcome.DONE for ended in self.driver.outcomes):
+            return _AGAIN_SECONDS
+        return min(
+            (
+                _LOOK_AGAIN_SECONDS.get(node.phase, math.inf)
+                for node in self.memory.state.nodes.values()
+            ),
+            default=math.inf,
+        )
+
+
+@dataclass(slots=True)
+class _Stock:
+    """A stock rule: it looks at its ticks only."""
+
+    rule: Adaptive | Fixed | TargetUtilisation
+    heeds_events: bool = False
+
+    def step(self) -> None:
+        self.rule.step()
+
+    def again_seconds(self) -> float:
+        return math.inf
+
+
+def _pilot(backtest: Backtest, policy: str, play: _Play) -> _Pilot:
+    if policy == "costplan":
+        memory = Memory()
+        driver = Driver(
+            play,
+            tick,
+            _paced(backtest),
+            backtest.rules,
+            memory,
+            plan_seconds=backtest.tick_seconds,
+        )
+        return _Costplan(driver, memory)
+    market = Market.SPOT if policy == "dask-adaptive-spot" else Market.ON_DEMAND
+    wares = of_type(backtest, market)
+    if not wares:
+        raise CostplanError(f"{policy}: {backtest.one_type} is not sold on {market.value}")
+    fleet = Fleet(play.provider, play.cluster, backtest.settings.kinds[0], wares)
+    match policy:
+        case "dask-adaptive" | "dask-adaptive-spot":
+            return _Stock(Adaptive(fleet))
+        case "on-demand-peak":
+            return _Stock(Fixed(fleet, math.ceil(peak(backtest) / fleet.slots_each)))
+        case "target-utilisation":
+            return _Stock(TargetUtilisation(fleet, lambda: play.clock.seconds))
+    raise CostplanError(f"no policy is called {policy}; there are {', '.join(POLICIES)}")
+
+
+def _paced(backtest: Backtest) -> Settings:
+    """The settings, with readings that may be as old as the simulation's looks are far apart."""
+    settings, step = backtest.settings, backtest.tick_seconds
+    return replace(
+        settings,
+        cadence=replace(
+            settings.cadence,
+            observe_seconds=step,
+            plan_seconds=step,
+            load_stale_seconds=max(2 * step, settings.cadence.load_stale_seconds),
+            machines_stale_seconds=max(2 * step, settings.cadence.machines_stale_seconds),
+        ),
+    )
+
+
+def of_type(backtest: Backtest, market: Market) -> tuple[Ware, ...]:
+    """The pools of the one type in a market, the cheapest first."""
+    found = [
+        ware
+        for ware in backtest.wares
+        if ware.pool.key.market is market and ware.pool.key.instance_type == backtest.one_type
+    ]
+    return tuple(sorted(found, key=lambda ware: (ware.usd_per_worker_hour, ware.pool.key)))
+
+
+def demand_steps(jobs: Sequence[TraceJob]) -> tuple[np.ndarray, np.ndarray]:
+    """From which seconds on how many tasks run, where each begins when it comes."""
+    at = np.array([[job.at_seconds, job.at_seconds + job.seconds] for job in jobs]).ravel()
+    change = np.array([[job.units, -job.units] for job in jobs]).ravel()
+    order = np.argsort(at, kind="stable")
+    seconds, first = np.unique(at[order], return_index=True)
+    total = np.add.reduceat(change[order], first)
+    return seconds, np.cumsum(total)
+
+
+def peak(backtest: Backtest) -> int:
+    """The most tasks that would run at once, where each begins when it comes."""
+    return int(demand_steps(backtest.jobs)[1].max())
+
+
+def foresight(backtest: Backtest) -> PolicyOutcome:
+    """What no policy that begins all work when it comes costs less than.
+
+    Every task runs from its arrival on a worker that is there at that moment and not a moment
+    longer, at the least price a worker of all that is to be had then, on machines that are full.
+    Where nothing is to be had the price before stays. Starting work later, when it is cheaper,
+    could cost less than this.
+    """
+    seconds, tasks = demand_steps(backtest.jobs)
+    from_seconds, usd = cheapest_over_time(backtest.wares)
+    for place in range(1, len(usd)):
+        if np.isnan(usd[place]):
+            usd[place] = usd[place - 1]
+    cuts = np.unique(np.concatenate([seconds, from_seconds]))
+    cuts = cuts[cuts <= seconds[-1]]
+    width = np.diff(cuts)
+    running = tasks[np.searchsorted(seconds, cuts[:-1], side="right") - 1]
+    running = np.where(cuts[:-1] < seconds[0], 0, running)
+    price = usd[np.searchsorted(from_seconds, cuts[:-1], side="right") - 1]
+    threads = backtest.settings.kinds[0].threads
+    hours = running * width / 3600 / threads
+    total = Decimal(repr(float((hours * price).sum()))).quantize(PICO)
+    kinds = dict.fromkeys(KINDS, Decimal(0)) | {"work": total}
+    step = backtest.tick_seconds
+    at = np.arange(0.0, backtest.seconds, step)
+    there = tasks[np.maximum(0, np.searchsorted(seconds, at, side="right") - 1)]
+    there = np.where(at < seconds[0], 0, there)
+    return PolicyOutcome(
+        policy="foresight",
+        usd=total,
+        usd_by_kind=kinds,
+        wait_p50_seconds=0.0,
+        wait_p95_seconds=0.0,
+        missed_deadlines=0,
+        interruptions=0,
+        scale_events=0,
+        restarted_tasks=0,
+        jobs=len(backtest.jobs),
+        node_hours=float(hours.sum()),
+        ended_seconds=float(seconds[-1]),
+        at_seconds=tuple(float(second) for second in at),
+        machines_at=tuple(math.ceil(n / threads) for n in there),
+        waiting_at=(0,) * len(at),
+    )
+
+
+def regret(usd: Decimal, bound: Decimal) -> float | None:
+    """How much more than the bound, as a share; None without one."""
+    return float(usd / bound) - 1.0 if bound else None
+
+
+def duration(backtest: Backtest) -> timedelta:
+    """How long the trace is."""
+    return timedelta(microseconds=round(backtest.seconds * MICROS))

@@ -1,0 +1,188 @@
+"""What a backtest is to be, from a YAML file and flags: both are one mapping, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from costplan.adapters.backtest.run import POLICIES
+from costplan.planner.config_fields import (
+    DurationSeconds,
+    Filled,
+    GpuCount,
+    MachineVcpuMilli,
+    MemoryBytes,
+    Name,
+    Text,
+    finite_number,
+    one_of,
+    refusal,
+    shown,
+    whole_from,
+)
+from costplan.planner.config_models import Section
+from costplan.planner.config_problems import Grammar, problem, raise_all
+from costplan.planner.config_yaml import mapping_from_yaml
+from costplan.planner.errors import InputError
+from costplan.planner.units import GIB
+
+_GUIDE = "docs/simulate.md"
+
+
+def _days(least: float) -> BeforeValidator:
+    way_out = "write days as a number, such as 30 or 0.5"
+
+    def check(value: object) -> float:
+        days = float(finite_number(value, way_out))
+        if not least <= days <= 3650:
+            bound = "0" if least == 0 else f"{least:g}"
+            raise refusal(f"{shown(value)} is not from {bound} to 3650", way_out)
+        return days
+
+    return BeforeValidator(check)
+
+
+def _rate(value: object) -> float:
+    way_out = "write jobs an hour, such as 12"
+    rate = float(finite_number(value, way_out))
+    if not 0 < rate <= 10_000:
+        raise refusal(f"{shown(value)} is not above 0 and at most 10000", way_out)
+    return rate
+
+
+PolicyName = Annotated[str, BeforeValidator(one_of(POLICIES, "a policy", {}))]
+Unit = Annotated[str, BeforeValidator(one_of(("gpu", "cpu", "node"), "a unit", {}))]
+Whole = Annotated[int, BeforeValidator(whole_from(0, 10**9, "write a whole number"))]
+Several = Annotated[int, BeforeValidator(whole_from(1, 64, "write a whole number from 1 to 64"))]
+Days = Annotated[float, _days(0.01)]
+
+
+class ShapeSection(Section):
+    """What one unit of a demand file needs of a machine."""
+
+    vcpu: MachineVcpuMilli
+    memory: MemoryBytes
+    gpu: GpuCount | None = None
+
+
+class ShapesSection(Section):
+    """The needs by kind of unit."""
+
+    gpu: ShapeSection = ShapeSection.model_construct(vcpu=4000, memory=15 * GIB, gpu=1)
+    cpu: ShapeSection = ShapeSection.model_construct(vcpu=1000, memory=int(3.5 * GIB), gpu=None)
+    node: ShapeSection = ShapeSection.model_construct(vcpu=8000, memory=30 * GIB, gpu=None)
+
+
+class GenerateSection(Section):
+    """Jobs made up by seed, of a team with office hours."""
+
+    jobs_per_hour: Annotated[float, BeforeValidator(_rate)] = 12.0
+    unit: Unit = "gpu"
+    seed: Whole = 7
+
+
+class DemandSection(Section):
+    """Where the jobs come from: a file, or made up."""
+
+    file: Text | None = None
+    columns: dict[str, Text] = Field(default_factory=dict)
+    skip_days: Annotated[float, _days(0.0)] = 0.0
+    generate: GenerateSection | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DemandSection:
+        if (self.file is None) == (self.generate is None):
+            what = "neither" if self.file is None else "both"
+            raise refusal(f"{what} a file and generated jobs", "give file, or generate")
+        return self
+
+
+class BacktestSection(Section):
+    """The whole of it."""
+
+    simulate: Name = "backtest"
+    demand: DemandSection
+    days: Days = 30.0
+    policies: Annotated[tuple[PolicyName, ...], Filled] = POLICIES
+    prices: Text | None = None
+    spot: Text | None = None
+    spot_set: Text | None = None
+    region: Text | None = None
+    types: Several = 6
+    one_type: Text | None = None
+    shapes: ShapesSection = ShapesSection()
+    tick: DurationSeconds = 300
+    checkpoint: DurationSeconds = 1800
+    boot: DurationSeconds = 120
+    seed: Whole = 0
+
+
+_GRAMMAR = Grammar(
+    sections={
+        "": BacktestSection,
+        "demand": DemandSection,
+        "demand.generate": GenerateSection,
+        "shapes": ShapesSection,
+        "shapes.gpu": ShapeSection,
+        "shapes.cpu": ShapeSection,
+        "shapes.node": ShapeSection,
+    },
+    examples={
+        "demand": "demand: {file: jobs.parquet}, or --demand FILE",
+        **{f"shapes.{unit}.vcpu": "vcpu: 4" for unit in ("gpu", "cpu", "node")},
+        **{f"shapes.{unit}.memory": "memory: 15GiB" for unit in ("gpu", "cpu", "node")},
+    },
+)
+
+
+def read_scenario(path: Path | None, flags: Mapping[str, Any]) -> BacktestSection:
+    """The backtest that a file describes, with flags in the place of its keys.
+
+    Paths of the file are taken from its folder. Raises InputError that names every problem.
+    """
+    name = "costplan simulate" if path is None else str(path)
+    data: dict[str, Any] = {}
+    if path is not None:
+        data = dict(mapping_from_yaml(_text(path), name, _GUIDE))
+        _from_folder(data, path.parent)
+    _merge(data, flags)
+    try:
+        return BacktestSection.model_validate(data)
+    except ValidationError as error:
+        raise_all(name, [problem(_GRAMMAR, name, e) for e in error.errors(include_url=False)])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise InputError(str(path), "there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), "is not text in UTF-8") from error
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror}") from error
+
+
+def _from_folder(data: dict[str, Any], folder: Path) -> None:
+    demand = data.get("demand")
+    if isinstance(demand, dict):
+        data["demand"] = demand = dict(demand)
+    for section, key in ((data, "prices"), (data, "spot"), (demand, "file")):
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = str(folder / section[key])
+
+
+def _merge(data: dict[str, Any], flags: Mapping[str, Any]) -> None:
+    """Flags win; those of a section go into it."""
+    for key, value in flags.items():
+        if isinstance(value, Mapping):
+            inner = data.get(key)
+            data[key] = inner = dict(inner) if isinstance(inner, dict) else {}
+            if key == "demand" and "file" in value:
+                inner.pop("generate", None)
+            _merge(inner, value)
+        else:
+            data[key] = value

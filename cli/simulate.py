@@ -1,0 +1,219 @@
+"""`costplan simulate`: scaling policies side by side on recorded demand and prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costplan.cli import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costplan.adapters.backtest.outcome import PolicyOutcome
+    from costplan.adapters.backtest.prepare import Prepared
+
+FORMATS = ("table", "json", "md")
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    scenario: Annotated[
+        Path | None, typer.Argument(metavar="BACKTEST.yaml", help="What to simulate.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="May be repeated; else all.")
+    ] = None,
+    demand: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recorded jobs, Parquet or CSV.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="MAP", help="Like submit=t0,duration=secs,gpus=n.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Price list; else the bundled one.")
+    ] = None,
+    spot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recorded availability of spot.")
+    ] = None,
+    spot_set: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Traces with this in their id.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="How many days. [default: 30]")] = None,
+    skip_days: Annotated[float | None, typer.Option(help="Days of the file to leave out.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="CLOUD/REGION", help="Else where a worker is cheapest.")
+    ] = None,
+    gpu_shape: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="What a GPU needs: vcpu=4,memory=15GiB,gpu=1")
+    ] = None,
+    cpu_shape: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="What a CPU needs: vcpu=1,memory=3.5GiB")
+    ] = None,
+    node_shape: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="What a node needs: vcpu=8,memory=30GiB")
+    ] = None,
+    types: Annotated[
+        int | None, typer.Option(help="Machine types to sell of each market. [default: 6]")
+    ] = None,
+    one_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="The type of policies that use one.")
+    ] = None,
+    tick: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Between two looks. [default: 5min]")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Between two of a task. [default: 30min]")
+    ] = None,
+    boot: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a machine, median. [default: 2min]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of boots and interruptions.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes to use.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster of yours to run it on.")
+    ] = None,
+    output: Annotated[str, typer.Option("--format", help="table, json or md.")] = "table",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the answer there.")
+    ] = None,
+) -> None:
+    """Run scaling policies side by side on the same demand, prices and interruptions.
+
+    Nothing is bought: cloud and cluster are simulated, costplan's own decisions are those of the
+    daemon. Equal inputs give equal bytes.
+    """
+    from costplan.adapters.backtest.prepare import prepare
+    from costplan.adapters.backtest.scenario import read_scenario
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.out_file import check_out, write_out
+    from costplan.cli.price_source import read_prices
+    from costplan.cli.render import write
+    from costplan.policies.default import default_policies
+
+    errors.check_word("--format", output, FORMATS)
+    for path in (html, out):
+        if path is not None:
+            check_out(path)
+    flags = _given(
+        policies=policy or None,
+        demand=_given(
+            file=_text(demand), columns=_pairs("--columns", columns), skip_days=skip_days
+        ),
+        prices=_text(prices),
+        spot=_text(spot),
+        spot_set=spot_set,
+        days=days,
+        region=region,
+        shapes=_given(
+            gpu=_pairs("--gpu-shape", gpu_shape),
+            cpu=_pairs("--cpu-shape", cpu_shape),
+            node=_pairs("--node-shape", node_shape),
+        ),
+        types=types,
+        one_type=one_type,
+        tick=tick,
+        checkpoint=checkpoint,
+        boot=boot,
+        seed=seed,
+    )
+    section = read_scenario(scenario, flags)
+    listed = read_prices(None if section.prices is None else Path(section.prices), now=utc_now())
+    prepared = prepare(section, listed, default_policies())
+    chosen = tuple(dict.fromkeys(section.policies))
+    found = _outcomes(prepared, chosen, jobs, scheduler)
+    text = _answer(section.simulate, prepared, found, output, is_file=out is not None)
+    if html is not None:
+        from costplan.cli.simulate_page import page_text
+
+        write_out(html, page_text(section.simulate, prepared, found))
+        errors.note(f"written to {html}")
+    if out is None:
+        write(text)
+    else:
+        write_out(out, text)
+        errors.note(f"written to {out}")
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """What was said: neither None nor an empty section."""
+    return {name: value for name, value in values.items() if value not in (None, {})}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _pairs(option: str, text: str | None) -> dict[str, Any]:
+    """'a=1,b=x' as a mapping; raises InputError."""
+    from costplan.planner.errors import InputError
+
+    found: dict[str, Any] = {}
+    for part in () if text is None else text.split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not key or not value:
+            raise InputError(f"{option} {text}", f"{part!r} is not key=value", "write a=1,b=2")
+        if key in found:
+            raise InputError(f"{option} {text}", f"{key} is given twice", "keep one")
+        is_number = value.replace(".", "", 1).isdigit()
+        found[key] = (float(value) if "." in value else int(value)) if is_number else value
+    if option == "--columns":
+        plural = {"gpus": "gpu", "cpus": "cpu", "nodes": "node"}
+        found = {plural.get(key, key): str(value) for key, value in found.items()}
+    return found
+
+
+def _outcomes(
+    prepared: Prepared, policies: Sequence[str], jobs: int | None, scheduler: str | None
+) -> tuple[PolicyOutcome, ...]:
+    """What becomes of each policy, in the order in which they were named, with a progress bar."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    from costplan.adapters.backtest.spread import spread
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bars:
+        tasks = {name: bars.add_task(name, total=1.0) for name in policies}
+
+        def progress(policy: str, share: float) -> None:
+            bars.update(tasks[policy], completed=share)
+
+        return spread(
+            prepared.backtest, policies, processes=jobs, scheduler=scheduler, progress=progress
+        )
+
+
+def _answer(
+    name: str,
+    prepared: Prepared,
+    found: Sequence[PolicyOutcome],
+    output: str,
+    *,
+    is_file: bool,
+) -> str:
+    if output == "json":
+        from costplan.cli.simulate_view import document_text
+
+        return document_text(name, prepared, found)
+    from costplan.cli.render import plain_text, terminal_text
+    from costplan.cli.render_markdown import markdown_text
+    from costplan.cli.simulate_view import simulate_view
+
+    view = simulate_view(name, prepared, found)
+    if output == "md":
+        return markdown_text(view)
+    return plain_text(view) if is_file else terminal_text(view)

@@ -1,0 +1,117 @@
+"""`costplan simulate` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from costplan.cli.main import app
+
+JOBS = "submit_s,duration_s,num_gpus\n0,1800,2\n600,1200,1\n5000,900,4\n"
+SHORT = ("--days", "0.25", "--region", "aws/us-east-1", "--types", "2", "--jobs", "1")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["simulate", *map(str, words)])
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    path = tmp_path / "jobs.csv"
+    path.write_text(JOBS)
+    return path
+
+
+def test_policies_stand_side_by_side(jobs: Path) -> None:
+    answer = run("--demand", jobs, "--policy", "costplan", "--policy", "foresight", *SHORT)
+    assert answer.exit_code == 0, answer.output
+    lines = answer.stdout.splitlines()
+    assert lines[0] == "backtest: 3 jobs, simulated"
+    assert [line.split()[0] for line in lines[2:4]] == ["costplan", "foresight"]
+    assert "the bound" in lines[3]
+    assert "prices: bundled prices, aws/us-east-1" in answer.stdout
+
+
+def test_json_has_every_figure_and_the_kinds_add_up(jobs: Path) -> None:
+    words = ("--demand", jobs, "--format", "json", *SHORT)
+    answer = run(*words)
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
+    names = [one["policy"] for one in found["policies"]]
+    assert names == [
+        "costplan",
+        "dask-adaptive",
+        "dask-adaptive-spot",
+        "target-utilisation",
+        "on-demand-peak",
+        "foresight",
+    ]
+    bound = Decimal(found["policies"][-1]["usd"])
+    for one in found["policies"]:
+        assert sum(map(Decimal, one["usd_by_kind"].values())) == Decimal(one["usd"])
+        assert one["regret"] == pytest.approx(float(Decimal(one["usd"]) / bound) - 1, abs=1e-6)
+        assert {"wait_p50_seconds", "wait_p95_seconds", "missed_deadlines"} <= set(one)
+        assert {"interruptions", "scale_events"} <= set(one)
+    assert run(*words).stdout == answer.stdout
+
+
+def test_a_file_describes_it_and_flags_win(tmp_path: Path, jobs: Path) -> None:
+    path = tmp_path / "week.yaml"
+    path.write_text(
+        "simulate: week\ndays: 0.2\npolicies: [foresight]\ndemand: {file: jobs.csv}\n"
+        "region: aws/us-east-1\ntypes: 1\n"
+    )
+    found = json.loads(run(path, "--format", "json", "--days", "0.1").stdout)
+    assert (found["simulate"], found["days"]) == ("week", 0.1)
+    assert str(jobs) in found["notes"][0]
+
+
+def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> None:
+    page = tmp_path / "out.html"
+    words = ("--demand", jobs, "--policy", "dask-adaptive", "--html", page, *SHORT)
+    assert run(*words).exit_code == 0
+    text = page.read_text()
+    assert text.count("<polyline") == 2
+    assert "dask-adaptive: machines over time" in text
+    assert "<script" not in text
+    run(*words)
+    assert page.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "demand: is missing; add demand: {file: jobs.parquet}"),
+        (("--demand", "JOBS", "--policy", "magic"), "'magic' is not a policy"),
+        (("--demand", "JOBS", "--days", "-1"), "days: -1"),
+        (("--demand", "JOBS", "--columns", "t0"), "'t0' is not key=value"),
+        (("--demand", "JOBS", "--gpu-shape", "vcpu=4"), "shapes.gpu.memory: is missing"),
+        (("--demand", "JOBS", "--gpu-shape", "vcpu=4,ram=1GiB"), "'ram' is not a key"),
+        (("--demand", "JOBS", "--tick", "soon"), "tick: 'soon'"),
+        (("--demand", "JOBS", "--region", "us-east-1"), "is not a provider and a region"),
+        (("--demand", "JOBS", "--region", "aws/us-est-1"), "is not in the price list"),
+        (("--demand", "JOBS", "--one-type", "z9.huge"), "is not among the types"),
+        (("--demand", "JOBS", "--spot", "none.parquet"), "there is no such file"),
+        (
+            ("--demand", "JOBS", "--gpu-shape", "vcpu=9000,memory=1GiB,gpu=1"),
+            "holds a worker of gpu",
+        ),
+        (("none.yaml",), "there is no such file"),
+        (("--demand", "JOBS", "--format", "xml"), "--format xml: is not known"),
+    ],
+)
+def test_bad_input_is_one_line(jobs: Path, words: tuple[str, ...], said: str) -> None:
+    answer = run(*(jobs if word == "JOBS" else word for word in words))
+    assert answer.exit_code == 1, answer.output
+    assert said in answer.stderr
+    assert "Traceback" not in answer.output
+
+
+def test_the_example_runs() -> None:
+    answer = run("examples/month.yaml", "--days", "0.5", "--policy", "foresight")
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("month: ")

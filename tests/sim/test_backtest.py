@@ -1,0 +1,143 @@
+"""Backtests, by hand: what a policy costs, what for, and that the same input gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from costplan.adapters.backtest.jobs import TraceJob
+from costplan.adapters.backtest.market import Availability, Ware, outages
+from costplan.adapters.backtest.run import POLICIES, Backtest, foresight, peak, simulate
+from costplan.adapters.backtest.spread import spread
+from costplan.adapters.sim.clock import MICROS
+from costplan.adapters.sim.machines import Pool
+from costplan.adapters.sim.steps import always, steps
+from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.types import Market, Offer, OfferKey, Resources
+from costplan.policies.default import default_policies
+
+GIB = 2**30
+HOUR = 3600.0
+KIND = WorkerKind(
+    name="node", need=Resources(vcpu_milli=4000, memory_bytes=8 * GIB), threads=1, resources={}
+)
+
+
+def ware(name: str, market: Market, usd: str, **pool: object) -> Ware:
+    key = OfferKey(provider="sim", region="one", zone="a", instance_type=name, market=market)
+    offer = Offer(
+        key=key, resources=Resources(vcpu_milli=4000, memory_bytes=16 * GIB), arch="x86_64"
+    )
+    made = Pool(offer=offer, usd_per_hour=always(Decimal(usd)), **pool)  # type: ignore[arg-type]
+    return Ware(pool=made, workers=1)
+
+
+FIRM = ware("plain", Market.ON_DEMAND, "1.00")
+SPOT = ware("plain", Market.SPOT, "0.25")
+
+
+def backtest(
+    jobs: Iterable[TraceJob],
+    wares: tuple[Ware, ...] = (FIRM, SPOT),
+    hours: float = 6,
+    **more: object,
+) -> Backtest:
+    made = Backtest(
+        jobs=tuple(jobs),
+        wares=wares,
+        settings=Settings(cluster="backtest", workload="test", kinds=(KIND,)),
+        one_type="plain",
+        seconds=hours * HOUR,
+        boot_seconds=100.0,
+        rules=default_policies(),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def job(at: float, seconds: float, units: int = 1) -> TraceJob:
+    return TraceJob(at_seconds=at, seconds=seconds, units=units)
+
+
+STEADY = [job(600.0 * n, 1500.0, 1 + n % 3) for n in range(24)]
+
+
+def test_foresight_pays_for_each_task_second_at_the_cheapest_price_of_its_moment() -> None:
+    away = replace(SPOT.pool, capacity=steps([(0, None), (1800, 0), (3600, None)]))
+    jobs = [job(0, 3600, 2), job(5400, 1800, 1)]
+    found = foresight(backtest(jobs, (FIRM, replace(SPOT, pool=away))))
+    # Two tasks: half an hour on spot, half an hour on demand; one task half an hour on spot.
+    assert found.usd == Decimal("1.375")
+    assert found.wait_p95_seconds == 0
+    assert found.usd_by_kind["work"] == found.usd
+
+
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name != "foresight"])
+def test_a_policy_does_all_jobs_and_its_dollars_by_kind_are_the_bill(policy: str) -> None:
+    run = backtest(STEADY)
+    found = simulate(run, policy)
+    assert found.jobs == len(STEADY)
+    assert found.usd == sum(found.usd_by_kind.values())
+    assert found.usd > foresight(run).usd
+    assert min(found.usd_by_kind.values()) >= 0
+    hours = sum(j.seconds * j.units for j in STEADY) / HOUR
+    price = Decimal("0.25") if policy in ("costplan", "dask-adaptive-spot") else Decimal(1)
+    assert found.usd_by_kind["work"] == pytest.approx(Decimal(hours) * price)
+
+
+def test_the_peak_on_demand_is_paid_for_all_the_time() -> None:
+    run = backtest([job(0, 600, 1), job(7200, 600, 3)])
+    assert peak(run) == 3
+    found = simulate(run, "on-demand-peak")
+    assert found.usd == pytest.approx(Decimal(18), rel=Decimal("0.001"))
+    assert found.wait_p50_seconds < 120
+    assert found.scale_events == 6
+
+
+def test_an_interrupted_task_goes_on_from_its_checkpoint() -> None:
+    away = replace(
+        SPOT.pool, capacity=steps([(0, None), (4000, 0), (4600, None)]), notice_seconds=0.0
+    )
+    run = backtest([job(0, 7200)], (FIRM, replace(SPOT, pool=away)), checkpoint_seconds=1000.0)
+    assert outages(run.wares) == [(4000.0, SPOT.pool.key)]
+    found = simulate(run, "dask-adaptive-spot")
+    assert (found.interruptions, found.restarted_tasks) == (1, 1)
+    assert 0 < found.usd_by_kind["recompute"] < Decimal("0.25") * 1000 / 3600
+    assert found.usd_by_kind["work"] == pytest.approx(Decimal("0.5"))
+
+
+def test_costplan_moves_on_where_spot_is_not_to_be_had() -> None:
+    away = replace(SPOT.pool, capacity=steps([(0, None), (4000, 0)]), notice_seconds=120.0)
+    run = backtest([job(0, 7200, 3)], (FIRM, replace(SPOT, pool=away)), checkpoint_seconds=600.0)
+    found = simulate(run, "costplan")
+    assert found.jobs == 1
+    assert found.missed_deadlines == 0
+    assert Decimal("1.5") < found.usd < Decimal(6)
+
+
+def test_equal_inputs_give_equal_outcomes_wherever_they_run() -> None:
+    run, names = backtest(STEADY[:8]), ("costplan", "dask-adaptive", "foresight")
+    seen: list[tuple[str, float]] = []
+    here = spread(run, names, processes=1, scheduler=None, progress=lambda *what: seen.append(what))
+    there = spread(run, names, processes=2, scheduler=None, progress=lambda *_: None)
+    assert here == there
+    assert ("costplan", 1.0) in seen
+    other = simulate(replace(run, seed=1), "costplan")
+    assert other.usd != here[0].usd
+
+
+def test_a_trace_is_repeated_and_shifted() -> None:
+    trace = Availability(
+        name="set/zone/type", from_seconds=(0.0, 60.0), is_up=(True, False), seconds=100.0
+    )
+    assert trace.changes(0.0, 200.0) == [(0.0, True), (60.0, False), (100.0, True), (160.0, False)]
+    assert trace.changes(70.0, 100.0) == [(0.0, False), (30.0, True), (90.0, False)]
+
+
+def test_the_course_is_kept_at_each_tick() -> None:
+    found = simulate(backtest([job(0, 600, 2)], hours=1), "costplan")
+    assert found.at_seconds == tuple(300.0 * n for n in range(13))
+    assert max(found.machines_at) == 2
+    assert found.ended_seconds * MICROS >= HOUR * MICROS

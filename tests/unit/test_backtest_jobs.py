@@ -1,0 +1,94 @@
+"""Recorded jobs: what columns are understood, what is left out, and how wrong files end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from costplan.adapters.backtest.jobs import TraceJob, read_jobs
+from costplan.planner.errors import InputError
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def csv(folder: Path, *lines: str) -> Path:
+    path = folder / "jobs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_jobs_are_read_in_order_of_arrival(tmp_path: Path) -> None:
+    path = csv(tmp_path, "submit_s,duration_s,num_gpus", "50,10,2", "0,20,1")
+    found = read_jobs(path, days=1)
+    assert found.unit == "gpu"
+    assert found.jobs == (
+        TraceJob(at_seconds=0, seconds=20, units=1),
+        TraceJob(at_seconds=50, seconds=10, units=2),
+    )
+    assert found.unit_hours == pytest.approx(40 / 3600)
+    assert found.notes == ()
+
+
+def test_instants_are_seconds_after_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.parquet"
+    times = [MONDAY + timedelta(minutes=5), MONDAY]
+    pq.write_table(pa.table({"submit_time": times, "duration_s": [60, 30], "nodes": [1, 3]}), path)
+    found = read_jobs(path, days=1)
+    assert found.unit == "node"
+    assert [(job.at_seconds, job.units) for job in found.jobs] == [(0, 3), (300, 1)]
+
+
+def test_a_duration_may_be_a_start_and_an_end_and_counts_may_be_fractions(tmp_path: Path) -> None:
+    path = csv(tmp_path, "create_s,scheduled_s,delete_s,num_gpu", "0,5,65,0.5", "9,,70,1")
+    found = read_jobs(path, days=1)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
+    assert found.notes == ("1 jobs without a time or a count left out",)
+
+
+def test_jobs_beyond_the_days_are_cut_and_those_of_nothing_left_out(tmp_path: Path) -> None:
+    path = csv(tmp_path, "submit,duration,cpus", "0,1,1", "86400,1,1", "90000,90000,4", "90001,5,0")
+    found = read_jobs(path, days=1, skip_days=1)
+    assert found.unit == "cpu"
+    assert found.jobs == (
+        TraceJob(at_seconds=0, seconds=1, units=1),
+        TraceJob(at_seconds=3600, seconds=82800, units=4),
+    )
+    assert found.notes == (
+        "1 jobs of no cpu or no duration left out",
+        "1 jobs cut at the end of the 1 days",
+    )
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    path = csv(tmp_path, "t0,secs,n,gpus", "0,10,2,8")
+    found = read_jobs(path, days=1, columns={"submit": "t0", "duration": "secs", "cpu": "n"})
+    assert (found.unit, found.jobs[0].units) == ("cpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "said"),
+    [
+        (("a,b", "1,2"), {}, "no column says how many GPUs"),
+        (("submit,gpus", "1,2"), {}, "no column says how long a job ran"),
+        (("duration,gpus", "1,2"), {}, "no column says when a job was submitted"),
+        (("submit,duration,gpus", "x,1,1"), {}, "submit: holds string, not numbers"),
+        (("submit,duration,gpus", "1,1,1"), {"submit": "t0"}, "has no column t0"),
+        (("submit,duration,gpus", "1,1,1"), {"tasks": "gpus"}, "tasks means nothing"),
+        (("submit,duration,gpus", "1,0,1"), {}, "no job in the 1 days"),
+        (("submit,duration,gpus", "1,2"), {}, "is no table"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(
+    tmp_path: Path, lines: tuple[str, ...], columns: dict[str, str], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        read_jobs(csv(tmp_path, *lines), days=1, columns=columns)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        read_jobs(tmp_path / "none.parquet", days=1)
