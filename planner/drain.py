@@ -7,6 +7,7 @@ other workers, so that about 1.5 times the bytes are moved. A slower network is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -50,23 +51,50 @@ def node_drain_seconds(workers: Iterable[WorkerLoad]) -> float:
 
 
 def mean_running_seconds(groups: Iterable[TaskGroup]) -> float:
-    """The mean of the tasks that run now, by their groups; 0 where nobody knows any."""
-    known = [(g.running, g.mean_task_seconds) for g in groups if g.mean_task_seconds is not None]
-    tasks = sum(running for running, _ in known)
-    return sum(running * mean for running, mean in known) / tasks if tasks else 0.0
+    """The mean length of the tasks that run now, by their groups; 0 where nobody knows any.
+
+    Who looks at a moment finds long tasks more often than short ones: of tasks with mean m and
+    variance v, those that are found running take m + v / m on average. Where none of a group has
+    finished, they are taken to be half done when the oldest is.
+    """
+    known = [(g.running, _found_seconds(g)) for g in groups if g.running]
+    tasks = sum(running for running, seconds in known if seconds is not None)
+    total = sum(running * seconds for running, seconds in known if seconds is not None)
+    return total / tasks if tasks else 0.0
+
+
+def _found_seconds(group: TaskGroup) -> float | None:
+    mean, oldest = group.mean_task_seconds, group.longest_running_seconds
+    if mean is None:
+        return None if oldest is None else 2 * oldest
+    return mean + (group.variance_seconds2 or 0.0) / mean if mean > 0 else 0.0
 
 
 def drain_usd(
-    workers: Iterable[WorkerLoad], usd_per_hour: Decimal, running_seconds: float
+    workers: Iterable[WorkerLoad],
+    usd_per_hour: Decimal,
+    running_seconds: float,
+    wait_seconds: float = math.inf,
 ) -> tuple[Decimal, float]:
     """Dollars and seconds of draining a node by choice: it is paid for while it empties.
 
-    A running task is waited for, half its mean on average, so it is not done again.
+    Running tasks of mean m are waited for, but for W = `wait_seconds` at most. Where one stands in
+    its run is not known, so what is left of it is taken for uniform on [0, m]:
+
+        m <= W:  m / 2 to wait, and nothing is done again
+        m > W:   W (1 - W / 2m) to wait, and (m - W)^2 / 2m done again, for each that runs
     """
     there = tuple(workers)
-    waits = running_seconds / 2 if any(worker.executing for worker in there) else 0.0
-    seconds = node_drain_seconds(there) + waits
-    return usd_per_hour * Decimal(repr(seconds)) / 3600, seconds
+    seconds, again = node_drain_seconds(there), 0.0
+    running = sum(worker.executing for worker in there)
+    mean, wait = running_seconds, wait_seconds
+    if running and mean <= wait:
+        seconds += mean / 2
+    elif running:
+        seconds += wait * (1 - wait / (2 * mean))
+        slots = sum(worker.threads for worker in there)
+        again = (mean - wait) ** 2 / (2 * mean) * min(1.0, running / slots)
+    return usd_per_hour * Decimal(repr(seconds + again)) / 3600, seconds
 
 
 def binding(workers: Iterable[WorkerLoad]) -> str:

@@ -29,6 +29,7 @@ from costplan.planner.reflect import reflect
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
 from costplan.planner.spending import add_by_day
+from costplan.planner.spot_risk import believed, from_exposure
 from costplan.planner.tick import Action, MovePlan, Readings, Snapshot, State
 from costplan.planner.types import Mode, Phase
 
@@ -63,6 +64,7 @@ def tick(
     learnt = from_outcomes(state.learnt, readings.outcomes, settings, now)
     nodes = reflect(state.nodes, readings, settings)
     learnt = from_boots(learnt, state.nodes, nodes)
+    learnt = from_exposure(learnt, state.nodes, readings, state.at)
     state_now = replace(state, learnt=learnt)
     snapshot = assemble(readings, nodes, state_now, settings)
     learnt = from_load(learnt, snapshot.load, now)
@@ -70,9 +72,10 @@ def tick(
     nodes = order_notices(nodes, snapshot.notices, world)
     nodes = order_control(nodes, state.control, world)
     offers = buyable(snapshot.offers, learnt.refused, now)
+    quotes = believed(snapshot.quotes, learnt)
 
     def look() -> tuple[tuple[Asset, ...], Needs]:
-        fleet = assets(nodes.values(), snapshot.load, snapshot.quotes, state.meters, settings, now)
+        fleet = assets(nodes.values(), snapshot.load, quotes, state.meters, settings, now)
         return fleet, needs(snapshot.load, fleet, offers, learnt, settings, now)
 
     fleet, wanted = look()
@@ -95,7 +98,7 @@ def tick(
         )
     ):
         made = applied_moves(snapshot, state_now, settings, fleet, wanted) or plan_moves(
-            snapshot, state_now, settings, fleet, wanted
+            replace(snapshot, quotes=quotes), state_now, settings, fleet, wanted
         )
         view = GuardView(snapshot=snapshot, state=state_now, settings=settings)
         plan = apply(policies, made, view)

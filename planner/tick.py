@@ -321,6 +321,16 @@ def _nothing() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What a spot pool has done with machines of ours: hours in which it had some, how often it
+    took some away (both fade with time), and when it last did."""
+
+    hours: float = 0.0
+    episodes: float = 0.0
+    last_episode: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """What past ticks have taught, kept across restarts.
 
@@ -328,7 +338,8 @@ class Learnt:
     boots seen, `idle_gaps` the last pauses between bursts of work (seconds), `bursts` the
     task-seconds of those. `idle_since` is when the cluster last ran out of work, None while it
     has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
-    says until when an offer is not asked for again.
+    says until when an offer is not asked for again. `exposure` is what each spot pool has done,
+    by the offer's name.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -344,6 +355,9 @@ class Learnt:
     )
     refused: Mapping[str, datetime] = field(
         default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+    exposure: Mapping[str, Exposure] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Exposure]())
     )
 
 

@@ -104,6 +104,7 @@ class TraceCluster:
         self._gone_since: int | None = None
         self._ended = 0
         self._ended_seconds = 0.0
+        self._ended_squares = 0.0
 
     # What a simulation does, and what a stock scaler looks at.
 
@@ -157,6 +158,9 @@ class TraceCluster:
         self._forget_departed()
         running = self.running
         mean = self._ended_seconds / self._ended if self._ended else None
+        variance = None
+        if self._ended > 1 and mean is not None:
+            variance = max(0.0, self._ended_squares - self._ended * mean**2) / (self._ended - 1)
         began = [next(iter(w.running)).began for w in self._workers.values() if w.running]
         oldest = (now - min(began)) / MICROS if began else None
         groups = (
@@ -168,6 +172,7 @@ class TraceCluster:
                 unrunnable=0 if self._workers else len(self._queue),
                 mean_task_seconds=mean,
                 observed_tasks=self._ended,
+                variance_seconds2=variance,
                 longest_running_seconds=oldest,
             ),
         )
@@ -288,6 +293,7 @@ class TraceCluster:
         worker.seen = None
         self._ended += 1
         self._ended_seconds += run.job.seconds
+        self._ended_squares += run.job.seconds**2
         run.to_end -= 1
         if not run.to_end:
             run.ended = now

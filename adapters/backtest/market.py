@@ -128,13 +128,15 @@ def wares(
     settings: Settings,
     *,
     types: int,
+    one_type: str | None = None,
     traces: Sequence[Availability] = (),
     until_seconds: float,
 ) -> tuple[Ware, ...]:
     """What is sold: the machine types that hold a worker cheapest, on demand and on spot.
 
     The `types` cheapest a worker of each market, in their cheapest region's zones (at most 3 a
-    spot type, 1 on demand). Raises InputError where nothing holds a worker.
+    spot type, 1 on demand), and in both markets `one_type` or else the cheapest on demand.
+    Raises InputError where nothing holds a worker.
     """
     kind = settings.kinds[0]
     workload = Workload(
@@ -167,11 +169,13 @@ def wares(
         )  # fmt: skip
     place = _cheapest_place(found, settings)
     found = {k: v for k, v in found.items() if (k.provider, k.region) == place}
+    firm = {k: usd for k, (usd, _, _) in found.items() if k.market is Market.ON_DEMAND}
+    named = one_type or (min(firm, key=lambda k: (firm[k], k)).instance_type if firm else None)
     kept: list[Ware] = []
     for market in (Market.ON_DEMAND, Market.SPOT):
         if market not in settings.market.allow:
             continue
-        for number, zone, key in _kept(found, market, types):
+        for number, zone, key in _kept(found, market, types, named):
             _, many, row = found[key]
             capacity: Steps[int | None] = always(None)
             if market is Market.SPOT and traces:
@@ -198,14 +202,18 @@ def _cheapest_place(
 
 
 def _kept(
-    found: Mapping[OfferKey, tuple[float, int, int]], market: Market, types: int
+    found: Mapping[OfferKey, tuple[float, int, int]],
+    market: Market,
+    types: int,
+    named: str | None,
 ) -> list[tuple[int, int, OfferKey]]:
     """(number of the type, number of the zone, key) of what is sold, cheapest types first."""
     best: dict[str, float] = {}
     for key, (usd, _, _) in found.items():
         if key.market is market:
             best[key.instance_type] = min(usd, best.get(key.instance_type, usd))
-    chosen = sorted(best, key=lambda name: (best[name], name))[:types]
+    chosen = sorted(best, key=lambda name: (best[name], name))
+    chosen = [name for place, name in enumerate(chosen) if place < types or name == named]
     zones = sorted({key.zone for key in found if key.market is market})
     most = MOST_ZONES if market is Market.SPOT else 1
     rows: list[tuple[int, int, OfferKey]] = []

@@ -19,7 +19,7 @@ from costplan.planner.types import Market, Resources
 from costplan.planner.units import seconds_text
 from costplan.planner.where import check_where
 from costplan.planner.wording import counted
-from costplan.planner.workload import Where
+from costplan.planner.workload import Interruption, Where
 
 CPU_THREADS = 8
 """Tasks of one CPU each share a worker of so many threads."""
@@ -51,7 +51,13 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         found, source = generated(made, section.days), f"jobs made up by seed {made.seed}"
     kind = worker_kind(found.unit, getattr(section.shapes, found.unit))
     settings = Settings(
-        cluster="backtest", workload=section.simulate, kinds=(kind,), where=_where(section)
+        cluster="backtest",
+        workload=section.simulate,
+        kinds=(kind,),
+        where=_where(section),
+        interruption=Interruption(
+            lost_work_seconds=section.checkpoint // 2, restart_seconds=section.boot
+        ),
     )
     check_where(prices.catalogue, settings.where, "region")
     traces = () if section.spot is None else read_availability(Path(section.spot), section.spot_set)
@@ -60,6 +66,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         prices.catalogue,
         settings,
         types=section.types,
+        one_type=section.one_type,
         traces=traces,
         until_seconds=seconds + _AFTER_SECONDS,
     )
@@ -150,7 +157,7 @@ def _one_type(section: BacktestSection, sold: tuple[Ware, ...]) -> str:
             raise InputError(
                 f"one_type {section.one_type}",
                 "is not among the types that are sold on demand here",
-                f"choose of {', '.join(names)}, or raise types",
+                f"choose of {', '.join(names)}",
             )
         return section.one_type
     cheapest = min(firm, key=lambda ware: (ware.usd_per_worker_hour, ware.pool.key))

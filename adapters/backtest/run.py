@@ -26,6 +26,7 @@ from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import CostplanError
 from costplan.planner.guard import Policy
 from costplan.planner.loop import tick
+from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Outcome
 from costplan.planner.types import Market, OfferKey, Phase
@@ -44,8 +45,10 @@ _LOOK_AGAIN_SECONDS = {
     Phase.UNCERTAIN: 5.0,
     Phase.RETIRING: 5.0,
     Phase.TERMINATING: 5.0,
-    Phase.CORDONED: 60.0,
+    Phase.CORDONED: 5.0,
 }
+_BUSY_SECONDS = 60.0
+"""When to look again at a cordoned machine that still works."""
 _AGAIN_SECONDS = 5.0
 """When to look again at a machine on its way; the others can wait for the next tick."""
 _MOST_OVER = 10.0
@@ -197,13 +200,15 @@ class _Costplan:
     def again_seconds(self) -> float:
         if any(ended.outcome is not Outcome.DONE for ended in self.driver.outcomes):
             return _AGAIN_SECONDS
-        return min(
-            (
-                _LOOK_AGAIN_SECONDS.get(node.phase, math.inf)
-                for node in self.memory.state.nodes.values()
-            ),
-            default=math.inf,
-        )
+        return min(map(self._again, self.memory.state.nodes.values()), default=math.inf)
+
+    def _again(self, node: Node) -> float:
+        load = self.memory.state.load
+        if node.phase is Phase.CORDONED and load is not None:
+            there = (load.workers.get(name) for name in node.workers)
+            if any(worker is not None and worker.executing for worker in there):
+                return _BUSY_SECONDS
+        return _LOOK_AGAIN_SECONDS.get(node.phase, math.inf)
 
 
 @dataclass(slots=True)

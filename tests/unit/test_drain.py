@@ -55,10 +55,37 @@ def test_a_drain_is_paid_for_and_waits_for_half_of_what_runs() -> None:
     assert busy == (Decimal("0.023"), 23.0)
 
 
+@pytest.mark.parametrize(
+    ("mean", "waits", "again"),
+    [
+        (100.0, 50.0, 0.0),
+        (300.0, 150.0, 0.0),
+        # Half of the 600 s are left on average; one in two is done in the 300 s that it has, after
+        # 150 s on average, and of the others 300 s at most and 150 s on average are done again.
+        (600.0, 0.5 * 150 + 0.5 * 300, 0.5 * 150),
+        (36000.0, 300 * (1 - 300 / 72000), 35700**2 / 72000),
+    ],
+)
+def test_a_task_that_takes_longer_than_the_wait_is_partly_done_again(
+    mean: float, waits: float, again: float
+) -> None:
+    usd, seconds = drain_usd([does(1, threads=1)], Decimal(3600), mean, 300.0)
+    assert seconds == pytest.approx(3.0 + waits)
+    assert float(usd) == pytest.approx(3.0 + waits + again)
+
+
 def test_the_mean_of_what_runs_is_by_tasks_that_run() -> None:
     known = [tasks(running=3, mean=10.0), tasks(running=1, mean=50.0), tasks(queued=9, mean=900.0)]
     assert mean_running_seconds([*known, tasks(running=5, mean=None)]) == 20.0
     assert mean_running_seconds([tasks(running=5, mean=None)]) == 0.0
+
+
+def test_those_found_running_are_longer_than_the_mean() -> None:
+    # One in two takes 10 s and one in two 30 s: of those found running three in four take 30 s.
+    found = tasks(running=1, mean=20.0, variance_seconds2=100.0)
+    assert mean_running_seconds([found]) == 0.25 * 10 + 0.75 * 30
+    unknown = tasks(running=1, mean=None, longest_running_seconds=50.0)
+    assert mean_running_seconds([unknown]) == 100.0
 
 
 @pytest.mark.parametrize(
