@@ -1,0 +1,83 @@
+"""The outer program: plans whose nodes are worth enough. Its value is never above the relaxation's.
+
+Let V_k(w) be the most that one node of class k can hold when a worker of shape s is worth w_s.
+Whatever runs on the nodes, in every step and for every w >= 0,
+
+    worth_tw:   sum_o V_k(o)(w) y_ot + w.z_t >= w.n_t                      (dual alpha_tw >= 0)
+
+which with the rows of `program.py` is a program without patterns, and small: it has one row a step
+for each w that was looked at (a *scale*). V is convex and homogeneous, so the multipliers
+pi_t = sum_w alpha_tw w of a solution have V_k(pi_t) <= sum_w alpha_tw V_k(w): a bound on what
+nodes earn at the multipliers of all steps, for a dynamic program for each scale and not each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from costplan.planner.horizon.model import Horizon
+from costplan.planner.horizon.program import INF, Batch, FleetProgram, Rents
+from costplan.planner.optimize.master import run_to_optimum
+from costplan.planner.optimize.problem import Bools, Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """Multipliers of a solution: `pi` [T, S] of the demand, in dollars a worker for the step, and
+    `upper` [T, K], at least what a node of a class can earn at them; `rents` of the limits;
+    `in_use` [A] tells which scales they are made of."""
+
+    pi: Floats
+    upper: Floats
+    rents: Rents
+    in_use: Bools
+
+
+class Outer:
+    """One linear program that grows by offers and by scales."""
+
+    def __init__(self, horizon: Horizon) -> None:
+        self.fleets, self.horizon = FleetProgram(horizon), horizon
+        self.scales: list[Floats] = []
+        self.earned: list[Floats] = []
+        self._scale_row: list[int] = []
+        self._first_short = self.fleets.short_columns(Batch())
+
+    def add_offers(self, offers: Sequence[int]) -> int:
+        """Adds offers that are not in yet; says how many."""
+        klass, ones = self.horizon.problem.klass, np.ones(self.horizon.steps)
+        return self.fleets.add_offers(
+            offers,
+            lambda o: [
+                (row, float(earned[klass[o]]) * ones)
+                for row, earned in zip(self._scale_row, self.earned, strict=True)
+            ],
+        )
+
+    def add_scale(self, worth: Floats, earned: Floats) -> None:
+        """Adds a row a step: `worth` [S] of workers, and at least V_k(worth) of classes [K]."""
+        horizon, shapes = self.horizon, len(worth)
+        batch, every = Batch(), self.fleets.every
+        for s in np.flatnonzero(worth):
+            batch.add(every, self._first_short + every * shapes + s, float(worth[s]))
+        for o, column in zip(self.fleets.offers, self.fleets.offer_column, strict=True):
+            batch.add(every, column + every, float(earned[horizon.problem.klass[o]]))
+        self._scale_row.append(self.fleets.rows(horizon.demand @ worth, INF, batch))
+        self.scales.append(worth)
+        self.earned.append(earned)
+
+    def solve(self) -> Worth:
+        """Multipliers at the optimum of the program as it stands."""
+        solver, steps = self.fleets.solver, self.horizon.steps
+        run_to_optimum(solver)
+        dual = np.array(solver.getSolution().row_dual)
+        alpha = np.stack([np.maximum(dual[row : row + steps], 0.0) for row in self._scale_row])
+        return Worth(
+            pi=alpha.T @ np.stack(self.scales),
+            upper=alpha.T @ np.stack(self.earned),
+            rents=self.fleets.rents(dual),
+            in_use=np.asarray(alpha.any(axis=1)),
+        )

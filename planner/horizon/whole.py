@@ -1,0 +1,147 @@
+"""Whole nodes for the first steps: what is asked for now cannot be bought by the half.
+
+The first steps are a horizon of their own, in which a node that is there at the end is worth what
+the relaxation says it is (the multiplier of its flow row), and budgets are what the later steps
+leave. It is solved in whole nodes near those of the relaxation and over the patterns that lose
+least there; then the later steps are solved again behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import highspy
+import numpy as np
+
+from costplan.planner.horizon.inner import Inner, Point
+from costplan.planner.horizon.model import Horizon, Window
+from costplan.planner.optimize.problem import Bools, Floats, Ints
+
+NEAR = 3
+"""How many nodes of an offer more or less than the relaxation has."""
+PATTERNS_A_STEP = 250
+GAP = 1e-4
+MOST_TREE_NODES = 200
+
+
+def make_whole(inner: Inner, point: Point, steps: int) -> Point | None:
+    """The plan with whole nodes in the first `steps`, None where the search found none.
+
+    Leaves the program with these steps fixed.
+    """
+    if steps == 0:
+        return point
+    part = Inner(_first(inner.horizon, inner, point, steps))
+    part.add_offers(inner.fleets.offers)
+    classes, patterns = inner.known()
+    part.add_patterns(classes, patterns)
+    part.use(_chosen(inner, point, steps))
+    values = _search(inner, part, point, steps)
+    if values is None:
+        return None
+    _fix(inner, part, values, steps)
+    return inner.solve()
+
+
+def _first(horizon: Horizon, inner: Inner, point: Point, steps: int) -> Horizon:
+    """The first steps by themselves; windows have what the later steps leave."""
+    prices, boots, offers = horizon.prices(), horizon.boots(), inner.fleets.offers
+    later = np.arange(horizon.steps) >= steps
+    windows = []
+    for window in horizon.windows:
+        inside = np.zeros(horizon.steps)
+        inside[window.first : window.stop] = 1.0
+        run = (inside * horizon.hours * later)[:, None] * prices[:, offers] * point.nodes
+        booted = ((boots * inside) @ prices[:, offers]) * later[:, None] * point.starts
+        if window.first < steps:
+            left = max(0.0, window.usd - float(run.sum() + booted.sum()))
+            stop = min(window.stop, steps)
+            windows.append(Window(first=window.first, stop=stop, usd=left))
+    factor = horizon.price_factor
+    return replace(
+        horizon,
+        hours=horizon.hours[:steps],
+        demand=horizon.demand[:steps],
+        price_factor=None if factor is None else factor[:steps],
+        windows=tuple(windows),
+    )
+
+
+def _chosen(inner: Inner, point: Point, steps: int) -> Bools:
+    """Which patterns [P, steps] the search may use: those in use, and those that lose least."""
+    classes, patterns = inner.known()
+    chosen = np.zeros((len(classes), steps), dtype=bool)
+    early = inner.step_of < steps
+    columns = np.flatnonzero(early)
+    loss = point.node[inner.step_of[columns], classes[inner.pattern_of[columns]]]
+    worth = (patterns[inner.pattern_of[columns]] * point.pi[inner.step_of[columns]]).sum(axis=1)
+    rank = np.where(point.configured[columns] > 1e-9, -np.inf, loss - worth)
+    for t in range(steps):
+        mine = np.flatnonzero(inner.step_of[columns] == t)
+        best = mine[np.argsort(rank[mine], kind="stable")[:PATTERNS_A_STEP]]
+        best = np.union1d(best, mine[np.isneginf(rank[mine])])
+        chosen[inner.pattern_of[columns[best]], t] = True
+    return chosen
+
+
+def _search(inner: Inner, part: Inner, point: Point, steps: int) -> Floats | None:
+    """Values of the part's columns in whole nodes, None where none were found."""
+    solver = part.fleets.solver
+    width = 2 * steps - part.fleets.reach
+    whole = [part.columns]
+    for b, column in enumerate(part.fleets.offer_column):
+        near = point.nodes[:steps, b]
+        cells = np.arange(column, column + steps, dtype=np.int32)
+        low = np.maximum(np.floor(near) - NEAR, 0.0)
+        solver.changeColsBounds(steps, cells, low, np.ceil(near) + NEAR)
+        last = column + steps - 1
+        cost = solver.getLp().col_cost_[last]
+        if steps < inner.horizon.steps:
+            offer = part.fleets.offers[b]
+            cost += inner.horizon.stop_usd[offer] - point.kept[steps, b]
+        solver.changeColCost(last, cost)
+        whole.append(np.arange(column, column + width))
+    for option, value in (
+        ("solver", "choose"),
+        ("presolve", "on"),
+        ("mip_rel_gap", GAP),
+        ("mip_max_nodes", MOST_TREE_NODES),
+    ):
+        solver.setOptionValue(option, value)
+    places = np.concatenate(whole).astype(np.int32)
+    kind = np.full(len(places), highspy.HighsVarType.kInteger)
+    solver.changeColsIntegrality(len(places), places, kind)
+    solver.run()
+    solution = solver.getSolution()
+    if not solution.value_valid:
+        return None
+    values = np.array(solution.col_value)
+    values[places] = np.rint(values[places])
+    return values
+
+
+def _fix(inner: Inner, part: Inner, values: Floats, steps: int) -> None:
+    """Fixes nodes, starts and patterns of the first steps in the whole program."""
+    places: list[Ints] = []
+    fixed: list[Floats] = []
+    nodes, starts = part.fleets.nodes(values)
+    reach = inner.fleets.reach
+    for b, column in enumerate(inner.fleets.offer_column):
+        places.append(np.arange(column, column + steps))
+        fixed.append(nodes[:, b])
+        first = column + inner.horizon.steps
+        places.append(np.arange(first, first + max(0, steps - reach)))
+        fixed.append(starts[reach:, b])
+    configured = {
+        (int(p), int(t)): float(values[c])
+        for p, t, c in zip(part.pattern_of, part.step_of, part.columns, strict=True)
+    }
+    early = np.flatnonzero(inner.step_of < steps)
+    places.append(inner.columns[early])
+    fixed.append(
+        np.array(
+            [configured.get((int(inner.pattern_of[i]), int(inner.step_of[i])), 0.0) for i in early]
+        )
+    )
+    all_places, all_fixed = np.concatenate(places).astype(np.int32), np.concatenate(fixed)
+    inner.fleets.solver.changeColsBounds(len(all_places), all_places, all_fixed, all_fixed)
