@@ -32,6 +32,7 @@ OFFERS_A_ROUND = 40
 SCALES_A_ROUND = 4
 DEAR_A_ROUND = 3
 ALIKE = 1e-4
+STALLED = 0.7
 HELPS = 1e-7
 
 
@@ -50,13 +51,15 @@ class Relaxed:
 def relax_horizon(horizon: Horizon, memory: Memory | None, gap: float) -> Relaxed:
     """The relaxation to within `gap` or a number of rounds; `memory` is of the last plan."""
     search = Search(horizon, memory)
-    rounds = 0
+    rounds, apart = 0, np.inf
     point = search.inner.solve()
     while True:
         worth, found = search.certify()
-        if point.cost <= search.bound * (1 + gap) or rounds == MOST_ROUNDS:
+        before, apart = apart, point.cost - search.bound
+        if apart <= gap * search.bound or rounds == MOST_ROUNDS:
             break
-        if not search.grow(point, worth, found):
+        stalled = apart > STALLED * before
+        if not search.grow(point, worth, found, horizon.steps if stalled else DEAR_A_ROUND):
             break
         rounds += 1
         point = search.inner.solve()
@@ -102,7 +105,14 @@ class Search:
         offers |= self._from_memory(memory) if memory is not None else self._from_seeds()
         self.inner.add_offers(sorted(offers))
         self.outer.add_offers(sorted(offers))
-        self.inner.use(np.ones((len(self.inner.classes), horizon.steps), dtype=bool))
+        self._use()
+
+    def _use(self) -> None:
+        """Gives the inner program the known patterns of classes that it has offers of."""
+        bought = np.zeros(len(self.problem.capacity), dtype=bool)
+        bought[self.problem.klass[self.inner.fleets.offers]] = True
+        useful = bought[self.inner.known()[0]]
+        self.inner.use(np.repeat(useful[:, None], self.horizon.steps, axis=1))
 
     def _from_seeds(self) -> set[int]:
         """Starts from the one-shot relaxations of demands that are unlike; the offers they buy."""
@@ -145,10 +155,11 @@ class Search:
         self.bound = max(self.bound, found.bound)
         return worth, found
 
-    def grow(self, point: Point, worth: Worth, found: Certificate) -> int:
-        """One round; says how many offers, scales and patterns are new."""
-        new = self._add_offers(found) + self._add_scales(worth) + self._add_dear(point, worth)
-        self.inner.use(np.ones((len(self.inner.classes), self.horizon.steps), dtype=bool))
+    def grow(self, point: Point, worth: Worth, found: Certificate, dear: int) -> int:
+        """One round, with so many dear steps; says how many offers, scales and patterns are new."""
+        new = self._add_offers(found) + self._add_scales(worth)
+        new += self._add_dear(point, worth, dear)
+        self._use()
         return new
 
     def _add_offers(self, found: Certificate) -> int:
@@ -178,13 +189,15 @@ class Search:
             new += 1 + self._add_scale(pi[t], worth.upper[t] / hours[t])
         return new
 
-    def _add_dear(self, point: Point, worth: Worth) -> int:
+    def _add_dear(self, point: Point, worth: Worth, most: int) -> int:
         """Adds scales and patterns at the inner program's own multipliers, in the steps where it
         takes demand for dearer than the outer one; says how many are new."""
         horizon, hours = self.horizon, self.horizon.hours
         dearer = ((point.pi - worth.pi) * horizon.demand).sum(axis=1)
+        known = np.array([scale / np.linalg.norm(scale) for scale in self.outer.scales])
         new = 0
-        for t in np.argsort(-dearer, kind="stable")[:DEAR_A_ROUND].tolist():
-            if dearer[t] > HELPS * self.bound:
+        for t in np.argsort(-dearer, kind="stable")[:most].tolist():
+            size = float(np.linalg.norm(point.pi[t]))
+            if size and (known @ point.pi[t]).max() < size * (1 - ALIKE / 100):
                 new += 1 + self._add_scale(point.pi[t] / hours[t], point.node[t] / hours[t])
         return new

@@ -21,6 +21,7 @@ NEAR = 3
 """How many nodes of an offer more or less than the relaxation has."""
 PATTERNS_A_STEP = 250
 GAP = 1e-4
+"""What whole nodes may cost too much, as a share of the whole plan's cost."""
 MOST_TREE_NODES = 200
 
 
@@ -104,7 +105,8 @@ def _search(inner: Inner, part: Inner, point: Point, steps: int) -> Floats | Non
     for option, value in (
         ("solver", "choose"),
         ("presolve", "on"),
-        ("mip_rel_gap", GAP),
+        ("mip_rel_gap", 0.0),
+        ("mip_abs_gap", max(GAP * point.cost, 1e-9)),
         ("mip_max_nodes", MOST_TREE_NODES),
     ):
         solver.setOptionValue(option, value)
