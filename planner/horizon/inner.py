@@ -58,9 +58,10 @@ class Inner:
 
     def add_offers(self, offers: Sequence[int]) -> int:
         """Adds offers that are not in yet; says how many."""
-        ones = np.ones(self.horizon.steps)
-        klass = self.horizon.problem.klass
-        return self.fleets.add_offers(offers, lambda o: [(self._row_of_class(int(klass[o])), ones)])
+        klass, every = self.horizon.problem.klass, self.fleets.every
+        return self.fleets.add_offers(
+            offers, lambda o: [(self._row_of_class(int(klass[o])), every, 1.0)]
+        )
 
     def _row_of_class(self, klass: int) -> int:
         row = self._class_row.get(klass)

@@ -21,7 +21,7 @@ import numpy as np
 from costplan.planner.horizon.model import Horizon
 from costplan.planner.horizon.program import INF, Batch, FleetProgram, Rents
 from costplan.planner.optimize.master import run_to_optimum
-from costplan.planner.optimize.problem import Bools, Floats
+from costplan.planner.optimize.problem import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,37 +44,44 @@ class Outer:
         self.scales: list[Floats] = []
         self.earned: list[Floats] = []
         self._scale_row: list[int] = []
+        self._scale_steps: list[Ints] = []
         self._first_short = self.fleets.short_columns(Batch())
 
     def add_offers(self, offers: Sequence[int]) -> int:
         """Adds offers that are not in yet; says how many."""
-        klass, ones = self.horizon.problem.klass, np.ones(self.horizon.steps)
+        klass = self.horizon.problem.klass
         return self.fleets.add_offers(
             offers,
             lambda o: [
-                (row, float(earned[klass[o]]) * ones)
-                for row, earned in zip(self._scale_row, self.earned, strict=True)
+                (row, steps, float(earned[klass[o]]))
+                for row, steps, earned in zip(
+                    self._scale_row, self._scale_steps, self.earned, strict=True
+                )
             ],
         )
 
-    def add_scale(self, worth: Floats, earned: Floats) -> None:
-        """Adds a row a step: `worth` [S] of workers, and at least V_k(worth) of classes [K]."""
+    def add_scale(self, worth: Floats, earned: Floats, steps: Ints) -> None:
+        """Adds a row to each of `steps`: `worth` [S] of workers, at least V_k(worth) of classes
+        [K]."""
         horizon, shapes = self.horizon, len(worth)
-        batch, every = Batch(), self.fleets.every
+        batch, lines = Batch(), np.arange(len(steps))
         for s in np.flatnonzero(worth):
-            batch.add(every, self._first_short + every * shapes + s, float(worth[s]))
+            batch.add(lines, self._first_short + steps * shapes + s, float(worth[s]))
         for o, column in zip(self.fleets.offers, self.fleets.offer_column, strict=True):
-            batch.add(every, column + every, float(earned[horizon.problem.klass[o]]))
-        self._scale_row.append(self.fleets.rows(horizon.demand @ worth, INF, batch))
+            batch.add(lines, column + steps, float(earned[horizon.problem.klass[o]]))
+        self._scale_row.append(self.fleets.rows(horizon.demand[steps] @ worth, INF, batch))
+        self._scale_steps.append(steps)
         self.scales.append(worth)
         self.earned.append(earned)
 
     def solve(self) -> Worth:
         """Multipliers at the optimum of the program as it stands."""
-        solver, steps = self.fleets.solver, self.horizon.steps
+        solver = self.fleets.solver
         run_to_optimum(solver)
         dual = np.array(solver.getSolution().row_dual)
-        alpha = np.stack([np.maximum(dual[row : row + steps], 0.0) for row in self._scale_row])
+        alpha = np.zeros((len(self.scales), self.horizon.steps))
+        for a, (row, steps) in enumerate(zip(self._scale_row, self._scale_steps, strict=True)):
+            alpha[a, steps] = np.maximum(dual[row : row + len(steps)], 0.0)
         return Worth(
             pi=alpha.T @ np.stack(self.scales),
             upper=alpha.T @ np.stack(self.earned),

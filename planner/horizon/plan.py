@@ -10,7 +10,7 @@ from costplan.planner.horizon.relaxation import Relaxed, relax_horizon
 from costplan.planner.horizon.whole import make_whole
 from costplan.planner.optimize.problem import Floats, Ints
 
-GAP = 2e-3
+GAP = 2.5e-3
 NONE = 1e-7
 
 

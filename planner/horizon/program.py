@@ -32,8 +32,9 @@ INF = highspy.kHighsInf
 PENALTY = 1e3
 """What a missed base costs, in times of the dearest offer's dollars per vCPU-hour."""
 
-Covers = Callable[[int], Sequence[tuple[int, Floats]]]
-"""For an offer, blocks of T rows (the first one's place) and what its nodes put into them [T]."""
+Covers = Callable[[int], Sequence[tuple[int, Ints, float]]]
+"""For an offer, blocks of rows (the first one's place), whose steps they are, and what one node
+puts into each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ class FleetProgram:
         return len(fresh)
 
     def _lines_of(
-        self, o: int, line: int, covers: Sequence[tuple[int, Floats]], batch: Batch
+        self, o: int, line: int, covers: Sequence[tuple[int, Ints, float]], batch: Batch
     ) -> list[Floats]:
         """Enters one offer's columns, y and then u, from `line` on; their costs."""
         horizon, problem = self.horizon, self.horizon.problem
@@ -162,8 +163,8 @@ class FleetProgram:
         batch.add(y, flow + every, 1.0)
         batch.add(y[:-1], flow + every[1:], -1.0)
         batch.add(u, flow + later, -1.0)
-        for row, values in covers:
-            batch.add(y, row + every, values)
+        for row, steps, value in covers:
+            batch.add(y[steps], row + np.arange(len(steps)), value)
         for j, limit in enumerate(problem.limits):
             place = self._first_limit + every * len(problem.limits) + j
             batch.add(y, place, float(limit.per_node[o]))

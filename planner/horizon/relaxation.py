@@ -33,6 +33,8 @@ SCALES_A_ROUND = 4
 DEAR_A_ROUND = 3
 ALIKE = 1e-4
 STALLED = 0.7
+LITTLE = 0.01
+NEARBY = 2
 HELPS = 1e-7
 
 
@@ -105,14 +107,19 @@ class Search:
         offers |= self._from_memory(memory) if memory is not None else self._from_seeds()
         self.inner.add_offers(sorted(offers))
         self.outer.add_offers(sorted(offers))
-        self._use()
+        self._use(None)
 
-    def _use(self) -> None:
-        """Gives the inner program the known patterns of classes that it has offers of."""
+    def _use(self, point: Point | None) -> None:
+        """Gives the inner program the known patterns of classes that it has offers of, in the
+        steps where they lose little at the multipliers of `point`; in all where there is none."""
         bought = np.zeros(len(self.problem.capacity), dtype=bool)
         bought[self.problem.klass[self.inner.fleets.offers]] = True
-        useful = bought[self.inner.known()[0]]
-        self.inner.use(np.repeat(useful[:, None], self.horizon.steps, axis=1))
+        classes, patterns = self.inner.known()
+        wanted = np.repeat(bought[classes][:, None], self.horizon.steps, axis=1)
+        if point is not None:
+            earned, cost = patterns @ point.pi.T, point.node[:, classes].T
+            wanted &= (earned > cost * (1 - LITTLE)) | np.isinf(cost)
+        self.inner.use(wanted)
 
     def _from_seeds(self) -> set[int]:
         """Starts from the one-shot relaxations of demands that are unlike; the offers they buy."""
@@ -136,12 +143,13 @@ class Search:
         self.cover.add_patterns(classes, patterns)
         return self.inner.add_patterns(classes, patterns)
 
-    def _add_scale(self, worth: Floats, node: Floats) -> int:
-        """Adds a scale, and what the dynamic program finds at it that earns more than `node` [K]
-        dollars; says how many patterns are new."""
+    def _add_scale(self, worth: Floats, node: Floats, steps: Ints | None = None) -> int:
+        """Adds a scale to `steps` (None: to all), and what the dynamic program finds at it that
+        earns more than `node` [K] dollars; says how many patterns are new."""
         bound = self.knapsack.bound(worth)
         priced = self.knapsack.price(worth, bound, bound > node)
-        self.outer.add_scale(worth, priced.upper)
+        steps = np.arange(self.horizon.steps) if steps is None else steps
+        self.outer.add_scale(worth, priced.upper, steps)
         if not node.any():
             return 0
         classes, patterns = priced.patterns(node, per_shape=1)
@@ -159,7 +167,7 @@ class Search:
         """One round, with so many dear steps; says how many offers, scales and patterns are new."""
         new = self._add_offers(found) + self._add_scales(worth)
         new += self._add_dear(point, worth, dear)
-        self._use()
+        self._use(point)
         return new
 
     def _add_offers(self, found: Certificate) -> int:
@@ -199,5 +207,6 @@ class Search:
         for t in np.argsort(-dearer, kind="stable")[:most].tolist():
             size = float(np.linalg.norm(point.pi[t]))
             if size and (known @ point.pi[t]).max() < size * (1 - ALIKE / 100):
-                new += 1 + self._add_scale(point.pi[t] / hours[t], point.node[t] / hours[t])
+                near = np.arange(max(0, t - NEARBY), min(horizon.steps, t + NEARBY + 1))
+                new += 1 + self._add_scale(point.pi[t] / hours[t], point.node[t] / hours[t], near)
         return new
