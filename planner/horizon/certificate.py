@@ -121,7 +121,10 @@ def certify(horizon: Horizon, worth: Worth) -> Certificate:
     """The bound at these multipliers."""
     data, stop = terms(horizon, worth), horizon.stop_usd
     value = best_ways(data.cost - data.earned, data.begin, stop, is_on=False)
-    theta = np.full(horizon.steps, 1.0 - SAFE)
+    # No worker is worth more than its shortage costs, not even by the solver's tolerance.
+    most = np.outer(horizon.hours, horizon.shortage_usd)
+    above = (worth.pi / np.maximum(most, 1e-300)).max(axis=1)
+    theta = (1.0 - SAFE) / np.maximum(above, 1.0)
     for _ in range(MOST_LOWERED):
         ways = best_ways(data.cost - theta[:, None] * data.earned, data.begin, stop, is_on=False)
         paying = np.flatnonzero(ways < 0)

@@ -18,6 +18,9 @@ from costplan.planner.horizon.program import INF, Batch, FleetProgram
 from costplan.planner.optimize.master import run_to_optimum
 from costplan.planner.optimize.problem import Bools, Floats, Ints
 
+DUAL, PRIMAL = 1, 4
+"""Simplex strategies, as HiGHS numbers them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -108,6 +111,8 @@ class Inner:
         """The optimum of the program as it stands, and its multipliers."""
         solver, horizon = self.fleets.solver, self.horizon
         run_to_optimum(solver)
+        # What is added next leaves this solution feasible: the primal simplex goes on from it.
+        solver.setOptionValue("simplex_strategy", PRIMAL)
         solution = solver.getSolution()
         values, dual = np.array(solution.col_value), np.array(solution.row_dual)
         node = np.full((horizon.steps, len(horizon.problem.capacity)), np.inf)

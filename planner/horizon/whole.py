@@ -13,13 +13,13 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
-from costplan.planner.horizon.inner import Inner, Point
+from costplan.planner.horizon.inner import DUAL, Inner, Point
 from costplan.planner.horizon.model import Horizon, Window
 from costplan.planner.optimize.problem import Bools, Floats, Ints
 
 NEAR = 3
 """How many nodes of an offer more or less than the relaxation has."""
-PATTERNS_A_STEP = 250
+PATTERNS_A_STEP = 80
 GAP = 1e-4
 """What whole nodes may cost too much, as a share of the whole plan's cost."""
 MOST_TREE_NODES = 200
@@ -146,4 +146,5 @@ def _fix(inner: Inner, part: Inner, values: Floats, steps: int) -> None:
         )
     )
     all_places, all_fixed = np.concatenate(places).astype(np.int32), np.concatenate(fixed)
+    inner.fleets.solver.setOptionValue("simplex_strategy", DUAL)
     inner.fleets.solver.changeColsBounds(len(all_places), all_places, all_fixed, all_fixed)
