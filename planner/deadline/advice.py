@@ -43,7 +43,8 @@ def advise(terms: Terms) -> DeadlineAdvice:
     )
     steps = work + changeover + slack // step  # what is kept in steps is kept in seconds
     price = float(terms.spot_usd_per_hour / terms.on_demand_usd_per_hour)
-    moves = chain(Rates.none(), one_pool(terms.hazard_per_hour), step / SECONDS_PER_HOUR)
+    step_hours = step / SECONDS_PER_HOUR
+    moves = chain(Rates.none(), one_pool(terms.hazard_per_hour, step_hours), step_hours)
     program = solve(
         moves,
         steps=round(steps * LOOSER[-1]),

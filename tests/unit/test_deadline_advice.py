@@ -57,7 +57,7 @@ def test_more_hazard_costs_more_and_more_time_less() -> None:
 
 
 def test_what_is_expected_is_the_mean_of_the_runs() -> None:
-    moves = chain(Rates.none(), one_pool(0.4), 1 / 60)
+    moves = chain(Rates.none(), one_pool(0.4, 1 / 60), 1 / 60)
     program = solve(moves, steps=480, work=360, changeover=3, spot_price=0.3, lost_work=10)
     begin = _usual(moves)
     runs = _Runs(program, moves, begin, _Job(steps=480, work=360, changeover=3, lost=10))

@@ -18,12 +18,7 @@ from costplan.planner.deadline.chain import (
     age_class,
     chain,
 )
-from costplan.planner.deadline.prior import (
-    LOST_PER_HOUR,
-    mean_away_hours,
-    mean_lost_per_hour,
-    one_pool,
-)
+from costplan.planner.deadline.prior import LOST_PER_HOUR, mean_away_hours, mean_hours, one_pool
 
 STEP_HOURS = 0.05
 COUNTS = arrays(np.float64, (STATES, STATES), elements=st.floats(0, 50))
@@ -64,18 +59,45 @@ def test_constant_rates_are_learnt_at_every_age() -> None:
     assert rates.broken[:AGES].sum() / up.sum() == pytest.approx(0.4, rel=0.2)
     assert rates.kept[UP:, :UP].sum() / rates.hours[UP:].sum() == pytest.approx(0.8, rel=0.2)
     assert rates.hours[AGES:UP].sum() == 0  # there is no other zone
-    learnt = chain(rates, one_pool(1.2), STEP_HOURS)
+    learnt = chain(rates, one_pool(1.2, STEP_HOURS), STEP_HOURS)
     lost = learnt.broken[:AGES].sum(axis=1) / STEP_HOURS
     assert np.average(lost, weights=up) == pytest.approx(0.4, rel=0.2)
 
 
-def test_what_was_never_seen_is_as_the_prior_says() -> None:
-    prior = one_pool(0.41)
-    moves = chain(Rates.none(), prior, 0.001)
+def test_what_was_never_seen_falls_with_age_as_the_prior_says() -> None:
+    moves = chain(Rates.none(), one_pool(0.41, 0.001), 0.001)
     lost = moves.broken[:AGES].sum(axis=1) / 0.001
-    scale = 0.41 / mean_lost_per_hour()
-    assert lost == pytest.approx(np.array(LOST_PER_HOUR) * scale, rel=0.01)
+    assert lost / lost[0] == pytest.approx(np.array(LOST_PER_HOUR) / LOST_PER_HOUR[0], rel=0.01)
+
+
+@pytest.mark.parametrize("step_hours", [0.001, 1 / 60, 0.25])
+@pytest.mark.parametrize("hazard", [1e-5, 1e-3, 0.1, 0.4, 2.0])
+def test_a_pool_is_lost_in_the_long_run_as_often_as_it_is_said_to(
+    hazard: float, step_hours: float
+) -> None:
+    moves = chain(Rates.none(), one_pool(hazard, step_hours), step_hours)
+    share = stationary(moves.kept + moves.broken)
+    lost = share @ moves.broken.sum(axis=1)
+    assert lost / (share[:UP].sum() * step_hours) == pytest.approx(hazard, rel=1e-6)
+    away_hours = share[UP:].sum() * step_hours / lost
+    assert away_hours == pytest.approx(mean_away_hours(), rel=1e-6)
     assert 1 < mean_away_hours() < 2
+
+
+def stationary(every: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares (STATES,) of time that a chain spends in its states."""
+    balance = np.vstack([every.T - np.eye(STATES), np.ones(STATES)])
+    balance[AGES:UP] += np.eye(STATES)[AGES:UP] * 1e-3  # there is no other zone
+    return np.linalg.lstsq(balance, np.eye(STATES + 1)[-1], rcond=None)[0]
+
+
+def test_a_mean_time_at_one_rate_is_its_inverse_whatever_the_age() -> None:
+    assert mean_hours([0.5] * AGES, 1e-4) == pytest.approx(2.0, rel=1e-3)
+    assert mean_hours([0.5, 0.5, 0.5, 0.0], 1e-4) == np.inf
+
+
+def test_a_pool_that_is_never_lost_has_no_losses() -> None:
+    assert one_pool(0.0, STEP_HOURS).broken.sum() == 0
 
 
 def test_a_watcher_stays_in_its_zone_and_moves_where_it_must() -> None:
@@ -104,7 +126,7 @@ def test_zones_that_go_together_are_not_taken_for_two_chances() -> None:
 def test_what_was_seen_long_ago_counts_less() -> None:
     bad, good = coming_and_going(3_000, 2.0, 2.0, seed=4), np.ones(3_000, dtype=np.bool_)
     hazard = [
-        chain(watched(np.concatenate(order)[:, None]).rates, one_pool(0.4), STEP_HOURS)
+        chain(watched(np.concatenate(order)[:, None]).rates, one_pool(0.4, STEP_HOURS), STEP_HOURS)
         .broken[AGES - 1]
         .sum()
         for order in ((bad, good), (good, bad))
