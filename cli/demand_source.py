@@ -61,6 +61,17 @@ def check_source(source: Source) -> None:
         raise InputError(" and ".join(missing), "missing", "TLS needs a CA, a certificate, a key")
 
 
+def check_deadline(source: Source) -> None:
+    """Returns where the source can say how long its work takes; raises InputError otherwise."""
+    if source.file is None:
+        given = "--scheduler" if source.scheduler is not None else "--worker"
+        raise InputError(
+            "--deadline",
+            f"needs to know how long the work takes, which {given} does not say",
+            "name a workload file with `duration: 6h`",
+        )
+
+
 def written(source: Source) -> Asked | None:
     """What a file or flags ask for; None where a scheduler has to be asked.
 

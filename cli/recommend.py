@@ -92,6 +92,8 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     demand_source.check_source(source)
     most_seconds = price_source.parse_age(max_price_age)
     deadline_seconds = parse_wait("--deadline", deadline)
+    if deadline_seconds is not None:
+        demand_source.check_deadline(source)
     if out is not None:
         check_out(out)
     asked = demand_source.written(source)
@@ -194,6 +196,10 @@ def _write(
 
 def _data_text(answer: Recommendation | Infeasible, output: str) -> str:
     if output == "csv":
+        from costplan.planner.plan import Recommendation as Fleet
+
+        if isinstance(answer, Fleet) and answer.deadline is not None:
+            errors.note("note: CSV has the fleet only; --format json has the deadline, too")
         from costplan.cli.render_csv import csv_text
 
         return csv_text(answer)

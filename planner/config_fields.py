@@ -25,7 +25,7 @@ MAX_WORKERS = 10_000_000
 _MAX_MACHINE_VCPU = 100_000
 _MAX_FLEET_VCPU = 10**9
 _MAX_MEMORY_BYTES = 2**50
-_MAX_SECONDS = 10 * 365 * 86400
+MOST_SECONDS = 10 * 365 * 86400
 _MAX_USD = 9_000_000  # pico-dollars of more do not fit in 64 bits
 _LEAST_BARE_MEMORY = 64 * MIB
 _LONGEST_SHOWN = 60
@@ -138,7 +138,7 @@ def _seconds(least: int) -> Callable[[object], int]:
             seconds = parse_seconds(value)
         except ValueError as error:
             raise refusal(str(error).partition("; ")[0], remedy) from None
-        if not least <= seconds <= _MAX_SECONDS:
+        if not least <= seconds <= MOST_SECONDS:
             bound = "above 0" if least else "0 or more"
             raise refusal(f"{shown(value)} is not {bound} and at most 10 years", remedy)
         return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from costplan.planner.config_fields import MOST_SECONDS
 from costplan.planner.deadline.advice import advise, least_seconds
 from costplan.planner.deadline.types import Terms
 from costplan.planner.errors import InputError
@@ -24,6 +25,21 @@ def checked_deadline(workload: Workload, deadline_seconds: int) -> None:
             f"{workload.name} does not say how long it runs",
             "add `duration: 6h` to the workload file: the time that its work takes these workers",
         )
+    if deadline_seconds > MOST_SECONDS:
+        raise InputError(SUBJECT, "is more than 10 years away", "write it like 8h, or leave it out")
+    if set(workload.market.allow) <= {Market.SPOT}:
+        raise InputError(
+            SUBJECT,
+            f"{workload.name} allows no on-demand machines, and spot alone can promise no time",
+            "add on_demand to market.allow, or leave the deadline out",
+        )
+    for shape in workload.shapes:
+        if shape.markets and set(shape.markets) == {Market.SPOT}:
+            raise InputError(
+                SUBJECT,
+                f"{shape.name!r} workers may run on spot only, which can promise no time",
+                f"add on_demand to the markets of {shape.name!r}, or leave the deadline out",
+            )
     least = least_seconds(workload.duration_seconds, workload.interruption.restart_seconds)
     if deadline_seconds < least:
         raise InputError(
@@ -48,13 +64,7 @@ def with_deadline(
     workload = plan.workload
     other = solve(on_demand_only(workload))
     if isinstance(other, Infeasible):
-        why = "; ".join(conflict.problem for conflict in other.conflicts)
-        remedy = "; ".join(conflict.remedy for conflict in other.conflicts if conflict.remedy)
-        raise InputError(
-            SUBJECT,
-            f"no fleet without spot keeps the rules ({why}), and spot alone can promise no time",
-            remedy or "ease the rules, or leave the deadline out",
-        )
+        raise _refusal(other)
     spot = [p for p in plan.pools if p.pool.key.market is Market.SPOT]
     vcpu = sum(p.vcpu_each * p.pool.nodes for p in spot)
     hazard = sum(p.vcpu_each * p.pool.nodes * p.hazard_per_hour for p in spot) / vcpu if vcpu else 0
@@ -68,6 +78,24 @@ def with_deadline(
         hazard_per_hour=hazard,
     )
     return replace(plan, deadline=advise(terms))
+
+
+def _refusal(other: Infeasible) -> InputError:
+    """Why no fleet does without spot, and the way out."""
+    if not other.prices.offers_considered:
+        return InputError(
+            SUBJECT,
+            "the prices have no on-demand machine that the rules allow, and spot alone can promise "
+            "no time",
+            "give a list with on-demand prices (--prices), or allow more by where and machines",
+        )
+    why = "; ".join(conflict.problem for conflict in other.conflicts)
+    remedy = "; ".join(conflict.remedy for conflict in other.conflicts if conflict.remedy)
+    return InputError(
+        SUBJECT,
+        f"no fleet without spot keeps the rules ({why}), and spot alone can promise no time",
+        remedy or "ease the rules, or leave the deadline out",
+    )
 
 
 def on_demand_only(workload: Workload) -> Workload:

@@ -77,7 +77,13 @@ def test_a_fleet_without_spot_is_told_its_slack(tmp_path: Path, prices: Path) ->
         (WORKLOAD, "6h", "6h is too short: training takes 6h, and its machines 3min to begin"),
         (WORKLOAD, "soon", "--deadline soon: 'soon' is not a duration"),
         (WORKLOAD.replace("duration: 6h\n", ""), "8h", "training does not say how long it runs"),
-        (WORKLOAD + "market: {allow: [spot]}\n", "8h", "no fleet without spot keeps the rules"),
+        (WORKLOAD, "4000d", "deadline: is more than 10 years away; write it like 8h"),
+        (WORKLOAD + "market: {allow: [spot]}\n", "8h", "add on_demand to market.allow"),
+        (
+            WORKLOAD.replace("GiB}", "GiB, markets: [spot]}"),
+            "8h",
+            "'features' workers may run on spot only, which can promise no time; add on_demand to",
+        ),
         (WORKLOAD + "budget: {usd_per_hour: 0.9}\n", "8h", "no fleet without spot keeps the rules"),
     ],
 )
@@ -91,3 +97,33 @@ def test_what_cannot_be_promised_is_refused_with_a_way_out(
     assert "Traceback" not in told.output
     assert told.stdout == ""
     assert not out.exists()
+
+
+def test_prices_without_on_demand_are_named_as_the_cause(tmp_path: Path, prices: Path) -> None:
+    rows = prices.read_text().splitlines(keepends=True)
+    prices.write_text("".join(row for row in rows if ",on_demand," not in row))
+    told = run(written(tmp_path, WORKLOAD), "--prices", prices, "--deadline", "8h")
+    assert told.exit_code == 1
+    assert "the prices have no on-demand machine that the rules allow" in told.stderr
+    assert "give a list with on-demand prices (--prices)" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--worker", "vcpu=4,memory=14GiB,count=6"), ("--scheduler", "tcp://127.0.0.1:1")],
+)
+def test_work_of_unknown_length_is_refused_before_anything_is_looked_at(
+    prices: Path, option: str, value: str
+) -> None:
+    told = run(option, value, "--prices", prices, "--deadline", "8h")
+    assert told.exit_code == 1
+    assert f"--deadline: needs to know how long the work takes, which {option} does" in told.stderr
+    assert "name a workload file with `duration: 6h`" in told.stderr
+
+
+def test_csv_says_that_it_has_no_deadline(tmp_path: Path, prices: Path) -> None:
+    workload = written(tmp_path, WORKLOAD)
+    told = run(workload, "--prices", prices, "--deadline", "8h", "--format", "csv")
+    assert told.exit_code == 0
+    assert told.stderr == "note: CSV has the fleet only; --format json has the deadline, too\n"
+    assert run(workload, "--prices", prices, "--format", "csv").stdout == told.stdout
