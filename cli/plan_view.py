@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from costplan.cli import wording
+from costplan.cli.deadline_view import deadline_lines
 from costplan.cli.fleet_view import diff_grid, diff_lines, fleet_grid, packing_grid
 from costplan.cli.view import Block, Facts, Line, View
 from costplan.cli.wording import against, counted, percent, plain, rate, rule_percent, usd
-from costplan.planner.deadline.types import DeadlineAdvice
 from costplan.planner.plan import Baseline, Binding, Infeasible, PricesUsed, Recommendation
 from costplan.planner.types import Gap
 from costplan.planner.units import memory_text, seconds_text, usd_from_pico
@@ -199,7 +199,7 @@ def _behind(plan: Recommendation, *, explain: bool) -> Iterable[_Fact]:
     yield "proof", (gap if gap.startswith("proven") else f"{gap} ({bound})",)
     yield "risk", tuple(_risk(plan))
     if plan.deadline is not None:
-        yield "deadline", tuple(_deadline(plan, plan.deadline))
+        yield "deadline", tuple(deadline_lines(plan, plan.deadline))
     yield "binds", tuple(map(_binding, plan.binding)) or ("no limit",)
     if plan.runner_up is not None:
         other = plan.runner_up
@@ -234,49 +234,6 @@ def _risk(plan: Recommendation) -> Iterable[str]:
     if risk.largest_pool is not None:
         pool = wording.offer_text(risk.largest_pool)
         yield f"most in one spot pool: {percent(risk.largest_pool_share)} of the vCPU, in {pool}"
-
-
-def _deadline(plan: Recommendation, advice: DeadlineAdvice) -> Iterable[str]:
-    terms = advice.terms
-    expected, median, high = map(usd, (advice.expected_usd, advice.median_usd, advice.high_usd))
-    band = f" (half the runs at most {median}, 1 in 100 over {high})" if median != high else ""
-    demand = usd(terms.on_demand_usd_per_hour)
-    yield (
-        f"within {seconds_text(terms.deadline_seconds)}: {expected} expected{band}; "
-        f"{against(advice.expected_usd, advice.on_demand_usd)} on demand from the start, "
-        f"{usd(advice.on_demand_usd)}"
-    )
-    slack = seconds_text(advice.latest_seconds)
-    if not plan.risk.spot_share:
-        yield f"nothing of the fleet is spot: {slack} may pass without work"
-        return
-    if advice.begin != "spot":
-        yield f"begin on demand, {demand}/h: {slack} may pass without work, too little for spot"
-        return
-    spare = seconds_text(terms.changeover_seconds + terms.lost_work_seconds)
-    yield (
-        f"begin on spot; go on demand ({demand}/h) at the latest when {spare} more are left than "
-        f"the work left takes: {slack} may pass without work"
-    )
-    if advice.on_demand_chance:
-        yield (
-            f"{percent(advice.on_demand_chance)} of runs go on demand, for "
-            f"{percent(advice.on_demand_share)} of all hours that are paid for"
-        )
-    else:
-        yield "no simulated run had to go on demand"
-    other = ", ".join(f"{seconds_text(time)} {usd(cost)}" for time, cost in advice.looser)
-    longest, least = advice.looser[-1]
-    if usd(least) != expected:
-        saved = usd(advice.expected_usd - least)
-        yield f"what the deadline costs: {saved} more than with {seconds_text(longest)}; {other}"
-    days = 1 / (24 * terms.hazard_per_hour)
-    often = f"{days:.0f} days" if days >= 2 else f"{24 * days:.1f} h"
-    yield (
-        f"taken for granted: spot comes and goes as one, is lost every {often} and back after "
-        f"{advice.away_hours:.1f} h in the mean ({plain(advice.source)}); on-demand can always be "
-        "had"
-    )
 
 
 def _binding(binding: Binding) -> str:

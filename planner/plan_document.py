@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Literal, cast
 
@@ -95,8 +96,9 @@ def _deadline(advice: DeadlineAdvice) -> schema.DeadlineDocument:
         work_seconds=terms.work_seconds,
         changeover_seconds=terms.changeover_seconds,
         lost_work_seconds=terms.lost_work_seconds,
-        begin=cast(Literal["spot", "on-demand"], advice.begin),
-        latest_seconds=advice.latest_seconds,
+        begin=advice.begin.value,
+        steady_hours=advice.steady_hours,
+        rules=schema.RulesDocument(**asdict(advice.rules)),
         expected_usd=money_text(advice.expected_usd),
         median_usd=money_text(advice.median_usd),
         high_usd=money_text(advice.high_usd),

@@ -250,6 +250,25 @@ class LooserDocument(_Document):
     expected_usd: Usd
 
 
+class RulesDocument(_Document):
+    """When to go on demand at the latest, by the time that is left beyond what the work left takes.
+
+    And how much of the time to the deadline may pass without work before that.
+    """
+
+    wait_spare_seconds: Annotated[Count, Field(description="Waiting: go when no more is left")]
+    wait_slack_seconds: Annotated[Count, Field(description="May pass without work by that rule")]
+    spot_spare_seconds: Annotated[Count, Field(description="On spot: go when no more is left")]
+    spot_slack_seconds: Annotated[Count, Field(description="May pass without work by that rule")]
+    at_risk_seconds: Annotated[
+        Count,
+        Field(
+            description="What a loss can take, in spot_spare_seconds; while less work is done, so "
+            "much less has to be left"
+        ),
+    ]
+
+
 class DeadlineDocument(_Document):
     """How long the job may stay on spot, and what its deadline costs: US dollars for all of it."""
 
@@ -257,19 +276,27 @@ class DeadlineDocument(_Document):
     work_seconds: Count
     changeover_seconds: Annotated[Count, Field(description="Time until a fleet works")]
     lost_work_seconds: Annotated[Count, Field(description="Work that goes when spot is lost")]
-    begin: Annotated[Literal["spot", "on-demand"], Field(description="What the job is to begin on")]
-    latest_seconds: Annotated[
-        Count,
-        Field(description="Slack: time that may pass without work before on-demand must be bought"),
+    begin: Annotated[
+        Literal["spot", "on-demand", "wait"],
+        Field(description="What the job is to begin on; wait: on nothing yet"),
     ]
+    steady_hours: Annotated[
+        float | None,
+        Field(
+            description="How long there has to have been spot capacity for the job to begin on it; "
+            "null: it is never worth it",
+            ge=0,
+        ),
+    ]
+    rules: RulesDocument
     expected_usd: Usd
-    median_usd: Annotated[Usd, Field(description="Half of the simulated runs cost more")]
-    high_usd: Annotated[Usd, Field(description="1 in 100 simulated runs costs more")]
+    median_usd: Annotated[Usd, Field(description="Half of the simulated runs cost at most this")]
+    high_usd: Annotated[Usd, Field(description="99 of 100 simulated runs cost at most this")]
     on_demand_usd: Annotated[Usd, Field(description="The whole job without spot")]
     on_demand_usd_per_hour: Annotated[Usd, Field(description="The fleet without spot")]
-    on_demand_chance: Annotated[Share, Field(description="That it has to go on demand at all")]
-    on_demand_share: Annotated[Share, Field(description="Of the hours that are paid for")]
-    hazard_per_hour: Annotated[float, Field(description="How often the spot fleet is lost", ge=0)]
+    on_demand_chance: Annotated[Share, Field(description="Of runs that go on demand")]
+    on_demand_share: Annotated[Share, Field(description="Of the hours that runs pay for")]
+    hazard_per_hour: Annotated[float, Field(description="Losses of spot an hour", ge=0)]
     away_hours: Annotated[float, Field(description="Mean time until spot is back", ge=0)]
     source: Annotated[str, Field(description="Where the times by age come from")]
     looser: list[LooserDocument]

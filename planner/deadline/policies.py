@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from costplan.planner.deadline.program import Program, Seat
+from costplan.planner.deadline.safety import after_loss, may_stay, may_wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class Situation:
 class Job:
     """A job as it was asked for: steps of work, steps until the deadline, steps to sit down.
 
-    A spot machine that goes takes the last `lost_work` steps of work along.
+    A spot machine that goes takes the last `lost_work` steps of work along, the one that it goes
+    in among them: with 0 the work of that step is kept.
     """
 
     work: int
@@ -92,11 +94,9 @@ def caught(job: Job, at: Situation, choice: Seat) -> Seat:
         choice = Seat.NOTHING
     if choice is Seat.ON_DEMAND:
         return choice
-    work = at.work
-    if choice is Seat.SPOT:
-        starting = at.starting if at.sits is Seat.SPOT else job.changeover
-        if starting == 0 and work == 1:
-            return choice
-        if starting == 0:
-            work = min(work - 1 + job.lost_work, job.work)
-    return choice if at.left - 1 >= work + job.changeover else Seat.ON_DEMAND
+    is_sure = may_wait(at.left, at.work, job.changeover)
+    starting = at.starting if at.sits is Seat.SPOT else job.changeover
+    if choice is Seat.SPOT and starting == 0:
+        again = after_loss(at.work, job.lost_work, job.work)
+        is_sure = may_stay(at.left, again, job.changeover)
+    return choice if is_sure else Seat.ON_DEMAND

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+
+
+class Begin(StrEnum):
+    """What a job is to begin on."""
+
+    SPOT = "spot"
+    ON_DEMAND = "on-demand"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +34,40 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """When on-demand machines are bought at the latest, so that the deadline is sure.
+
+    While waiting: when `wait_spare_seconds` more are left than the work left takes. On spot: when
+    `spot_spare_seconds` more are left; or, where less work is done than `at_risk_seconds` (all
+    that a loss can take), when what is done and `wait_spare_seconds` more are left. Of the time to
+    the deadline, `wait_slack_seconds` and `spot_slack_seconds` may pass without work before that.
+    """
+
+    wait_spare_seconds: int
+    wait_slack_seconds: int
+    spot_spare_seconds: int
+    spot_slack_seconds: int
+    at_risk_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineAdvice:
     """How to keep a deadline at the least expected cost, in dollars for the whole job.
 
-    `begin` is what to begin on: 'spot' or 'on-demand'. On-demand machines are bought at the latest
-    when no more time is left than the work left and a changeover take (and, from spot, the work
-    that may be lost): `latest_seconds` may pass without work. `on_demand_chance` is how likely
-    that is, and `on_demand_share` the share of the paid hours. `median_usd` and `high_usd` are
-    what half and 99 of 100 simulated runs cost at most. `looser` are (deadline, dollars) with more
-    time.
+    `begin` is what to begin on, found without knowing how long there has been spot capacity;
+    `steady_hours` is for how long there has to have been some for spot to be worth it at first,
+    None where none is, and `has_time_for_spot` whether spot would leave the deadline sure.
+    `on_demand_chance` is how likely it is that on-demand machines are bought, and `on_demand_share`
+    the share of the paid hours. `median_usd` and `high_usd` are what half and 99 of 100 simulated
+    runs cost at most. `looser` are (deadline, dollars) with more time. `away_hours` is the mean
+    time until spot is back.
     """
 
     terms: Terms
-    step_seconds: int
-    begin: str
-    latest_seconds: int
+    begin: Begin
+    steady_hours: float | None
+    has_time_for_spot: bool
+    rules: Rules
     expected_usd: Decimal
     median_usd: Decimal
     high_usd: Decimal

@@ -39,8 +39,12 @@ def test_it_says_when_to_leave_spot_and_what_the_deadline_costs(
     text = " ".join(told.stdout.split())
     assert "within 7h: $3.2" in text
     assert "50 % below on demand from the start, $6.53" in text
-    assert "begin on spot; go on demand ($1.08/h) at the latest when 13min more are left" in text
-    assert "57min may pass without work" in text
+    assert (
+        "begin on spot on spot, go on demand ($1.08/h) at the latest when 13min more are left than "
+        "the work left takes (3min and the work done, while that is less than 10min): 47min may "
+        "pass without work while waiting, at the latest when 3min more are left: 57min may pass "
+        "without work" in text
+    )
     assert "lost every 42 days" in text
 
 
@@ -50,7 +54,13 @@ def test_the_document_has_it_and_fits_the_schema(tmp_path: Path, prices: Path) -
     plan = json.loads(told.stdout)
     jsonschema.validate(plan, json_schema())
     deadline = plan["deadline"]
-    assert (deadline["deadline_seconds"], deadline["latest_seconds"]) == (7 * 3600, 3420)
+    assert deadline["rules"] == {
+        "wait_spare_seconds": 180,
+        "wait_slack_seconds": 3420,
+        "spot_spare_seconds": 780,
+        "spot_slack_seconds": 2820,
+        "at_risk_seconds": 600,
+    }
     assert (deadline["begin"], deadline["on_demand_usd"]) == ("spot", "6.534")
     assert float(deadline["median_usd"]) <= float(deadline["expected_usd"]) < 3.3
     assert [each["deadline_seconds"] for each in deadline["looser"]] == [31500, 37800, 50400]
@@ -97,6 +107,34 @@ def test_what_cannot_be_promised_is_refused_with_a_way_out(
     assert "Traceback" not in told.output
     assert told.stdout == ""
     assert not out.exists()
+
+
+def with_hazard(prices: Path, hazard: str) -> Path:
+    """The price list with another hazard of its spot offers."""
+    prices.write_text(prices.read_text().replace(",0.001,", f",{hazard},"))
+    return prices
+
+
+@pytest.mark.parametrize("form", ["table", "md"])
+def test_spot_that_is_never_lost_is_said_to_be(tmp_path: Path, prices: Path, form: str) -> None:
+    never, out = with_hazard(prices, "0"), tmp_path / "plan.md"
+    told = run(written(tmp_path, WORKLOAD), "--prices", never, "--deadline", "7h",
+               "--format", form, "--out", out)  # fmt: skip
+    assert told.exit_code == 0, told.output
+    for text in (told.stdout, out.read_text()):
+        assert "spot is never lost, as the price list says" in " ".join(text.split())
+
+
+def test_it_says_to_wait_where_only_steady_spot_is_worth_it(tmp_path: Path, prices: Path) -> None:
+    lost_often, workload = with_hazard(prices, "0.3"), written(tmp_path, WORKLOAD)
+    told = run(workload, "--prices", lost_often, "--deadline", "30d")
+    text = " ".join(told.stdout.split())
+    assert "begin on nothing, and wait until there has been spot for 1h: younger" in text
+    assert "begin on demand" not in text
+    told = run(workload, "--prices", lost_often, "--deadline", "30d", "--format", "json")
+    plan = json.loads(told.stdout)
+    jsonschema.validate(plan, json_schema())
+    assert (plan["deadline"]["begin"], plan["deadline"]["steady_hours"]) == ("wait", 1.0)
 
 
 def test_prices_without_on_demand_are_named_as_the_cause(tmp_path: Path, prices: Path) -> None:

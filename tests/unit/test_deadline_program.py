@@ -17,7 +17,7 @@ from costplan.planner.deadline.policies import (
     UniformProgress,
     caught,
 )
-from costplan.planner.deadline.program import NEVER, Program, Seat, solve
+from costplan.planner.deadline.program import Program, Seat, solve
 
 ALWAYS, GONE = 0, UP
 """Two of the states: capacity that is there, and none."""
@@ -48,7 +48,7 @@ def test_without_slack_it_begins_on_demand_and_without_time_it_cannot() -> None:
     assert program.best(12, 10, Seat.NOTHING, ALWAYS) is Seat.ON_DEMAND
     assert cost(program, Seat.NOTHING, 10, ALWAYS) == pytest.approx(12.0)
     late = solve(chain, steps=11, work=10, changeover=2, spot_price=0.3)
-    assert cost(late, Seat.NOTHING, 10, ALWAYS) >= NEVER
+    assert cost(late, Seat.NOTHING, 10, ALWAYS) == np.inf
     assert cost(late, Seat.ON_DEMAND, 10, ALWAYS) == pytest.approx(10.0)
 
 
@@ -64,7 +64,7 @@ def by_hand(chain: Chain, steps: int, work: int, price: float, lost_work: int) -
             demand = 1 + sum(every[s, t] * value[w - 1, t] for t in both if every[s, t])
             spot = np.inf
             if s == ALWAYS:
-                after = 0 if w == 1 else min(w - 1 + lost_work, work)
+                after = min(w - 1 + lost_work, work)
                 stays = chain.kept[s, s] * value[w - 1, s] if chain.kept[s, s] else 0.0
                 spot = price + stays + chain.broken[s, GONE] * value[after, GONE]
             new[w, s] = min(idle, demand, spot)
@@ -78,9 +78,37 @@ def test_without_a_changeover_it_is_the_recursion_of_books(
     lost: float, back: float, lost_work: int
 ) -> None:
     chain = two_states(lost, back)
-    program = solve(chain, steps=14, work=6, changeover=0, spot_price=0.4, lost_work=lost_work)
+    program = solve(chain, steps=14, work=6, changeover=0, spot_price=0.4, lost_work=lost_work,
+                    at_risk=lost_work)  # fmt: skip
     expected = by_hand(chain, 14, 6, 0.4, lost_work)
     assert cost(program, Seat.NOTHING, 6, ALWAYS) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("lost", [1e-12, 1e-6, 0.1])
+@pytest.mark.parametrize(("changeover", "at_risk"), [(0, 0), (0, 1), (2, 0), (3, 4), (5, 30)])
+def test_however_rare_losses_are_none_makes_it_late(
+    lost: float, changeover: int, at_risk: int
+) -> None:
+    work, steps = 12, 30
+    program = solve(two_states(lost, 0.1), steps=steps, work=work, changeover=changeover,
+                    spot_price=0.01, lost_work=at_risk / 2, at_risk=at_risk)  # fmt: skip
+    took_spot = False
+    for left, sits, todo in itertools.product(range(1, steps + 1), Seat, range(1, work + 1)):
+        start = 0 if sits is Seat.ON_DEMAND else changeover
+        if left < todo + start:
+            continue  # nothing is sure from there
+        chosen = program.best(left, todo, sits, ALWAYS)
+        if chosen is Seat.NOTHING:
+            assert left - 1 >= todo + changeover
+        if chosen is not Seat.SPOT:
+            continue
+        took_spot = True
+        if sits is Seat.SPOT or not changeover:
+            again = min(todo - 1 + at_risk, work)
+            assert again == 0 or left - 1 >= again + changeover
+        else:
+            assert left - changeover >= todo + changeover
+    assert took_spot
 
 
 def simulated(program: Program, chain: Chain, job: Job, price: float, runs: int) -> FloatArray:
@@ -125,8 +153,8 @@ def test_what_it_expects_is_what_comes_of_its_choices() -> None:
 def test_more_time_costs_no_more_and_the_shorter_deadlines_are_in_the_longer_one() -> None:
     chain = two_states(0.1, 0.1)
     program = solve(chain, steps=60, work=20, changeover=2, spot_price=0.3)
-    whole = program.whole[:, ALWAYS]
-    assert (whole[:22] >= NEVER).all()
+    whole = program.first[:, :, ALWAYS].min(axis=1)
+    assert np.isinf(whole[:22]).all()
     assert (np.diff(whole[22:]) <= 1e-12).all()
     shorter = solve(chain, steps=35, work=20, changeover=2, spot_price=0.3)
     assert whole[35] == pytest.approx(cost(shorter, Seat.NOTHING, 20, ALWAYS))
