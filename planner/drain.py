@@ -7,7 +7,6 @@ other workers, so that about 1.5 times the bytes are moved. A slower network is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -71,30 +70,18 @@ def _found_seconds(group: TaskGroup) -> float | None:
 
 
 def drain_usd(
-    workers: Iterable[WorkerLoad],
-    usd_per_hour: Decimal,
-    running_seconds: float,
-    wait_seconds: float = math.inf,
+    workers: Iterable[WorkerLoad], usd_per_hour: Decimal, running_seconds: float
 ) -> tuple[Decimal, float]:
     """Dollars and seconds of draining a node by choice: it is paid for while it empties.
 
-    Running tasks of mean m are waited for, but for W = `wait_seconds` at most. Where one stands in
-    its run is not known, so what is left of it is taken for uniform on [0, m]:
-
-        m <= W:  m / 2 to wait, and nothing is done again
-        m > W:   W (1 - W / 2m) to wait, and (m - W)^2 / 2m done again, for each that runs
+    Running tasks are waited for, and none is done again. Where one stands in its run is not known,
+    so what is left of it is taken for uniform on [0, m], m the mean of those that run; the last of
+    k to end takes m k / (k + 1) on average.
     """
     there = tuple(workers)
-    seconds, again = node_drain_seconds(there), 0.0
     running = sum(worker.executing for worker in there)
-    mean, wait = running_seconds, wait_seconds
-    if running and mean <= wait:
-        seconds += mean / 2
-    elif running:
-        seconds += wait * (1 - wait / (2 * mean))
-        slots = sum(worker.threads for worker in there)
-        again = (mean - wait) ** 2 / (2 * mean) * min(1.0, running / slots)
-    return usd_per_hour * Decimal(repr(seconds + again)) / 3600, seconds
+    seconds = node_drain_seconds(there) + running_seconds * running / (running + 1)
+    return usd_per_hour * Decimal(repr(seconds)) / 3600, seconds
 
 
 def binding(workers: Iterable[WorkerLoad]) -> str:

@@ -80,9 +80,7 @@ def assets(
         quote, meter = priced.get(node.key), meters.get(node.node_id)
         usd = quote.usd_per_hour if quote else meter.usd_per_hour if meter else None
         there = loads_of(node, load)
-        cost, seconds = drain_usd(
-            there, usd or Decimal(0), running, settings.scaling.drain_wait_seconds
-        )
+        cost, seconds = drain_usd(there, usd or Decimal(0), running)
         dear = expected.get(node.key) if quote else None
         if dear is None and usd is not None:
             dear = expected_usd(node.key, usd, quote, settings)
