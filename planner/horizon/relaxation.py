@@ -32,9 +32,13 @@ OFFERS_A_ROUND = 40
 SCALES_A_ROUND = 4
 DEAR_A_ROUND = 3
 ALIKE = 1e-4
+"""One less the cosine of scales that are taken for the same."""
 STALLED = 0.6
+"""What of the distance between the programs a round may leave before all steps are priced."""
 LITTLE = 0.01
+"""What a pattern may lose in a step, as a share of its node, to be given to that step."""
 NEARBY = 2
+"""In how many steps before and after its own a dear scale is looked at."""
 HELPS = 1e-7
 
 
@@ -60,8 +64,9 @@ def relax_horizon(horizon: Horizon, memory: Memory | None, gap: float) -> Relaxe
         before, apart = apart, point.cost - search.bound
         if apart <= gap * search.bound or rounds == MOST_ROUNDS:
             break
-        stalled = apart > STALLED * before
-        if not search.grow(point, worth, found, horizon.steps if stalled else DEAR_A_ROUND):
+        dear = horizon.steps if apart > STALLED * before else DEAR_A_ROUND
+        grown = search.grow(point, worth, found, dear)
+        if not grown and not search.grow(point, worth, found, horizon.steps):
             break
         rounds += 1
         point = search.inner.solve()
