@@ -46,6 +46,7 @@ def _plan(horizon: Horizon, relaxed: Relaxed, point: Point, whole_steps: int, ga
     used = order[(point.nodes.max(axis=0) + there)[order] > NONE]
     nodes = _clean(point.nodes[:, used], whole_steps)
     change = np.diff(nodes, axis=0, prepend=there[None, used])
+    change[np.abs(change) <= NONE] = 0.0
     starts, stops = np.maximum(change, 0.0), np.maximum(-change, 0.0)
     classes, patterns, configured = _columns(horizon, inner, point, whole_steps)
     placed = configured @ patterns
