@@ -72,6 +72,8 @@ class SimCloud:
         self.fates = fates or Fates()
         self.clock = clock
         self.pools: Mapping[OfferKey, Pool] = {pool.key: pool for pool in pools}
+        self.takes_machines = True
+        """Whether machines that are launched from now on may be taken away by their hazard."""
         self.guests: list[Guests] = []
         self.listed: dict[str, Machine] = {}
         """Machines that are listed, by id: those that run, and those that ended lately."""
@@ -171,7 +173,8 @@ class SimCloud:
         """Sets the alarms of all that will become of the machine."""
         pool = machine.pool
         seed = f"{self.account.seed}/{machine.request.token}"
-        fate = draw_fate(seed, self.fates, pool.hazard_per_hour)
+        hazard = pool.hazard_per_hour if self.takes_machines else 0.0
+        fate = draw_fate(seed, self.fates, hazard)
         to_come: list[tuple[float | None, Callable[[], None]]] = [
             (fate.boots, partial(self._boot, machine)),
             (fate.reclaimed, partial(self._end, machine, "reclaimed")),

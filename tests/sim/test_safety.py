@@ -44,6 +44,8 @@ def drive(
     driver.checks.append(safety)
     driver.run(hours * 3600, every=every)
     world.provider.faults.stop()
+    # A training that needs an hour in one piece never ends where a machine lasts twenty minutes.
+    world.cloud.takes_machines = False
     end = world.clock.seconds + LONGEST_SECONDS
     while world.cluster.open_jobs and world.clock.seconds < end:
         driver.run(60.0, every=every)
