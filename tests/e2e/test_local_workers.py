@@ -125,6 +125,9 @@ def test_a_nanny_starts_its_worker_anew(tmp_path: Path, address: str, client: Cl
     with site(tmp_path, Workers(scheduler_address=address), "nanny: true") as (stage, provider):
         provider.launch(request("n3", next(iter(stage.offers))))
         wait_until(lambda: "n3-0" in present(client), "the worker joins")
+        # A worker joins before its nanny counts it as started, and until then the nanny gives up
+        # on a worker that dies.
+        wait_until(lambda: nanny_status(client) == "running", "its nanny has started it")
         folder = machines_folder(stage.state_dir) / machine(provider, "n3").provider_id
         before = client.run(os.getpid, workers=[present(client)["n3-0"]["at"]])
         (victim,) = before.values() or (0,)
@@ -134,6 +137,16 @@ def test_a_nanny_starts_its_worker_anew(tmp_path: Path, address: str, client: Cl
         os.kill(supervisor["pid"], signal.SIGKILL)
         wait_until(lambda: machine(provider, "n3").state is MachineState.ENDED)
         wait_until(lambda: not processes(folder), "nanny and worker go too")
+
+
+def nanny_status(client: Client) -> str:
+    """The status of the one nanny there is."""
+
+    def read(dask_worker: Any) -> str:
+        return str(dask_worker.status.name)
+
+    (status,) = client.run(read, nanny=True).values()
+    return str(status)
 
 
 def pid_of(client: Client, name: str) -> int | None:
