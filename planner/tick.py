@@ -24,6 +24,7 @@ from costplan.planner.nodes import (
     ProviderNode,
     Retired,
 )
+from costplan.planner.outlook import Outlook
 from costplan.planner.types import (
     Gap,
     Mode,
@@ -166,6 +167,7 @@ class Readings:
     `offers` and `quotes` are what can be bought and for how much, and `market_digest` names them
     where who read them knows it; `outcomes` are of the actions that ended since the last tick.
     `machines_at` is when listing the machines began: one that was launched later need not be there.
+    `outlook` is the demand to come, None where nothing foretells it.
     """
 
     at: datetime
@@ -178,6 +180,7 @@ class Readings:
     gaps: tuple[Gap, ...] = ()
     market_digest: str = ""
     machines_at: datetime | None = None
+    outlook: Outlook | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")
