@@ -12,21 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import assert_never
 
 from costplan.adapters.faults import reach
-from costplan.planner.errors import (
-    CapacityUnavailable,
-    ClusterUnreachable,
-    CostplanError,
-    CredentialsRejected,
-    OutcomeUnknown,
-    ProviderError,
-    QuotaExceeded,
-    RequestRejected,
-    Throttled,
-)
-from costplan.planner.nodes import ProviderNode, Retired
+from costplan.adapters.performing import perform
 from costplan.planner.ports import Cluster, Provider
 from costplan.planner.tick import (
     Action,
@@ -42,17 +30,6 @@ from costplan.planner.tick import (
 MOST_AT_ONCE = 32
 AGAIN_SECONDS = {"Launch": 2.0, "Cordon": 1.0, "Uncordon": 1.0, "Retire": 0.2, "Terminate": 3.0}
 """How soon the same action may be said again."""
-
-_OUTCOMES: tuple[tuple[type[CostplanError], Outcome], ...] = (
-    (CapacityUnavailable, Outcome.NO_CAPACITY),
-    (QuotaExceeded, Outcome.QUOTA),
-    (RequestRejected, Outcome.REJECTED),
-    (CredentialsRejected, Outcome.CREDENTIALS),
-    (Throttled, Outcome.THROTTLED),
-    (OutcomeUnknown, Outcome.UNKNOWN),
-    (ProviderError, Outcome.UNREACHABLE),
-    (ClusterUnreachable, Outcome.UNREACHABLE),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,50 +91,14 @@ class Executor:
         self._ended(Done(outcome=outcome, tick_id=tick_id, seconds=took))
 
     def _outcome(self, action: Action) -> ActionOutcome:
-        machine: ProviderNode | None = None
-        retired: Retired | None = None
         kind = type(action).__name__.lower()
         reach(f"daemon.{kind}.before")
-        try:
-            match action:
-                case Launch():
-                    machine = self._provider.launch(action.request)
-                case Terminate():
-                    self._provider.terminate([action.provider_id])
-                case Cordon():
-                    self._cluster.cordon(action.workers, action.token)
-                case Uncordon():
-                    self._cluster.uncordon(action.workers)
-                case Retire():
-                    retired = self._cluster.retire(
-                        action.workers, action.token, force=action.is_forced
-                    )
-                case _:
-                    assert_never(action)
-        except CostplanError as error:
+        outcome = perform(action, self._provider, self._cluster, self._clock)
+        if outcome.outcome is Outcome.DONE:
+            reach(f"daemon.{kind}.after")
+        else:
             reach(f"daemon.{kind}.failed")
-            return self._failed(action, error)
-        reach(f"daemon.{kind}.after")
-        return ActionOutcome(
-            action=action,
-            outcome=Outcome.DONE,
-            at=self._clock(),
-            machine=machine,
-            retired=retired,
-        )
-
-    def _failed(self, action: Action, error: CostplanError) -> ActionOutcome:
-        """An error of the tree as an outcome; one that is none of these is a bug and is raised."""
-        for kind, outcome in _OUTCOMES:
-            if isinstance(error, kind):
-                return ActionOutcome(
-                    action=action,
-                    outcome=outcome,
-                    at=self._clock(),
-                    detail=str(error),
-                    retry_after_seconds=getattr(error, "retry_after_seconds", None),
-                )
-        raise error
+        return outcome
 
 
 def _key(action: Action) -> str:

@@ -146,7 +146,7 @@ class Drains:
             try:
                 self._step()
                 await self._remove_ready()
-            except Exception:
+            except Exception:  # whatever went wrong, these workers are still to be emptied
                 logger.exception("costplan: a step of a drain failed; it is tried again")
             hurry = any(not v.is_cordoned or v.is_leaving for v in self._victims.values())
             await asyncio.sleep(_FAST_SECONDS if hurry else _SLOW_SECONDS)

@@ -13,20 +13,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeVar, assert_never
+from typing import Protocol, TypeVar
 
+from costplan.adapters.performing import perform
 from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import (
-    CapacityUnavailable,
     ClusterUnreachable,
-    CostplanError,
-    CredentialsRejected,
-    OutcomeUnknown,
     ProviderError,
-    QuotaExceeded,
-    RequestRejected,
-    Throttled,
 )
 from costplan.planner.guard import Policy
 from costplan.planner.ledger import LedgerEntry
@@ -36,31 +30,14 @@ from costplan.planner.tick import (
     Action,
     ActionOutcome,
     Control,
-    Cordon,
-    Launch,
     MovePlan,
-    Outcome,
     Readings,
-    Retire,
     Snapshot,
     State,
-    Terminate,
-    Uncordon,
 )
 from costplan.planner.types import Gap
 
 T = TypeVar("T")
-
-_OUTCOMES: tuple[tuple[type[CostplanError], Outcome], ...] = (
-    (CapacityUnavailable, Outcome.NO_CAPACITY),
-    (QuotaExceeded, Outcome.QUOTA),
-    (RequestRejected, Outcome.REJECTED),
-    (CredentialsRejected, Outcome.CREDENTIALS),
-    (Throttled, Outcome.THROTTLED),
-    (OutcomeUnknown, Outcome.UNKNOWN),
-    (ProviderError, Outcome.UNREACHABLE),
-    (ClusterUnreachable, Outcome.UNREACHABLE),
-)
 
 
 class Crash(BaseException):
@@ -179,7 +156,7 @@ class Driver:
         for action in ticked.actions:
             name = type(action).__name__.lower()
             self.passing(f"{name}.before")
-            outcome = self.execute(action)
+            outcome = perform(action, self.world.provider, self.world.cluster, self.world.clock)
             self.passing(f"{name}.after")
             self.outcomes.append(outcome)
         self.passing("tick.after_actions")
@@ -213,31 +190,6 @@ class Driver:
             gaps=tuple(gaps),
             market_digest=hashlib.sha256(repr(market).encode()).hexdigest()[:16],
         )
-
-    def execute(self, action: Action) -> ActionOutcome:
-        """Does it, and says what became of it."""
-        provider, cluster = self.world.provider, self.world.cluster
-        done = ActionOutcome(action=action, outcome=Outcome.DONE, at=self.world.clock())
-        try:
-            match action:
-                case Launch():
-                    return replace(done, machine=provider.launch(action.request))
-                case Terminate():
-                    provider.terminate([action.provider_id])
-                case Cordon():
-                    cluster.cordon(action.workers, action.token)
-                case Uncordon():
-                    cluster.uncordon(action.workers)
-                case Retire():
-                    retired = cluster.retire(action.workers, action.token, force=action.is_forced)
-                    return replace(done, retired=retired)
-                case _:
-                    assert_never(action)
-        except (ProviderError, ClusterUnreachable) as error:
-            outcome = next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind))
-            retry = getattr(error, "retry_after_seconds", None)
-            return replace(done, outcome=outcome, detail=str(error), retry_after_seconds=retry)
-        return done
 
 
 def _tried(kind: str, read: Callable[[], T], gaps: list[Gap]) -> T | None:

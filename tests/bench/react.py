@@ -102,12 +102,23 @@ async def called(watched: Watched, verb: str, event: Callable[[], object]) -> fl
     before = len(watched.called.get(verb, ()))
     event()
     began = time.monotonic()
-    while time.monotonic() - began < DEADLINE_SECONDS:
-        calls = watched.called.get(verb, [])
-        if len(calls) > before:
-            return calls[before] - began
+    await until(lambda: len(watched.called.get(verb, ())) > before, verb)
+    return watched.called[verb][before] - began
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Returns once the condition holds."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > DEADLINE_SECONDS:
+            raise RuntimeError(f"no {what} in {DEADLINE_SECONDS:g} seconds")
         await asyncio.sleep(STEP_SECONDS)
-    raise RuntimeError(f"no {verb} in {DEADLINE_SECONDS:g} seconds")
+
+
+def is_settled(store: Store) -> bool:
+    """True where every node that is left works, and none is to go."""
+    alive = [n for n in store.load_state().nodes.values() if n.phase is not Phase.GONE]
+    return all(n.phase is Phase.READY and n.drain is None for n in alive)
 
 
 async def measured(folder: Path) -> dict[str, list[float]]:
@@ -139,16 +150,18 @@ async def measured(folder: Path) -> dict[str, list[float]]:
     flow.start()
     running = asyncio.create_task(daemon.run())
     try:
-        await asyncio.sleep(5.0)
+        began = store.load_state().at
+        await until(lambda: store.load_state().at != began, "first tick")
         for number in range(EVENTS):
-            await asyncio.sleep(12.0 + moments.random())  # what was launched boots and is taken in
+            await until(lambda: is_settled(store), "fleet at rest")
+            await asyncio.sleep(moments.random())  # any moment between two looks
             job = Job(
                 name=f"jump{number}", stages=(Stage(prefix="jump", tasks=JUMP_TASKS, seconds=0.5),)
             )
             jump = await called(provider, "launch", lambda job=job: world.cluster.submit(job))  # type: ignore[misc]
             found["load jump -> launch asked for"].append(jump)
         for _ in range(EVENTS):
-            await asyncio.sleep(4.0 + moments.random())
+            await asyncio.sleep(1.0 + moments.random())
             nodes = store.load_state().nodes.values()
             machine = next(n.provider_id for n in nodes if n.phase is Phase.READY)
             warn = lambda machine=machine: world.cloud.interrupt(machine, in_seconds=120.0)  # noqa: E731
