@@ -100,8 +100,8 @@ LAUNCH = (
 DRAIN = (*_actions("cordon", "retire", passings=(1,)), *_ticks("cordoned", "retiring"))
 """The first drain leaves one machine, with the results; the second one empties the fleet.
 
-A machine whose workers are gone ends by itself: who dies after `retire` may find none to order to
-end, so what follows that is not the second order of a life.
+Visits are counted anew in every life, so what follows a death in a drain is not the second order of
+a life.
 """
 SECOND_DRAIN = (
     *_actions("cordon", "retire", passings=(2,)),

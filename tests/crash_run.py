@@ -64,7 +64,8 @@ def files(course: Course = Course.PLAIN) -> dict[str, dict[str, object]]:
         refused["launches"] = [{"offer": "*small*", "launch": 1, "outcome": REFUSALS[course]}]
     return {
         "config": config({**WORKER, "maximum": MACHINES}, scaling={"idle": 1}),
-        "scenario": scenario(*offers, **refused),
+        # Machines that end by the daemon's order alone, so that each death at one comes to pass.
+        "scenario": scenario(*offers, power_off=False, **refused),
     }
 
 

@@ -125,9 +125,9 @@ class Machine:
                 return "reclaimed"
         self._reap()
         statuses = [worker.poll() for worker in self._workers]
-        if not statuses or None in statuses:
+        if not statuses or None in statuses or not self._request["powers_off"]:
             return None
-        # As a cloud machine that powers off when what it was started for is over.
+        # As a cloud machine whose start script ends in `shutdown`.
         return "failed" if any(statuses) else "terminated"
 
     def _reap(self) -> None:

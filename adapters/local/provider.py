@@ -267,6 +267,7 @@ class LocalProvider:
             "outcome": outcome,
             "boot_seconds": boot,
             "grace_seconds": self._stage.grace_seconds,
+            "powers_off": self._stage.powers_off,
             "commands": [] if outcome == "never_joins" else commands,
         }
         if folder.exists():  # left by a daemon that died before it had started the machine

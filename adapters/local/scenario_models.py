@@ -220,6 +220,7 @@ class ScenarioSection(Section):
     grace: Seconds = 2.0
     retention: Seconds = 3600.0
     nanny: Flag = False
+    power_off: Flag = True
     offers: Annotated[tuple[OfferSection, ...], Filled]
     prices: tuple[PriceSection, ...] = ()
     capacity: tuple[CapacitySection, ...] = ()

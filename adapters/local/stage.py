@@ -52,6 +52,7 @@ class Stage:
     grace_seconds: float
     retention_seconds: float
     nanny: bool
+    powers_off: bool
     offers: Mapping[OfferKey, StagedOffer]
     launches: tuple[Mapping[str, Any], ...]
     outages: tuple[tuple[float, float], ...]
@@ -144,6 +145,7 @@ def _started(scenario: Scenario, catalogue: Catalogue, now: datetime) -> dict[st
         "grace": section.grace,
         "retention": section.retention,
         "nanny": section.nanny,
+        "power_off": section.power_off,
         "offers": offers,
         "interruptions": interruptions + _drops(scenario),
         "launches": [launch.model_dump() for launch in section.launches],
@@ -304,6 +306,7 @@ def _stage(state_dir: Path, started: Mapping[str, Any]) -> Stage:
         grace_seconds=started["grace"],
         retention_seconds=started["retention"],
         nanny=started["nanny"],
+        powers_off=started["power_off"],
         offers=offers,
         launches=tuple(started["launches"]),
         outages=tuple((began, lasts) for began, lasts in started["outages"]),

@@ -20,6 +20,7 @@ from costplan.adapters.clock import utc_now
 from costplan.adapters.faults import VARIABLE
 from costplan.adapters.local.bill import bill
 from costplan.adapters.local.folders import (
+    LOCK,
     SUPERVISOR,
     is_alive,
     machines_folder,
@@ -85,6 +86,12 @@ def kill_supervisor(folder: Path) -> None:
     assert signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGKILL)
 
 
+def looks_again(folder: Path) -> None:
+    """Returns when the supervisor has begun another look at its machine."""
+    before = (folder / LOCK).stat().st_mtime_ns
+    wait_until(lambda: (folder / LOCK).stat().st_mtime_ns > before, "it looks again")
+
+
 def test_each_worker_leads_a_group_of_its_own(tmp_path: Path) -> None:
     with site(tmp_path) as (stage, provider):
         provider.launch(request("a", keys(stage)[0], workers=2))
@@ -143,6 +150,21 @@ def test_a_machine_whose_workers_are_over_is_over(tmp_path: Path) -> None:
             provider.launch(request(name, keys(stage)[0]))
         assert ended(provider, "good").end_cause == "terminated"
         assert ended(provider, "bad").end_cause == "failed"
+
+
+def test_a_machine_that_does_not_power_off_costs_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """As most cloud machines: that its workers are over ends nothing."""
+    brief = Sleepers(runs=lambda _: ["true"])
+    with site(tmp_path, "power_off: false\n") as (stage, _):
+        provider = LocalProvider(stage, "ours", brief, utc_now)
+        (node,) = launched(provider, keys(stage)[0], ["a"])
+        folder = folder_of(stage, node)
+        wait_until(lambda: len(processes(folder)) == 1, "its worker is over")
+        looks_again(folder)
+        looks_again(folder)  # this look began after the worker was over
+        assert machine(provider, "a").state is MachineState.RUNNING
+        provider.terminate([node.provider_id])
+        assert ended(provider, "a").end_cause == "terminated"
 
 
 STUBBORN = """
