@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,12 +13,19 @@ from pathlib import Path
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.feeds.bundled import bundled_prices
+from costplan.adapters.local.folders import (
+    LOCK,
+    SUPERVISOR,
+    machines_folder,
+    read_json,
+    signal_process,
+)
 from costplan.adapters.local.provider import LocalProvider, Workers
 from costplan.adapters.local.scenario import parse_scenario
 from costplan.adapters.local.stage import Stage, open_stage
 from costplan.adapters.local.sweep import running_processes, sweep
 from costplan.planner.catalogue import Catalogue
-from costplan.planner.nodes import LaunchRequest, ProviderNode, WorkerSpec
+from costplan.planner.nodes import LaunchRequest, MachineState, ProviderNode, WorkerSpec
 from costplan.planner.types import OfferKey
 from costplan.planner.units import MIB
 
@@ -92,3 +100,55 @@ def machine(provider: LocalProvider, node_id: str) -> ProviderNode:
     """The machine of a node, which must be listed once."""
     (found,) = [one for one in provider.nodes() if one.node_id == node_id]
     return found
+
+
+OFFERS = """
+scenario: machines
+boot: 0.05
+grace: 0.5
+offers:
+  - {type: small, markets: [on_demand, spot], vcpu: 1, memory: 1 GiB, usd_per_hour: 0.36}
+  - {type: gpu, vcpu: 1, memory: 1 GiB, usd_per_hour: 1, gpus: 1, gpu_kind: T4}
+"""
+
+
+@contextmanager
+def site(folder: Path, more: str = "") -> Iterator[tuple[Stage, LocalProvider]]:
+    """A scenario of these offers and a provider of it, whose machines run sleeping workers."""
+    with staged(folder / "state", OFFERS + more) as stage:
+        yield stage, LocalProvider(stage, "ours", Sleepers(), utc_now)
+
+
+def keys(stage: Stage) -> list[OfferKey]:
+    """On demand, spot, and the one with a GPU."""
+    return list(stage.offers)
+
+
+def folder_of(stage: Stage, node: ProviderNode) -> Path:
+    return machines_folder(stage.state_dir) / node.provider_id
+
+
+def launched(provider: LocalProvider, key: OfferKey, names: Sequence[str]) -> list[ProviderNode]:
+    """Machines of these names, in this order, once all of them run."""
+    for name in names:
+        provider.launch(request(name, key))
+    wait_until(lambda: all(machine(provider, n).state is MachineState.RUNNING for n in names))
+    return [machine(provider, name) for name in names]
+
+
+def ended(provider: LocalProvider, name: str) -> ProviderNode:
+    """The machine of a node, once it has ended."""
+    wait_until(lambda: machine(provider, name).state is MachineState.ENDED, f"{name} ends")
+    return machine(provider, name)
+
+
+def kill_supervisor(folder: Path) -> None:
+    supervisor = read_json(folder / SUPERVISOR)
+    assert supervisor is not None
+    assert signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGKILL)
+
+
+def looks_again(folder: Path) -> None:
+    """Returns when the supervisor has begun another look at its machine."""
+    before = (folder / LOCK).stat().st_mtime_ns
+    wait_until(lambda: (folder / LOCK).stat().st_mtime_ns > before, "it looks again")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,16 +14,12 @@ from pathlib import Path
 import pytest
 
 from costplan.adapters.clock import utc_now
-from costplan.adapters.faults import VARIABLE
 from costplan.adapters.local.bill import bill
 from costplan.adapters.local.folders import (
-    LOCK,
     SUPERVISOR,
     is_alive,
-    machines_folder,
     processes,
     read_json,
-    signal_process,
     started_ticks,
     write_json,
 )
@@ -36,60 +29,20 @@ from costplan.adapters.local.records import machine_records
 from costplan.adapters.local.stage import Stage
 from costplan.adapters.local.sweep import running_processes, sweep
 from costplan.planner.errors import RequestRejected, Unreachable
-from costplan.planner.nodes import MachineState, ProviderNode
-from costplan.planner.types import OfferKey
-from tests.local_machines import Sleepers, machine, request, staged, wait_until
-
-OFFERS = """
-scenario: machines
-boot: 0.05
-grace: 0.5
-offers:
-  - {type: small, markets: [on_demand, spot], vcpu: 1, memory: 1 GiB, usd_per_hour: 0.36}
-  - {type: gpu, vcpu: 1, memory: 1 GiB, usd_per_hour: 1, gpus: 1, gpu_kind: T4}
-"""
-
-
-@contextmanager
-def site(folder: Path, more: str = "") -> Iterator[tuple[Stage, LocalProvider]]:
-    """A scenario of these offers and a provider of it, whose machines run sleeping workers."""
-    with staged(folder / "state", OFFERS + more) as stage:
-        yield stage, LocalProvider(stage, "ours", Sleepers(), utc_now)
-
-
-def keys(stage: Stage) -> list[OfferKey]:
-    """On demand, spot, and the one with a GPU."""
-    return list(stage.offers)
-
-
-def folder_of(stage: Stage, node: ProviderNode) -> Path:
-    return machines_folder(stage.state_dir) / node.provider_id
-
-
-def launched(provider: LocalProvider, key: OfferKey, names: Sequence[str]) -> list[ProviderNode]:
-    """Machines of these names, in this order, once all of them run."""
-    for name in names:
-        provider.launch(request(name, key))
-    wait_until(lambda: all(machine(provider, n).state is MachineState.RUNNING for n in names))
-    return [machine(provider, name) for name in names]
-
-
-def ended(provider: LocalProvider, name: str) -> ProviderNode:
-    """The machine of a node, once it has ended."""
-    wait_until(lambda: machine(provider, name).state is MachineState.ENDED, f"{name} ends")
-    return machine(provider, name)
-
-
-def kill_supervisor(folder: Path) -> None:
-    supervisor = read_json(folder / SUPERVISOR)
-    assert supervisor is not None
-    assert signal_process(supervisor["pid"], supervisor["ticks"], signal.SIGKILL)
-
-
-def looks_again(folder: Path) -> None:
-    """Returns when the supervisor has begun another look at its machine."""
-    before = (folder / LOCK).stat().st_mtime_ns
-    wait_until(lambda: (folder / LOCK).stat().st_mtime_ns > before, "it looks again")
+from costplan.planner.nodes import MachineState
+from tests.local_machines import (
+    Sleepers,
+    ended,
+    folder_of,
+    keys,
+    kill_supervisor,
+    launched,
+    looks_again,
+    machine,
+    request,
+    site,
+    wait_until,
+)
 
 
 def test_each_worker_leads_a_group_of_its_own(tmp_path: Path) -> None:
@@ -382,140 +335,3 @@ def test_a_process_id_that_came_back_is_not_killed(tmp_path: Path) -> None:
             sweep(stage.state_dir)
             assert innocent.poll() is None
             innocent.kill()
-
-
-DAEMON = """
-import sys
-from pathlib import Path
-from costplan.adapters.clock import utc_now
-from costplan.adapters.local.provider import LocalProvider
-from costplan.adapters.local.stage import read_stage
-from tests.local_machines import Sleepers, request
-
-stage = read_stage(Path(sys.argv[1]))
-provider = LocalProvider(stage, "ours", Sleepers(), utc_now)
-node = provider.launch(request("a", next(iter(stage.offers))))
-provider.terminate([node.provider_id])
-"""
-
-
-def killed_daemon(stage: Stage, point: str) -> bool:
-    """True where a process that launches and terminates a machine was killed at this point."""
-    run = subprocess.run(
-        [sys.executable, "-c", DAEMON, str(stage.state_dir)],
-        env={**os.environ, VARIABLE: f"{point}:1"},
-        cwd=Path(__file__).parents[2],
-        timeout=60,
-        check=False,
-    )
-    return run.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize(
-    ("point", "machines_left"),
-    [
-        ("local.launch.before_folder", 0),
-        ("local.launch.after_folder", 0),
-        ("local.launch.after_spawn", 1),
-        ("local.launch.after_accepted", 1),
-    ],
-)
-def test_a_daemon_killed_in_a_launch_starts_one_machine(
-    tmp_path: Path, point: str, machines_left: int
-) -> None:
-    with site(tmp_path) as (stage, provider):
-        assert killed_daemon(stage, point)
-        assert len(provider.nodes()) == machines_left
-        again = provider.launch(request("a", keys(stage)[0]))
-        wait_until(lambda: machine(provider, "a").state is MachineState.RUNNING)
-        (node,) = provider.nodes()
-        assert node.provider_id == again.provider_id
-        assert len(running_processes(stage.state_dir)) == 2
-        assert len(machine_records(stage.state_dir)) == 1
-
-
-@pytest.mark.parametrize(
-    ("point", "is_ordered"),
-    [
-        ("local.terminate.before_order", False),
-        ("local.terminate.after_order", True),
-        ("local.terminate.after_signal", True),
-    ],
-)
-def test_a_daemon_killed_in_a_terminate_ends_it_when_it_is_back(
-    tmp_path: Path, point: str, is_ordered: bool
-) -> None:
-    with site(tmp_path) as (stage, provider):
-        assert killed_daemon(stage, point)
-        if is_ordered:  # it has been heard, and nobody has to say it again
-            ended(provider, "a")
-        else:
-            wait_until(lambda: machine(provider, "a").state is MachineState.RUNNING)
-        provider.terminate([machine(provider, "a").provider_id])
-        assert ended(provider, "a").end_cause == "terminated"
-        assert len(machine_records(stage.state_dir)) == 1
-
-
-@pytest.mark.parametrize(
-    "point", ["local.machine.up", "local.machine.booted", "local.machine.before_ended"]
-)
-def test_a_supervisor_killed_anywhere_leaves_an_ended_machine(
-    tmp_path: Path, point: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, f"{point}:1")
-    with site(tmp_path) as (stage, provider):
-        node = provider.launch(request("a", keys(stage)[0]))
-        if point == "local.machine.before_ended":
-            provider.terminate([node.provider_id])
-        over = ended(provider, "a")
-        assert over.end_cause == "failed"
-        assert over.ended_at is not None
-        assert over.launched_at <= over.ended_at <= utc_now()
-        wait_until(lambda: not processes(folder_of(stage, node)))
-        assert provider.launch(request("a", keys(stage)[0])) == over
-
-
-def test_what_cannot_be_read_is_not_said_by_half(tmp_path: Path) -> None:
-    with site(tmp_path) as (stage, provider):
-        first, _ = launched(provider, keys(stage)[0], ["a", "b"])
-        file = folder_of(stage, first) / "request.json"
-        whole = file.read_text()
-        file.write_text(whole[:20])
-        for read in (provider.nodes, provider.offers, provider.notices):
-            with pytest.raises(Unreachable, match=r"Expecting|Unterminated"):
-                read()
-        file.write_text(whole)
-        assert len(provider.nodes()) == 2
-
-
-FULL_DISK = """
-import resource, signal, sys
-from pathlib import Path
-from costplan.adapters.clock import utc_now
-from costplan.adapters.local.provider import LocalProvider
-from costplan.adapters.local.stage import read_stage
-from costplan.planner.errors import Unreachable
-from tests.local_machines import Sleepers, request
-
-stage = read_stage(Path(sys.argv[1]))
-provider = LocalProvider(stage, "ours", Sleepers(), utc_now)
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-try:
-    provider.launch(request("a", next(iter(stage.offers))))
-except Unreachable as error:
-    assert "File too large" in str(error)
-else:
-    raise SystemExit("a launch without a word written")
-provider.terminate([sys.argv[2]])
-"""
-
-
-def test_a_full_disk_refuses_launches_and_no_ends(tmp_path: Path) -> None:
-    """A process that may not write a byte: nothing starts, and what runs can be ended."""
-    with site(tmp_path) as (stage, provider):
-        (node,) = launched(provider, keys(stage)[0], ["b"])
-        command = [sys.executable, "-c", FULL_DISK, str(stage.state_dir), node.provider_id]
-        subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60, check=True)
-        assert ended(provider, "b").end_cause == "terminated"
-        assert len(provider.nodes()) == 1
