@@ -34,6 +34,11 @@ def deadline_lines(plan: Recommendation, advice: DeadlineAdvice) -> Iterable[str
         )
     else:
         yield "no simulated run had to go on demand"
+    others = (
+        f"{name} {usd(cost)} ({100 * (cost / advice.expected_usd - 1):+.1f} %)"
+        for name, cost in advice.beside
+    )
+    yield f"other policies under the same safety net, in simulated runs: {', '.join(others)}"
     other = ", ".join(f"{seconds_text(time)} {usd(cost)}" for time, cost in advice.looser)
     longest, least = advice.looser[-1]
     if usd(least) != expected:

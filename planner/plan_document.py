@@ -109,6 +109,10 @@ def _deadline(advice: DeadlineAdvice) -> schema.DeadlineDocument:
         hazard_per_hour=terms.hazard_per_hour,
         away_hours=advice.away_hours,
         source=advice.source,
+        beside=[
+            schema.BesideDocument(policy=name, expected_usd=money_text(usd))
+            for name, usd in advice.beside
+        ],
         looser=[
             schema.LooserDocument(deadline_seconds=seconds, expected_usd=money_text(usd))
             for seconds, usd in advice.looser

@@ -269,6 +269,13 @@ class RulesDocument(_Document):
     ]
 
 
+class BesideDocument(_Document):
+    """What the job costs by another policy, in the mean of simulated runs."""
+
+    policy: Annotated[str, Field(description="uniform-progress or greedy")]
+    expected_usd: Usd
+
+
 class DeadlineDocument(_Document):
     """How long the job may stay on spot, and what its deadline costs: US dollars for all of it."""
 
@@ -299,6 +306,9 @@ class DeadlineDocument(_Document):
     hazard_per_hour: Annotated[float, Field(description="Losses of spot an hour", ge=0)]
     away_hours: Annotated[float, Field(description="Mean time until spot is back", ge=0)]
     source: Annotated[str, Field(description="Where the times by age come from")]
+    beside: Annotated[
+        list[BesideDocument], Field(description="What other policies cost under the same net")
+    ]
     looser: list[LooserDocument]
 
 

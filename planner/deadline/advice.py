@@ -8,6 +8,7 @@ import numpy as np
 
 from costplan.planner.deadline.chain import AGE_HOURS, AGES, UP, Chain, FloatArray, Rates, chain
 from costplan.planner.deadline.grid import Grid
+from costplan.planner.deadline.policies import NAMED, Planned, Policy
 from costplan.planner.deadline.prior import SOURCE, mean_away_hours, one_pool
 from costplan.planner.deadline.program import EQUAL, Program, Seat, solve
 from costplan.planner.deadline.runs import Runs
@@ -48,11 +49,15 @@ def advise(terms: Terms) -> DeadlineAdvice:
     cost = mean_first(program, usual)
     steps = grid.steps(terms.deadline_seconds)
     begin = _begin(cost[steps], price)
-    runs = Runs(program, moves, grid, steps, usual, _SEATS[begin])
+    runs = Runs(Planned(program), moves, grid, steps, usual, _SEATS[begin])
     unit = terms.on_demand_usd_per_hour * terms.work_seconds / grid.work / SECONDS_PER_HOUR
 
     def usd(in_steps: float) -> Decimal:
         return (unit * Decimal(repr(float(in_steps)))).quantize(_PICO)
+
+    def mean_cost(policy: Policy) -> float:
+        other = Runs(policy, moves, grid, steps, usual)
+        return float((other.spot * price + other.demand).mean())
 
     median, high = np.quantile(runs.spot * price + runs.demand, (0.5, 0.99))
     paid_hours = Decimal(grid.least_seconds) / SECONDS_PER_HOUR
@@ -68,6 +73,7 @@ def advise(terms: Terms) -> DeadlineAdvice:
         on_demand_usd=(terms.on_demand_usd_per_hour * paid_hours).quantize(_PICO),
         on_demand_chance=float((runs.demand > 0).mean()),
         on_demand_share=float(runs.demand.sum() / (runs.demand + runs.spot).sum()),
+        beside=tuple((name, usd(mean_cost(policy()))) for name, policy in NAMED.items()),
         looser=tuple((seconds, usd(cost[grid.steps(seconds)].min())) for seconds in later),
         away_hours=mean_away_hours(),
         source=SOURCE,

@@ -1,28 +1,39 @@
-"""What a job with a deadline sits on next: by name, and all under one safety net."""
+"""What a job with a deadline sits on next: by name, and all under one safety net.
+
+A situation is one job's, or that of many runs of it at once: then what may differ is an array
+(runs,), and so is the seat. Seats are numbers of `Seat`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from costplan.planner.deadline.program import Program, Seat
 from costplan.planner.deadline.safety import after_loss, may_stay, may_wait
+
+Whole = int | NDArray[Any]
+Seats = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """A job before its next step. All times are in whole steps.
 
-    `work` is what is left to do, `sits` what it sits on, still to get ready for `starting` steps.
-    `state` is of the watcher; `has_spot` says that spot can be had in the next step.
+    `left` are the steps until the deadline, `work` what is left to do, `sits` what it sits on,
+    still to get ready for `starting` steps. `state` is of the watcher; `has_spot` says that spot
+    can be had in the next step.
     """
 
     left: int
-    work: int
-    sits: Seat
-    starting: int
-    state: int
-    has_spot: bool
+    work: Whole
+    sits: Whole
+    starting: Whole
+    state: Whole
+    has_spot: bool | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +53,16 @@ class Job:
 class Policy(Protocol):
     """Chooses a seat; a choice of spot where there is none counts as nothing."""
 
-    def choose(self, job: Job, at: Situation) -> Seat:
+    def choose(self, job: Job, at: Situation) -> Seats:
         """The seat for the next step."""
 
 
 class Greedy:
     """Spot wherever it can be had, and nothing otherwise, until the net catches it."""
 
-    def choose(self, job: Job, at: Situation) -> Seat:  # noqa: ARG002
+    def choose(self, job: Job, at: Situation) -> Seats:  # noqa: ARG002
         """The seat for the next step."""
-        return Seat.SPOT if at.has_spot else Seat.NOTHING
+        return np.where(at.has_spot, Seat.SPOT, Seat.NOTHING)
 
 
 class UniformProgress:
@@ -61,15 +72,13 @@ class UniformProgress:
     is back and the job is two changeovers ahead.
     """
 
-    def choose(self, job: Job, at: Situation) -> Seat:
+    def choose(self, job: Job, at: Situation) -> Seats:
         """The seat for the next step."""
         ahead = (job.work - at.work) - job.work * (job.steps - at.left) / job.steps
-        if at.sits is Seat.ON_DEMAND:
-            moves = at.has_spot and ahead >= 2 * job.changeover
-            return Seat.SPOT if moves else Seat.ON_DEMAND
-        if at.has_spot:
-            return Seat.SPOT
-        return Seat.ON_DEMAND if ahead < 0 else Seat.NOTHING
+        is_on_demand = np.equal(at.sits, Seat.ON_DEMAND)
+        is_spot = at.has_spot & (~is_on_demand | (ahead >= 2 * job.changeover))
+        otherwise = np.where(is_on_demand | (ahead < 0), Seat.ON_DEMAND, Seat.NOTHING)
+        return np.where(is_spot, Seat.SPOT, otherwise)
 
 
 class Planned:
@@ -78,25 +87,32 @@ class Planned:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def choose(self, job: Job, at: Situation) -> Seat:  # noqa: ARG002
+    def choose(self, job: Job, at: Situation) -> Seats:  # noqa: ARG002
         """The seat for the next step."""
-        if at.starting:
-            return at.sits
-        return self.program.best(at.left, at.work, at.sits, at.state)
+        best = self.program.seats[at.left, at.sits, at.work, at.state]
+        return np.where(np.greater(at.starting, 0), at.sits, best)
 
 
-def caught(job: Job, at: Situation, choice: Seat) -> Seat:
+NAMED: dict[str, type[Greedy | UniformProgress]] = {
+    "uniform-progress": UniformProgress,
+    "greedy": Greedy,
+}
+"""What else people do, beside what is planned."""
+
+
+def caught(job: Job, at: Situation, choice: Seats) -> Seats:
     """The choice, or on demand where with it the deadline could not be kept for sure.
 
     On-demand machines are taken to be there always, after the changeover.
     """
-    if choice is Seat.SPOT and not at.has_spot:
-        choice = Seat.NOTHING
-    if choice is Seat.ON_DEMAND:
-        return choice
-    is_sure = may_wait(at.left, at.work, job.changeover)
-    starting = at.starting if at.sits is Seat.SPOT else job.changeover
-    if choice is Seat.SPOT and starting == 0:
-        again = after_loss(at.work, job.lost_work, job.work)
-        is_sure = may_stay(at.left, again, job.changeover)
-    return choice if is_sure else Seat.ON_DEMAND
+    is_spot = np.equal(choice, Seat.SPOT) & at.has_spot
+    is_demand = np.equal(choice, Seat.ON_DEMAND)
+    is_ready = np.equal(at.sits, Seat.SPOT) & np.equal(at.starting, 0)
+    again = after_loss(at.work, job.lost_work, job.work)
+    is_sure = np.where(
+        is_spot & (is_ready | (job.changeover == 0)),
+        may_stay(at.left, again, job.changeover),
+        may_wait(at.left, at.work, job.changeover),
+    )
+    seat = np.where(is_spot, Seat.SPOT, Seat.NOTHING)
+    return np.where(is_demand | ~is_sure, Seat.ON_DEMAND, seat)

@@ -1,16 +1,15 @@
-"""Runs of a job by a program's choices, with dice whose seed is fixed."""
+"""Runs of a job by a policy's choices, with dice whose seed is fixed."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from costplan.planner.deadline.chain import Chain, FloatArray
+from costplan.planner.deadline.chain import UP, Chain, FloatArray
 from costplan.planner.deadline.grid import Grid
-from costplan.planner.deadline.program import Program, Seat
+from costplan.planner.deadline.policies import Job, Policy, Seats, Situation, caught
+from costplan.planner.deadline.program import Seat
 from costplan.planner.deadline.safety import after_loss
 from costplan.planner.errors import InvariantBroken
 
@@ -21,38 +20,52 @@ SEED = 20_221_026
 class Runs:
     """RUNS runs; `spot` and `demand` (RUNS,) are what each pays for, in steps of work.
 
-    All begin on the seat `first`; `begin` are the shares of the states then.
+    All begin on the seat `first`, or on the policy's choice where there is none; `begin` are the
+    shares of the states then. The net catches what would put the deadline in doubt.
     """
 
     def __init__(
         self,
-        program: Program,
+        policy: Policy,
         moves: Chain,
         grid: Grid,
         steps: int,
         begin: FloatArray,
-        first: Seat,
+        first: Seat | None = None,
     ) -> None:
         self._dice = np.random.default_rng(SEED)
         self._outcomes = np.cumsum(np.hstack([moves.kept, moves.broken]), axis=1)
-        self._program, self._grid = program, grid
+        self._policy, self._grid = policy, grid
+        self._job = Job(
+            work=grid.work, steps=steps, changeover=grid.changeover, lost_work=grid.at_risk
+        )
         self._state = self._dice.choice(len(begin), size=RUNS, p=begin)
         self._run = np.arange(RUNS)  # those that are not done, as most are soon
         self._left = np.full(RUNS, grid.work)
         self._sits = np.full(RUNS, int(Seat.NOTHING))
         self._starting = np.zeros(RUNS, dtype=np.int64)
         self.spot, self.demand = np.zeros(RUNS), np.zeros(RUNS)
-        self._sit(np.full(RUNS, int(first)))
-        self._pass()
-        for remaining in range(steps - 1, 0, -1):
+        for remaining in range(steps, 0, -1):
             self._drop_done()
             if not len(self._run):
                 break
-            self._sit(program.seats[remaining, self._sits, self._left, self._state])
+            begins = first is not None and remaining == steps
+            self._sit(np.full(RUNS, first) if begins else self._chosen(remaining))
             self._pass()
         self._drop_done()
         if len(self._run):
             raise InvariantBroken(f"{len(self._run)} simulated runs are late")
+
+    def _chosen(self, remaining: int) -> Seats:
+        at = Situation(
+            left=remaining,
+            work=self._left,
+            sits=self._sits,
+            starting=self._starting,
+            state=self._state,
+            has_spot=self._state < UP,
+        )
+        return caught(self._job, at, self._policy.choose(self._job, at))
 
     def _drop_done(self) -> None:
         keep = self._left > 0
@@ -64,8 +77,7 @@ class Runs:
             )
             self._sits, self._starting = self._sits[keep], self._starting[keep]
 
-    def _sit(self, chosen: NDArray[np.integer[Any]]) -> None:
-        chosen = np.where(self._starting > 0, self._sits, chosen)
+    def _sit(self, chosen: Seats) -> None:
         self._starting = np.where(chosen != self._sits, self._grid.changeover, self._starting)
         self._sits = chosen
 

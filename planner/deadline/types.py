@@ -59,7 +59,8 @@ class DeadlineAdvice:
     None where none is, and `has_time_for_spot` whether spot would leave the deadline sure.
     `on_demand_chance` is how likely it is that on-demand machines are bought, and `on_demand_share`
     the share of the paid hours. `median_usd` and `high_usd` are what half and 99 of 100 simulated
-    runs cost at most. `looser` are (deadline, dollars) with more time. `away_hours` is the mean
+    runs cost at most, and `beside` what they cost in the mean by other policies, by name, under
+    the same safety net. `looser` are (deadline, dollars) with more time. `away_hours` is the mean
     time until spot is back.
     """
 
@@ -74,6 +75,7 @@ class DeadlineAdvice:
     on_demand_usd: Decimal
     on_demand_chance: float
     on_demand_share: float
+    beside: tuple[tuple[str, Decimal], ...]
     looser: tuple[tuple[int, Decimal], ...]
     away_hours: float
     source: str

@@ -117,7 +117,7 @@ def course(
             policy.program = programs[step // AGAIN]
         now = Situation(left=left, work=work, sits=sits, starting=starting,
                         state=at.states[step], has_spot=bool(capacity[step].any()))  # fmt: skip
-        choice = caught(job, now, policy.choose(job, now))
+        choice = Seat(int(caught(job, now, policy.choose(job, now))))
         if choice is not sits:
             starting = job.changeover if choice is not Seat.NOTHING else 0
             if choice is Seat.SPOT:

@@ -46,6 +46,7 @@ def test_it_says_when_to_leave_spot_and_what_the_deadline_costs(
         "without work" in text
     )
     assert "lost every 42 days" in text
+    assert "in simulated runs: uniform-progress $3." in text
 
 
 def test_the_document_has_it_and_fits_the_schema(tmp_path: Path, prices: Path) -> None:

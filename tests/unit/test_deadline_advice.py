@@ -11,6 +11,7 @@ import pytest
 from costplan.planner.deadline.advice import advise, mean_first, usual_states
 from costplan.planner.deadline.chain import UP, Rates, chain
 from costplan.planner.deadline.grid import Grid
+from costplan.planner.deadline.policies import Planned
 from costplan.planner.deadline.prior import one_pool
 from costplan.planner.deadline.program import Program, Seat, solve
 from costplan.planner.deadline.runs import Runs
@@ -43,6 +44,20 @@ def test_spot_costs_less_than_on_demand_and_rarely_more_than_expected() -> None:
     assert 0 < advice.on_demand_share < advice.on_demand_chance < 0.5
 
 
+@pytest.mark.parametrize("hazard", [0.05, 0.1, 0.4])
+def test_what_is_planned_costs_less_than_other_policies(hazard: float) -> None:
+    advice = advise(replace(TERMS, hazard_per_hour=hazard))
+    beside = dict(advice.beside)
+    assert advice.expected_usd < beside["uniform-progress"] < beside["greedy"]
+    assert beside["greedy"] < advice.on_demand_usd
+
+
+def test_without_spot_to_lose_all_policies_are_one() -> None:
+    advice = advise(replace(TERMS, hazard_per_hour=0.0))
+    for _, usd in advice.beside:
+        assert usd == pytest.approx(advice.expected_usd, rel=Decimal("1e-9"))
+
+
 def test_a_spot_fleet_that_never_goes_is_paid_for_as_long_as_it_works() -> None:
     advice = advise(replace(TERMS, hazard_per_hour=0.0))
     assert advice.expected_usd == pytest.approx(Decimal(242), rel=Decimal("1e-9"))
@@ -68,7 +83,7 @@ def solved(terms: Terms) -> tuple[Program, Runs, float]:
                     spot_price=price, lost_work=grid.lost_work, at_risk=grid.at_risk,
                     start_price=grid.start_price)  # fmt: skip
     begin = usual_states(moves)
-    runs = Runs(program, moves, grid, steps, begin, Seat.SPOT)
+    runs = Runs(Planned(program), moves, grid, steps, begin, Seat.SPOT)
     return program, runs, float(mean_first(program, begin)[steps, Seat.SPOT])
 
 
