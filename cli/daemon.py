@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,14 +16,13 @@ from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
 from costplan.adapters.reading import Reader
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
+from costplan.cli.cadence import Cadence
 from costplan.cli.http_service import Health, HttpService
 from costplan.cli.logs import Log, set_up_logs, tick_line
 from costplan.cli.metrics import Metrics
@@ -43,6 +42,7 @@ PRUNE_SECONDS = 600.0
 NOTICE_SECONDS = 0.5
 STOP_SECONDS = 6.0
 LEAST_PAUSE_SECONDS = 0.05
+LATE_SECONDS = 2.0
 STUCK_SECONDS = 60.0
 
 
@@ -76,6 +76,7 @@ class Daemon:
         self.metrics = Metrics(self._load_age)
         self._state = State()
         self._policies = default_policies()
+        self._cadence = Cadence(self._every())
         self._version = version("costplan")
 
     async def run(self, *, until_empty: bool = False) -> None:
@@ -91,36 +92,30 @@ class Daemon:
         http = HttpService(
             self.config.http.host, self.config.http.port, health=self.health, metrics=self.metrics
         )
-        jobs = AsyncIOScheduler(timezone="UTC")
         try:
             if not until_empty:
                 await http.start()
             self.log.event("started", cluster=self.config.settings.cluster, port=http.port,
                            nodes=len(self._state.nodes), version=self._version)  # fmt: skip
             with signals_as_events(self._stop, self._reload):
-                self._schedule(jobs)
+                self._cadence.start()
                 await self._drive(until_empty=until_empty)
         finally:
-            if jobs.running:
-                jobs.shutdown(wait=False)
+            self._cadence.stop()
             await self._finish()
             await http.stop()
         if self._failure is not None:
             raise self._failure
 
-    def _schedule(self, jobs: AsyncIOScheduler) -> None:
-        cadence, now = self.config.settings.cadence, self._clock()
-        every = {
+    def _every(self) -> dict[Callable[[], Awaitable[None]], float]:
+        cadence = self.config.settings.cadence
+        return {
             self._observe: cadence.observe_seconds,
             self._plan: cadence.plan_seconds,
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
         }
-        for job, seconds in every.items():
-            jobs.add_job(job, "interval", seconds=seconds, next_run_time=now,
-                         coalesce=True, max_instances=1, misfire_grace_time=None)  # fmt: skip
-        jobs.start()
 
     async def _observe(self) -> None:
         self._wake.set()
@@ -167,7 +162,8 @@ class Daemon:
                 return
             if self._reload.is_set() or await self._asked_to_reload():
                 self._reload.clear()
-                await asyncio.to_thread(self._read_config_again)
+                if await asyncio.to_thread(self._read_config_again):
+                    self._cadence.start_over(self._every())
             try:
                 await self._tick()
             except LeaseLost as error:
@@ -183,8 +179,11 @@ class Daemon:
     async def _next(self) -> None:
         """Waits for a reason to look: the cadence, an outcome, a warning, a signal."""
         waits = [asyncio.ensure_future(e.wait()) for e in (self._wake, self._stop, self._reload)]
+        late = LATE_SECONDS + self.config.settings.cadence.observe_seconds
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, timeout=late, return_when=asyncio.FIRST_COMPLETED)
+            if not done:  # as after the system's clock was set back
+                self._cadence.start_over(self._every())
         finally:
             for wait in waits:
                 wait.cancel()
@@ -306,23 +305,24 @@ class Daemon:
             )
         )
 
-    def _read_config_again(self) -> None:
+    def _read_config_again(self) -> bool:
         """Takes a changed file, or says why not; a wrong one changes nothing."""
         if self._reread is None:
-            return
+            return False
         try:
             new = self._reread()
         except InputError as error:
             self.log.trouble("reload refused", reason=str(error))
-            return
+            return False
         fixed = differing(self.config, new)
         if fixed:
             reason = f"{', '.join(fixed)} cannot change while it runs; restart for it"
             self.log.trouble("reload refused", reason=reason)
-            return
+            return False
         self.config = replace(self.config, settings=new.settings)
         self._replan = True
         self.log.event("reloaded")
+        return True
 
     def _trouble_with_store(self, error: StoreError) -> None:
         """Nothing is done that is not on disk: the daemon looks again at the next tick."""

@@ -22,6 +22,7 @@ from tests.e2e.driven import (
     lines,
     looks_again,
     nodes,
+    reload,
     scenario,
     when,
     when_empty,
@@ -116,6 +117,19 @@ def test_a_file_with_a_problem_is_refused_and_the_old_one_stays(
         cluster.config.write_text(good)
     looks_again(cluster, 3)
     assert len(in_phase(cluster, Phase.READY)) == cluster.alive() == 2
+
+
+def test_a_cadence_is_taken_anew(cluster: DaemonCluster) -> None:
+    """An hour between plans, and then a second."""
+
+    def plans() -> list[bool]:
+        return [line["expected_usd"] is not None for line in lines(cluster, "tick")]
+
+    reload(cluster, cadence={"plan": 3600})
+    when(cluster, lambda: not any(plans()[-12:]), "looks for four seconds, and no plan")
+    seen = len(plans())
+    reload(cluster, cadence={"plan": 1})
+    when(cluster, lambda: sum(plans()[seen:]) >= 4, "it plans again and again")
 
 
 def test_a_hangup_makes_it_read_its_file_and_down_ends_all(cluster: DaemonCluster) -> None:

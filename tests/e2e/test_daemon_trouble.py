@@ -127,6 +127,8 @@ def test_a_daemon_does_not_start_on_a_read_only_store(tmp_path: Path) -> None:
 class Here:
     """A daemon in this process, whose clock and store a test may disturb."""
 
+    daemon: Daemon
+
     def __init__(self, cluster: DaemonCluster, store: Store, said: io.StringIO) -> None:
         self.cluster, self.store, self.said = cluster, store, said
         self.ahead = timedelta()
@@ -164,7 +166,7 @@ async def daemon_here(cluster: DaemonCluster) -> AsyncIterator[Here]:
         here = Here(cluster, store, io.StringIO())
         ports = connect(file, here.clock)
         with own_log(here) as log:
-            daemon = Daemon(file, ports, store, log, clock=here.clock)
+            here.daemon = daemon = Daemon(file, ports, store, log, clock=here.clock)
             running = asyncio.create_task(daemon.run())
             try:
                 await here.when(lambda: running.done() or here.lines("tick"), "a tick")
@@ -253,3 +255,18 @@ def test_when_the_clock_jumps_it_only_looks_and_no_second_counts_twice(
         for found in spans.values():
             ordered = sorted(found)
             assert all(a[1] <= b[0] for a, b in pairwise(ordered))
+
+
+def test_it_looks_on_when_the_system_clock_is_set_back_by_an_hour(tmp_path: Path) -> None:
+    """What is due by that clock is an hour away then, and nothing else wakes an idle daemon."""
+
+    async def test(cluster: DaemonCluster) -> None:
+        async with daemon_here(cluster) as here:
+            jobs = here.daemon._cadence._jobs.get_jobs()
+            assert len(jobs) == 5
+            for job in jobs:
+                job.modify(next_run_time=utc_now() + timedelta(hours=1))
+            await here.ticks(3)
+
+    with scheduler_cluster(tmp_path, **FILES) as cluster:
+        asyncio.run(test(cluster))
