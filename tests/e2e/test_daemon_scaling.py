@@ -30,8 +30,12 @@ from tests.e2e.driven import (
 
 def test_from_zero_to_the_size_of_the_work_and_back(tmp_path: Path) -> None:
     """24 tasks that are taken for 1 s each are to be done within 10 s, of which a boot takes 3:
-    24/7, so 4 workers at once."""
-    files = {"config": config({**WORKER, "maximum": 8}), "scenario": scenario()}
+    24/7, so 4 workers at once. The machines stay on until they are told to end, so that every one
+    passes all phases, whoever looks first."""
+    files = {
+        "config": config({**WORKER, "maximum": 8}),
+        "scenario": scenario(power_off=False),
+    }
     with daemon_cluster(tmp_path, **files) as cluster:
         with Client(cluster.address) as client:
             found = client.gather(client.map(nap, [0.5] * 24, range(24)))
