@@ -14,6 +14,7 @@ from costplan.planner.codec import decode, text_of
 from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Node, ProviderNode
+from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Control, Learnt, MovePlan, Readings, State
 from costplan.planner.types import Offer, Quote
@@ -22,12 +23,13 @@ STATE_PARTS = ("meters", "learnt", "load", "plan")
 """Parts of the state that is now, in the order of their digests; its nodes are a table."""
 TICK_PARTS = (
     "settings", "market", "machines", "load", "plan",
-    "before.nodes", "before.meters", "before.learnt", "before.load", "before.plan",
+    "before.nodes", "before.meters", "before.learnt", "before.load", "before.plan", "outlook",
 )  # fmt: skip
 """Parts of a tick, in the order of their digests."""
 
 MARKET = tuple[tuple[Offer, ...], tuple[Quote, ...]]
 _PLAN = MovePlan | None
+_OUTLOOK = Outlook | None
 _NO_NODES: Mapping[str, Node] = MappingProxyType({})
 _NO_METERS: Mapping[str, Meter] = MappingProxyType({})
 _NO_WORKERS: Mapping[str, WorkerLoad] = MappingProxyType({})
@@ -67,9 +69,10 @@ class Packer:
         )
         # Before what was read now: a series remembers the last that it wrote.
         then = (self._nodes(before), *self._state(before))
-        parts = (*first, self._load(read.load), self._plan(tick.plan), *then)
+        outlook = self._once("outlook", read.outlook, lambda v: blob_of(text_of(v, _OUTLOOK)))
+        parts = (*first, self._load(read.load), self._plan(tick.plan), *then, outlook)
         body = Body(
-            readings=replace(read, load=None, machines=None, offers=(), quotes=()),
+            readings=replace(read, load=None, machines=None, offers=(), quotes=(), outlook=None),
             state_before=replace(_bare(before), control=before.control),
             gaps=tick.gaps,
             actions=tick.actions,
@@ -136,6 +139,7 @@ def opened(body: Body, texts: Mapping[str, Texts]) -> tuple[Readings, State]:
         machines=_machines_from(texts["machines"]),
         offers=offers,
         quotes=quotes,
+        outlook=decode(texts["outlook"][0], _OUTLOOK),
     )
     before = {name.removeprefix("before."): t for name, t in texts.items() if "before." in name}
     nodes = MappingProxyType(dict(read_series(before["nodes"][1], Node)))

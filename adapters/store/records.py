@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from costplan.planner.asked import DemandPart
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Action, MovePlan, Readings, State
@@ -18,7 +19,7 @@ class TickCommit:
     """One tick, whole: what it saw, what it decided, and what is to be done once this is on disk.
 
     `replan` says that it was asked for a plan. `version` is of the code that ran it, `summary`
-    is for people: what JSON can hold.
+    is for people: what JSON can hold. `demand` was asked for since the tick before.
     """
 
     tick_id: str
@@ -36,6 +37,7 @@ class TickCommit:
     entries: tuple[LedgerEntry, ...]
     version: str
     summary: Mapping[str, Any]
+    demand: tuple[DemandPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

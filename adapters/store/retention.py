@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
+from costplan.adapters.store.demand import drop_old_demand
 from costplan.adapters.store.journal import drop_forgotten
 from costplan.adapters.store.parts import split
 
@@ -14,7 +15,7 @@ KEEP_DAYS = 7
 
 
 def prune(db: sqlite3.Connection, now: datetime) -> None:
-    """Drops ticks beyond their number or age, parts without a tick, and intents that are old.
+    """Drops ticks beyond their number or age, parts without a tick, old intents and old demand.
 
     The newest tick stays, whatever its age; ticks that made a plan or acted are kept longer.
     """
@@ -29,6 +30,7 @@ def prune(db: sqlite3.Connection, now: datetime) -> None:
     _drop_parts(db)
     db.execute("DELETE FROM intents WHERE outcome IS NOT NULL AND ended_at < ?", (old,))
     drop_forgotten(db, old)
+    drop_old_demand(db, now)
 
 
 def _drop_parts(db: sqlite3.Connection) -> None:

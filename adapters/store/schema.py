@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from costplan.adapters.store.parts import blob_of
+
 APPLICATION_ID = 0x636F7374
 """'cost' in ASCII: what tells a store from any other SQLite file."""
+
+_NOTHING = blob_of("null")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -60,6 +64,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ticks_quiet ON ticks (is_quiet, seq)",
         # The parts of the state by digest; NULL where version 1 kept all of it in the row.
         "ALTER TABLE state ADD COLUMN refs BLOB",
+    ),
+    (
+        # Of each kind of worker: for how many seconds of a step of five minutes it was known how
+        # many are asked for, and worker-seconds.
+        """CREATE TABLE demand (
+            cluster TEXT NOT NULL, kind TEXT NOT NULL, start TEXT NOT NULL,
+            seconds REAL NOT NULL, worker_seconds REAL NOT NULL,
+            PRIMARY KEY (cluster, kind, start)) WITHOUT ROWID""",
+        # Ticks have one part more, the demand to come; those there are had none.
+        f"""INSERT OR IGNORE INTO blobs (digest, data, parts)
+            VALUES (x'{_NOTHING.digest.hex()}', x'{_NOTHING.data.hex()}', x'')""",  # noqa: S608 - ours
+        f"UPDATE ticks SET refs = CAST(refs || x'{_NOTHING.digest.hex()}' AS BLOB)",  # noqa: S608 - ours
     ),
 )
 """Statements that lead from version n to n + 1; the last is the newest."""

@@ -20,6 +20,7 @@ from costplan.adapters.faults import reach
 from costplan.adapters.store import control
 from costplan.adapters.store.bodies import Packer
 from costplan.adapters.store.database import connect, identity, require_in_place, told
+from costplan.adapters.store.demand import read_clusters, read_demand, write_demand
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
 from costplan.adapters.store.parts import blob_of, closure
@@ -32,6 +33,7 @@ from costplan.adapters.store.ticks import (
     write_entries,
     write_tick,
 )
+from costplan.planner.asked import DemandPart
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError, StoreError
 from costplan.planner.ledger import LedgerEntry
@@ -176,6 +178,7 @@ class Store:
             write_outcomes(db, tick.readings.outcomes)
             write_intents(db, tick.tick_id, tick.at, tick.actions)
             write_entries(db, tick.entries)
+            write_demand(db, tick.settings.cluster, tick.demand)
             reach("store.commit.in")
         self._stored = dict(tick.state_after.nodes)
         # What the newest tick refers to is never let go of.
@@ -255,6 +258,21 @@ class Store:
             (Phase.GONE.value, int(including_gone), "" if since is None else since.isoformat()),
         )
         return tuple(decode(zlib.decompress(data), Node) for (data,) in rows)
+
+    # Demand
+
+    def demand(self, cluster: str) -> tuple[DemandPart, ...]:
+        """What was asked for of each kind of worker of a cluster, a part a step, by kind and time.
+
+        Raises StoreError.
+        """
+        with self._reading() as db:
+            return read_demand(db, cluster)
+
+    def demand_clusters(self) -> tuple[str, ...]:
+        """Clusters whose demand is known, by name."""
+        with self._reading() as db:
+            return read_clusters(db)
 
     # What the operator says
 

@@ -9,11 +9,12 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from costplan.planner import asked
 from costplan.planner.types import require_utc
 
 FloatArray = NDArray[np.float64]
 
-STEP_SECONDS = 300
+STEP_SECONDS = asked.STEP_SECONDS
 STEPS_PER_HOUR = 3600 // STEP_SECONDS
 STEPS_PER_DAY = 24 * STEPS_PER_HOUR
 HORIZON_STEPS = STEPS_PER_DAY

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from costplan.adapters.store.parts import DIGEST_BYTES
 from costplan.adapters.store.schema import APPLICATION_ID, VERSION
 from costplan.adapters.store.store import Store, StoreError
 from costplan.planner.codec import encode
@@ -188,3 +189,21 @@ def test_a_step_that_fails_leaves_the_old_version(old: Old) -> None:
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM ticks").fetchone() == (1,)
+
+
+def test_ticks_of_version_2_are_read_as_without_an_outlook(tmp_path: Path) -> None:
+    """They had one part less, and no table of demand."""
+    path = tmp_path / "s.db"
+    with held(path) as store:
+        store.commit(tick_at(1, State()))
+        before = store.last_tick()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE demand")
+        db.execute("UPDATE ticks SET refs = substr(refs, 1, length(refs) - ?)", (DIGEST_BYTES,))
+        db.execute("PRAGMA user_version=2")
+    with held(path) as store:
+        assert store.last_tick() == before
+        assert store.demand("test") == ()
+        store.commit(tick_at(2, State()))
+        store.prune(NOON)
+        assert [tick.tick_id for tick in store.ticks(2)] == ["t-2", "t-1"]
