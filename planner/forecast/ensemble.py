@@ -17,7 +17,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from costplan.planner.forecast.features import COUNT, IN_UNITS, features
+from costplan.planner.forecast.features import COUNT, IN_UNITS, IntArray, features
+from costplan.planner.forecast.outcomes import LEVELS, Outcomes
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
     MEDIAN,
@@ -41,7 +42,6 @@ LAGS = -(-AHEAD // ORIGIN_STEPS)
 PENDING = int(LAGS.max()) + 1
 WINDOW = 28 * ORIGINS_PER_DAY
 MEMBERS = ("last value", "ridge")
-LEVELS = np.array(QUANTILES)
 LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 RIDGE = 0.1
@@ -88,8 +88,8 @@ class Forecaster:
         self._steps = 0
         many = len(AHEAD)
         self._origins: list[int] = []
-        self._change = np.full((many, 256), np.nan)
-        self._ridge = np.zeros((many, 256))
+        self._past = Outcomes(len(MEMBERS), many, WINDOW)
+        self._ridge = np.zeros((PENDING, many))
         self._inputs = np.zeros((PENDING, many, COUNT))
         self._told = np.zeros((PENDING, len(MEMBERS), many, len(LEVELS)))
         self._gram = np.zeros((many, COUNT, COUNT))
@@ -113,6 +113,11 @@ class Forecaster:
         """When the last step ends."""
         return self._start + timedelta(seconds=STEP_SECONDS * self._steps)
 
+    @property
+    def level(self) -> float:
+        """The mean of the last step that was seen, 0 where none was."""
+        return float(self._values[self._steps - 1]) if self._steps else 0.0
+
     def extend(self, values: FloatArray) -> None:
         """Learns the next steps (steps,); NaN is a step that nobody saw."""
         for value in values:
@@ -128,12 +133,11 @@ class Forecaster:
         weights = self._weights()
         mixed = self._mixed(told, weights)
         known = self._outcomes >= FEW
-        level = self._values[self._steps - 1]
         grid = np.arange(1, HORIZON_STEPS + 1)
         changes = np.stack([np.interp(grid, AHEAD, row) for row in mixed.T])
         return Forecast(
             at=self.at,
-            values=np.maximum(level + changes, 0.0),
+            values=np.maximum(self.level + changes, 0.0),
             weights=MappingProxyType(
                 {
                     name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
@@ -164,69 +168,56 @@ class Forecaster:
         """Takes in what came of earlier forecasts, then makes the one of this half hour."""
         self._score()
         origin, inputs = len(self._origins), self._present()
-        if origin == self._change.shape[1]:
-            room = np.full_like(self._change, np.nan)
-            self._change = np.concatenate([self._change, room], axis=1)
-            self._ridge = np.concatenate([self._ridge, np.zeros_like(room)], axis=1)
         self._origins.append(self._steps - 1)
         told, ridge = self._members(inputs)
-        self._ridge[:, origin] = ridge
+        self._ridge[origin % PENDING] = ridge
         self._inputs[origin % PENDING] = inputs
         self._told[origin % PENDING] = told
 
     def _score(self) -> None:
-        now, weights = len(self._origins), self._weights()
-        for k, (ahead, lag) in enumerate(zip(AHEAD, LAGS, strict=True)):
-            origin = now - int(lag)
-            if origin < 0:
-                continue
-            begin = self._origins[origin]
-            then = begin + int(ahead)
-            if not (self._seen[begin] and self._seen[then]):
-                continue
-            change = self._values[then] - self._values[begin]
-            row = self._inputs[origin % PENDING, k]
-            self._change[k, origin] = change
-            weight = self._trust(k, change, row)
-            self._gram[k] = self._gram[k] * FORGET_FIT + weight * np.outer(row, row)
-            self._moment[k] = self._moment[k] * FORGET_FIT + weight * row * change
-            self._squares[k] = self._squares[k] * FORGET_FIT + change * change
-            self._outcomes[k] += 1
-            self._mass[k] = self._mass[k] * FORGET_FIT + 1.0
-            told = self._told[origin % PENDING, :, k]
-            off = change - told
-            pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=1)
-            mixed = self._widened(weights[:, k] @ told, k)
-            is_out = not mixed[LOW] <= change <= mixed[HIGH]
-            self._loss[:, k] = self._loss[:, k] * FORGET_LOSS + pinball
-            self._wider[k] = np.clip(
-                self._wider[k] + WIDEN[k] * (is_out - 0.2), -MOST_WIDER, MOST_WIDER
-            )
+        """Learns from the outcomes that are known since the last half hour, one a distance."""
+        origins = len(self._origins) - LAGS
+        k = np.flatnonzero(origins >= 0)
+        begin = np.array(self._origins, dtype=np.int64)[origins[k]]
+        k = k[self._seen[begin] & self._seen[begin + AHEAD[k]]]
+        origins = origins[k]
+        begin = np.array(self._origins, dtype=np.int64)[origins]
+        change = self._values[begin + AHEAD[k]] - self._values[begin]
+        rows = self._inputs[origins % PENDING, k]
+        weight = self._trust(k, change, rows)[:, None]
+        outer = (weight * rows)[:, :, None] * rows[:, None, :]
+        self._gram[k] = self._gram[k] * FORGET_FIT + outer
+        self._moment[k] = self._moment[k] * FORGET_FIT + weight * rows * change[:, None]
+        self._squares[k] = self._squares[k] * FORGET_FIT + change * change
+        self._outcomes[k] += 1
+        self._mass[k] = self._mass[k] * FORGET_FIT + 1.0
+        self._past.add(k, origins, np.stack([change, change - self._ridge[origins % PENDING, k]]))
+        told = self._told[origins % PENDING, :, k]
+        off = change[:, None, None] - told
+        pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=2)
+        mixed = self._widened(np.einsum("mk,kmq->kq", self._weights()[:, k], told), k)
+        is_out = (change < mixed[:, LOW]) | (change > mixed[:, HIGH])
+        self._loss[:, k] = self._loss[:, k] * FORGET_LOSS + pinball.T
+        wider = self._wider[k] + WIDEN[k] * (is_out - 0.2)
+        self._wider[k] = np.clip(wider, -MOST_WIDER, MOST_WIDER)
 
-    def _trust(self, k: int, change: float, row: FloatArray) -> float:
-        """The weight of an outcome in the regression: less where it or its inputs stand out."""
-        usual = OUTLIER * float(np.sqrt(self._squares[k] / max(self._mass[k], 1.0)))
-        size = max(abs(change), float(np.abs(row[IN_UNITS]).max()))
-        return (usual / size) ** 2 if 0 < usual < size else 1.0
+    def _trust(self, k: IntArray, change: FloatArray, rows: FloatArray) -> FloatArray:
+        """The weight of outcomes in the regression: less where they or their inputs stand out."""
+        usual = OUTLIER * np.sqrt(self._squares[k] / np.maximum(self._mass[k], 1.0))
+        size = np.maximum(np.abs(change), np.abs(rows[:, IN_UNITS]).max(axis=1, initial=0.0))
+        stands_out = (usual > 0) & (size > usual)
+        return np.where(stands_out, (usual / np.where(stands_out, size, 1.0)) ** 2, 1.0)
 
     def _members(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Quantiles of the change (members, ahead, quantiles) before mixing, and ridge's change."""
-        now, origins = self._steps - 1, len(self._origins)
         ridge = self._ridge_change(inputs)
-        told = np.zeros((len(MEMBERS), len(AHEAD), len(LEVELS)))
-        first = max(origins - WINDOW, 0)
-        likeness = self._likeness(now, first)
-        for k in range(len(AHEAD)):
-            change = self._change[k, first:origins]
-            known = ~np.isnan(change)
-            if known.sum() < FEW:
-                shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
-                told[:, k] = shorter
-                continue
-            change, weight = change[known], likeness[known]
-            told[0, k] = quantiles(change, weight)
-            off = change - self._ridge[k, first:origins][known]
-            told[1, k] = ridge[k] + quantiles(off, weight)
+        first = max(len(self._origins) - WINDOW, 0)
+        self._past.forget(first)
+        told = self._past.quantiles(self._likeness(self._steps - 1, first), first)
+        told[1] += ridge[:, None]
+        for k in np.flatnonzero(self._past.count < FEW):
+            shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
+            told[:, k] = shorter
         return told, ridge
 
     def _ridge_change(self, inputs: FloatArray) -> FloatArray:
@@ -256,8 +247,7 @@ class Forecaster:
         )
 
     def _prior(self) -> FloatArray:
-        level = self._values[self._steps - 1]
-        return np.asarray(level * PRIOR_SHARE * (LEVELS - 0.5) / 0.4)
+        return np.asarray(self.level * PRIOR_SHARE * (LEVELS - 0.5) / 0.4)
 
     def _weights(self) -> FloatArray:
         """Shares of the members (members, ahead)."""
@@ -268,11 +258,11 @@ class Forecaster:
     def _mixed(self, told: FloatArray, weights: FloatArray) -> FloatArray:
         """Quantiles of the change (ahead, quantiles)."""
         mixed = np.einsum("mk,mkq->kq", weights, told)
-        wide = np.stack([self._widened(row, k) for k, row in enumerate(mixed)])
-        return np.sort(wide, axis=1)
+        return np.sort(self._widened(mixed, np.arange(len(AHEAD))), axis=1)
 
-    def _widened(self, row: FloatArray, k: int) -> FloatArray:
-        return np.asarray(row[MEDIAN] + (row - row[MEDIAN]) * np.exp(self._wider[k]))
+    def _widened(self, rows: FloatArray, k: IntArray) -> FloatArray:
+        middle = rows[:, MEDIAN, None]
+        return np.asarray(middle + (rows - middle) * np.exp(self._wider[k])[:, None])
 
     def _notes(self, known: NDArray[np.bool_]) -> tuple[str, ...]:
         notes = []
@@ -287,11 +277,3 @@ class Forecaster:
         if unseen > 0:
             notes.append(f"{100 * unseen:.1f} % of the steps were not seen")
         return tuple(notes)
-
-
-def quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """The QUANTILES of weighted values (n,), n at least 1, weights above 0."""
-    order = np.argsort(values, kind="stable")
-    mass = np.cumsum(weights[order])
-    places = np.searchsorted(mass, LEVELS * mass[-1])
-    return np.asarray(values[order][np.minimum(places, len(values) - 1)])

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from costplan.planner.forecast.ensemble import AHEAD, PENDING, Forecaster, quantiles
+from costplan.planner.forecast.ensemble import AHEAD, PENDING, Forecaster
+from costplan.planner.forecast.outcomes import Outcomes
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
     QUANTILES,
@@ -64,7 +65,7 @@ def test_what_comes_later_changes_no_forecast_made_before() -> None:
     assert kept > 20
     assert np.array_equal(one._told[rings], other._told[rings])
     assert np.array_equal(one._inputs[rings], other._inputs[rings])
-    assert np.array_equal(one._ridge[:, :made], other._ridge[:, :made])
+    assert np.array_equal(one._ridge[rings], other._ridge[rings])
 
     plain, poisoned = Forecaster(MONDAY), Forecaster(MONDAY)
     for now in range(0, len(past), 577):
@@ -82,10 +83,12 @@ def test_outcomes_are_learnt_from_only_when_they_are_known() -> None:
     forecaster.extend(values)
     begun = np.array(forecaster._origins)
     for k, ahead in enumerate(AHEAD):
-        known = ~np.isnan(forecaster._change[k, : len(begun)])
+        count = forecaster._past.count[k]
+        known = forecaster._past._origins[0, k, :count]
+        assert sorted(known) == list(range(count))
         assert begun[known].max() + ahead < len(values)
         assert np.array_equal(
-            forecaster._change[k, : len(begun)][known],
+            forecaster._past._values[0, k, :count],
             values[begun[known] + ahead] - values[begun[known]],
         )
 
@@ -176,8 +179,34 @@ def test_a_quantile_that_is_not_foretold_is_refused() -> None:
         told(np.ones(5)).quantile(0.33)
 
 
-def test_weighted_quantiles_count_weight_and_not_values() -> None:
-    values, equal = np.arange(100.0)[::-1].copy(), np.ones(100)
-    assert quantiles(values, equal)[QUANTILES.index(0.5)] == pytest.approx(49, abs=1)
-    heavy = np.where(values == 90, 1e6, 1.0)
-    assert (quantiles(values, heavy) == 90).all()
+def test_quantiles_of_outcomes_are_those_of_sorted_weighted_values() -> None:
+    dice = np.random.default_rng(0)
+    past = Outcomes(2, 3, 50)
+    seen = [np.zeros((0, 2)) for _ in range(3)]
+    for origin in range(120):
+        k = np.flatnonzero(dice.random(3) < 0.8)
+        values = dice.normal(0, 1, (2, len(k))).round(1)
+        past.add(k, np.full(len(k), origin), values)
+        for place, distance in enumerate(k):
+            column = np.full((origin + 1 - len(seen[distance]), 2), np.nan)
+            column[-1] = values[:, place]
+            seen[distance] = np.concatenate([seen[distance], column])
+        first = max(origin + 1 - 50, 0)
+        past.forget(first)
+        weights = dice.random(origin + 1 - first) + 0.01
+        found = past.quantiles(weights, first)
+        for distance in range(3):
+            column = seen[distance][first:]
+            known = np.flatnonzero(~np.isnan(column[:, 0]))
+            assert past.count[distance] == len(known)
+            for row in range(2):
+                expected = plain_quantiles(column[known, row], weights[known])
+                assert np.array_equal(found[row, distance], expected)
+
+
+def plain_quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
+    if not len(values):
+        return np.zeros(len(QUANTILES))
+    order = np.argsort(values)
+    mass = np.cumsum(weights[order])
+    return np.asarray(values[order][np.searchsorted(mass, np.array(QUANTILES) * mass[-1])])
