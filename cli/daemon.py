@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
-from pathlib import Path
 
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
@@ -24,12 +23,13 @@ from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
 from costplan.cli.cadence import Cadence
 from costplan.cli.http_service import Health, HttpService
-from costplan.cli.logs import Log, set_up_logs, tick_line
+from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
 from costplan.cli.signals import signals_as_events
-from costplan.cli.wiring import Ports, connect, differing
+from costplan.cli.wiring import Ports, differing
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError, InputError, StoreError
+from costplan.planner.foretell import Foreteller
 from costplan.planner.loop import Ticked, tick
 from costplan.planner.standing import is_alive
 from costplan.planner.status import LastTick, status_of
@@ -75,6 +75,7 @@ class Daemon:
         self._failure: CostplanError | None = None
         self.metrics = Metrics(self._load_age)
         self._state = State()
+        self._foreteller = Foreteller((), clock())
         self._policies = default_policies()
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
@@ -88,6 +89,8 @@ class Daemon:
         reach("daemon.start.after_lease")
         self._lease_held = True
         self._state = self.store.load_state()
+        past = self.store.demand(self.config.settings.cluster)
+        self._foreteller = await asyncio.to_thread(Foreteller, past, self._clock())
         reach("daemon.start.loaded")
         http = HttpService(
             self.config.http.host, self.config.http.port, health=self.health, metrics=self.metrics
@@ -220,6 +223,8 @@ class Daemon:
         readings = self._reader.read(outcomes)
         before = replace(self._state, control=self.store.read_control())
         reach("daemon.tick.read")
+        teller = self._foreteller
+        readings = teller.told(readings, before, self.config.settings, refresh=replan)
         ticked = tick(readings, before, self.config.settings, self._policies, replan=replan)
         decided(before.nodes, ticked.state.nodes)
         reach("daemon.tick.decided")
@@ -245,8 +250,10 @@ class Daemon:
                     "actions": len(ticked.actions),
                     "seconds": round(time.monotonic() - began, 4),
                 },
+                demand=teller.unkept,
             )
         )
+        teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
         self._settle(before, ticked)
         reach("daemon.tick.committed")
@@ -364,36 +371,3 @@ class Daemon:
             store_problem=self._store_problem,
             stopping=self._stop.is_set(),
         )
-
-
-def run_daemon(path: Path, config: DaemonConfig) -> None:
-    """Drives the cluster of a configuration until a signal; `path` is read again on reload."""
-    from costplan.cli.config_file import read_config
-
-    _run(config, reread=lambda: read_config(path), until_empty=False)
-
-
-def run_until_down(config: DaemonConfig) -> None:
-    """Does the daemon's work until no machine is left; what the store says of `down` is done."""
-    _run(config, reread=None, until_empty=True)
-
-
-def _run(
-    config: DaemonConfig, *, reread: Callable[[], DaemonConfig] | None, until_empty: bool
-) -> None:
-    from costplan.adapters.clock import utc_now
-
-    ports = connect(config, utc_now)
-    log = set_up_logs(
-        output=config.log.format, clock=utc_now, level=config.log.level, secrets=ports.secrets
-    )
-
-    async def main() -> None:
-        with Store.open(Path(config.store_path), clock=utc_now) as store:
-            daemon = Daemon(config, ports, store, log, clock=utc_now, reread=reread)
-            await daemon.run(until_empty=until_empty)
-
-    try:
-        asyncio.run(main())
-    finally:
-        ports.close()

@@ -82,7 +82,7 @@ def _by_itself(file: DaemonConfig | None) -> None:
             "no daemon runs, and ending machines takes the cluster's file",
             "give --config FILE; the request is kept",
         )
-    from costplan.cli.daemon import run_until_down
+    from costplan.cli.daemon_process import run_until_down
 
     errors.note("no daemon runs: this command ends the machines itself")
     run_until_down(file)

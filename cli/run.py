@@ -19,6 +19,6 @@ def run(
     reads the file again.
     """
     from costplan.cli.config_file import read_config
-    from costplan.cli.daemon import run_daemon
+    from costplan.cli.daemon_process import run_daemon
 
     run_daemon(config, read_config(config))

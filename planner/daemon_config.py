@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from costplan.planner.calendar import DAYS, ScheduledJob
 from costplan.planner.config_fields import shown
 from costplan.planner.config_models import sections
 from costplan.planner.config_problems import Grammar, problem, raise_all
@@ -26,6 +27,7 @@ from costplan.planner.config_values import (
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.daemon_config_models import (
     DaemonSection,
+    JobSection,
     KindSection,
     SafetySection,
     SchedulerSection,
@@ -36,6 +38,7 @@ from costplan.planner.errors import InputError
 from costplan.planner.settings import (
     Budget,
     Cadence,
+    Forecasting,
     Freeze,
     Safety,
     Scaling,
@@ -75,6 +78,11 @@ _GRAMMAR = Grammar(
         "workers.resources": "{LICENCE: 1}",
         "safety.freezes.from": 'from: "22:00"',
         "safety.freezes.to": 'to: "06:00"',
+        "calendar.name": "name: nightly",
+        "calendar.kind": "kind: features",
+        "calendar.workers": "workers: 20",
+        "calendar.at": 'at: "02:00"',
+        "calendar.duration": "duration: 3h",
         "tags": "{team: fraud}",
     },
 )
@@ -231,6 +239,8 @@ def _settings(file: DaemonSection) -> Settings:
         ),
         budget=_budget(file.budget),
         safety=_safety(file.safety),
+        forecast=Forecasting(use=file.forecast.use),
+        calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
     )
 
@@ -259,6 +269,17 @@ def _budget(budget: SpendingSection) -> Budget:
         usd_per_hour=_usd(budget.usd_per_hour),
         usd_per_day=_usd(budget.usd_per_day),
         usd_per_month=_usd(budget.usd_per_month),
+    )
+
+
+def _job(job: JobSection) -> ScheduledJob:
+    return ScheduledJob(
+        name=job.name,
+        kind=job.kind,
+        workers=job.workers,
+        start_minute=job.at,
+        duration_seconds=job.duration,
+        days=tuple(sorted(DAYS.index(day) for day in job.days)),
     )
 
 

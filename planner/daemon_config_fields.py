@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from costplan.planner.calendar import DAYS
 from costplan.planner.config_fields import (
     MAX_WORKERS,
     finite_number,
@@ -24,6 +25,7 @@ PROVIDERS = ("local",)
 """Providers that the autoscaler runs on."""
 
 _DAY_SECONDS = 86400.0
+_LEAST_RUN_SECONDS = 60
 _MOST_AMOUNT = 1e15
 _RESERVED_TAGS = "costplan"
 _SUB_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?)")
@@ -68,6 +70,19 @@ def _minute(most: int) -> Callable[[object], int]:
         return minute
 
     return check
+
+
+def _run_seconds(value: object) -> int:
+    remedy = "write it like 45min or 3h"
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise refusal(f"{shown(value)} is not a duration", remedy)
+    try:
+        seconds = parse_seconds(value)
+    except ValueError as error:
+        raise refusal(str(error).partition("; ")[0], remedy) from None
+    if not _LEAST_RUN_SECONDS <= seconds <= _DAY_SECONDS:
+        raise refusal(f"{shown(value)} is not from 1min to 1 day", remedy)
+    return seconds
 
 
 def _place(pattern: re.Pattern[str], what: str, remedy: str, least: int) -> Callable[[object], str]:
@@ -122,6 +137,27 @@ ShortSeconds = Annotated[float, BeforeValidator(_short_seconds(0.05))]
 
 TaskSeconds = Annotated[float, BeforeValidator(_short_seconds(0.001))]
 StartMinute = Annotated[int, BeforeValidator(_minute(24 * 60 - 1))]
+DayName = Annotated[
+    str,
+    BeforeValidator(
+        one_of(
+            DAYS,
+            "a day of the week",
+            {
+                "monday": "mon",
+                "tuesday": "tue",
+                "wednesday": "wed",
+                "thursday": "thu",
+                "friday": "fri",
+                "saturday": "sat",
+                "sunday": "sun",
+            },
+        )
+    ),
+]
+RunSeconds = Annotated[int, BeforeValidator(_run_seconds)]
+"""How long a job of the calendar takes: a minute to a day, in whole seconds."""
+
 EndMinute = Annotated[int, BeforeValidator(_minute(24 * 60))]
 Endpoint = Annotated[
     str,
@@ -158,6 +194,9 @@ LeastWorkers = Annotated[
 ]
 MostWorkers = Annotated[
     int, BeforeValidator(whole_from(1, MAX_WORKERS, "leave it out for no limit"))
+]
+JobWorkers = Annotated[
+    int, BeforeValidator(whole_from(1, MAX_WORKERS, "write how many workers the job asks for"))
 ]
 MostLaunches = Annotated[
     int, BeforeValidator(whole_from(1, MAX_WORKERS, "write how many machines may start at once"))

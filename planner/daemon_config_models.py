@@ -11,9 +11,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from costplan.planner.calendar import DAYS
 from costplan.planner.config_fields import (
     DurationSeconds,
     Filled,
+    Flag,
     LossSeconds,
     MachineVcpuMilli,
     MemoryBytes,
@@ -23,6 +25,7 @@ from costplan.planner.config_fields import (
     Text,
     refusal,
     shown,
+    suggestion,
 )
 from costplan.planner.config_models import (
     GpuSection,
@@ -40,9 +43,11 @@ from costplan.planner.config_models import (
 from costplan.planner.daemon_config_fields import (
     Address,
     Amount,
+    DayName,
     EndMinute,
     Endpoint,
     FilePath,
+    JobWorkers,
     LeastWorkers,
     Listen,
     LogFormat,
@@ -52,16 +57,17 @@ from costplan.planner.daemon_config_fields import (
     PicoPerDay,
     PicoPerMonth,
     ProviderKind,
+    RunSeconds,
     ShortSeconds,
     StartMinute,
     TagName,
     TaskSeconds,
     ThreadCount,
 )
-from costplan.planner.settings import Cadence, Safety, Scaling
+from costplan.planner.settings import Cadence, Forecasting, Safety, Scaling
 from costplan.planner.units import usd_text
 
-_SCALING, _CADENCE, _SAFETY = Scaling(), Cadence(), Safety()
+_SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
 _GPU = "GPU"
 
 _Found = Iterator[tuple[str, str, str]]
@@ -187,6 +193,23 @@ class SafetySection(Section):
     freezes: tuple[FreezeSection, ...] = ()
 
 
+class ForecastSection(Section):
+    """Whether plans are told of demand to come."""
+
+    use: Flag = _FORECAST.use
+
+
+class JobSection(Section):
+    """A job that comes by the clock."""
+
+    name: Name
+    kind: Name
+    workers: JobWorkers
+    at: StartMinute
+    duration: RunSeconds
+    days: Annotated[tuple[DayName, ...], Filled] = DAYS
+
+
 class DaemonSection(Section):
     """The whole file."""
 
@@ -203,6 +226,8 @@ class DaemonSection(Section):
     cadence: CadenceSection = CadenceSection()
     budget: SpendingSection = SpendingSection()
     safety: SafetySection = SafetySection()
+    forecast: ForecastSection = ForecastSection()
+    calendar: tuple[JobSection, ...] = ()
     where: WhereSection = WhereSection()
     machines: MachinesSection = MachinesSection()
     market: MarketSection = MarketSection()
@@ -218,6 +243,7 @@ def daemon_contradictions(file: DaemonSection) -> _Found:
     yield from _kind_contradictions(file)
     yield from _time_contradictions(file.scaling, file.cadence)
     yield from _budget_contradictions(file.budget)
+    yield from _calendar_contradictions(file)
     yield from market_contradictions(file.market)
     yield from place_contradictions(file.where, file.limits)
 
@@ -275,3 +301,24 @@ def _budget_contradictions(budget: SpendingSection) -> _Found:
     if day is not None and month is not None and day > month:
         problem = f"${usd_text(day)} is above budget.usd_per_month (${usd_text(month)})"
         yield "budget.usd_per_day", problem, "lower it, or raise the month's"
+
+
+def _calendar_contradictions(file: DaemonSection) -> _Found:
+    kinds = {kind.name: kind for kind in file.workers}
+    first_use: dict[str, int] = {}
+    for place, job in enumerate(file.calendar):
+        path = f"calendar[{place}]"
+        if job.name in first_use:
+            earlier = f"calendar[{first_use[job.name]}]"
+            yield f"{path}.name", f"{shown(job.name)} is also {earlier}", "give it its own name"
+        first_use.setdefault(job.name, place)
+        if len(set(job.days)) < len(job.days):
+            yield f"{path}.days", f"{', '.join(job.days)}: a day twice", "name each day once"
+        kind = kinds.get(job.kind)
+        if kind is None:
+            problem = f"{shown(job.kind)} is no kind of worker here"
+            way_out = suggestion(job.kind, kinds) or f"name one of {', '.join(kinds)}"
+            yield f"{path}.kind", problem, way_out
+        elif kind.maximum is not None and job.workers > kind.maximum:
+            problem = f"{job.workers} is above the maximum of {kind.name} ({kind.maximum})"
+            yield f"{path}.workers", problem, "lower it or raise maximum"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
+from costplan.planner.calendar import ScheduledJob
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Interruption,
@@ -106,6 +107,13 @@ class Safety:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forecasting:
+    """Whether a tick is told of demand to come."""
+
+    use: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
@@ -125,6 +133,8 @@ class Settings:
     cadence: Cadence = Cadence()
     budget: Budget = Budget()
     safety: Safety = Safety()
+    forecast: Forecasting = Forecasting()
+    calendar: tuple[ScheduledJob, ...] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""
     user_data_ref: str = ""

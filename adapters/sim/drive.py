@@ -18,12 +18,15 @@ from typing import Protocol, TypeVar
 from costplan.adapters.performing import perform
 from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.provider import SimProvider
+from costplan.planner.asked import DemandPart
 from costplan.planner.errors import (
     ClusterUnreachable,
     ProviderError,
 )
+from costplan.planner.foretell import Foreteller
 from costplan.planner.guard import Policy
 from costplan.planner.ledger import LedgerEntry
+from costplan.planner.needs import Needs
 from costplan.planner.ports import Cluster
 from costplan.planner.settings import Settings
 from costplan.planner.tick import (
@@ -68,6 +71,8 @@ class Ticked(Protocol):
     def actions(self) -> tuple[Action, ...]: ...
     @property
     def entries(self) -> tuple[LedgerEntry, ...]: ...
+    @property
+    def needs(self) -> Needs: ...
 
 
 class Tick(Protocol):
@@ -88,7 +93,13 @@ class Record(Protocol):
     """What outlives the driver."""
 
     def load(self) -> State: ...
-    def commit(self, readings: Readings, ticked: Ticked, settings: Settings) -> None: ...
+    def commit(
+        self,
+        readings: Readings,
+        ticked: Ticked,
+        settings: Settings,
+        demand: tuple[DemandPart, ...] = (),
+    ) -> None: ...
 
 
 @dataclass(slots=True)
@@ -103,9 +114,15 @@ class Memory:
         """The last state, under what the operator says now."""
         return replace(self.state, control=self.control)
 
-    def commit(self, readings: Readings, ticked: Ticked, settings: Settings) -> None:
+    def commit(
+        self,
+        readings: Readings,
+        ticked: Ticked,
+        settings: Settings,
+        demand: tuple[DemandPart, ...] = (),
+    ) -> None:
         """The state, and the entries after those there are."""
-        del readings, settings
+        del readings, settings, demand
         self.state = ticked.state
         self.entries.extend(ticked.entries)
 
@@ -116,7 +133,7 @@ def nothing_happens(name: str) -> None:
 
 @dataclass(slots=True)
 class Driver:
-    """Holds a cluster in a simulated world, tick after tick."""
+    """Holds a cluster in a simulated world, tick after tick; a foreteller tells it of demand."""
 
     world: Held
     tick: Tick
@@ -129,6 +146,7 @@ class Driver:
     history: deque[Ticked] = field(default_factory=lambda: deque(maxlen=50))
     ticks: int = 0
     outcomes: list[ActionOutcome] = field(default_factory=list)
+    foreteller: Foreteller | None = None
     _planned_at: datetime | None = None
 
     def run(self, seconds: float, every: float = 5.0) -> None:
@@ -147,10 +165,15 @@ class Driver:
         )
         if replan or is_due:
             self._planned_at = now
-        state = self.record.load()
+        state, teller = self.record.load(), self.foreteller
+        if teller is not None:
+            readings = teller.told(readings, state, self.settings, refresh=replan or is_due)
         ticked = self.tick(readings, state, self.settings, self.policies, replan=replan or is_due)
         self.passing("tick.before_commit")
-        self.record.commit(readings, ticked, self.settings)
+        unkept = () if teller is None else teller.unkept
+        self.record.commit(readings, ticked, self.settings, unkept)
+        if teller is not None:
+            teller.kept(ticked.snapshot, ticked.needs)
         self.passing("tick.after_commit")
         self.outcomes = []
         for action in ticked.actions:

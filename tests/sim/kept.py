@@ -11,6 +11,8 @@ from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.drive import Ticked
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
+from costplan.planner.asked import DemandPart
+from costplan.planner.foretell import Foreteller
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Readings, State
 
@@ -51,7 +53,13 @@ class Kept:
         """The state as the last commit left it, under what the operator says now."""
         return replace(self.state, control=self.store.read_control())
 
-    def commit(self, readings: Readings, ticked: Ticked, settings: Settings) -> None:
+    def commit(
+        self,
+        readings: Readings,
+        ticked: Ticked,
+        settings: Settings,
+        demand: tuple[DemandPart, ...] = (),
+    ) -> None:
         """Keeps the tick; now and then lets go of what is old."""
         self.ticks += 1
         before, self.state = self.state, ticked.state
@@ -72,10 +80,15 @@ class Kept:
                 entries=ticked.entries,
                 version="simulated",
                 summary={},
+                demand=demand,
             )
         )
         if self.ticks % 100 == 0:
             self.store.prune(self.clock())
+
+    def foreteller(self, settings: Settings) -> Foreteller:
+        """What a daemon that starts now foretells with."""
+        return Foreteller(self.store.demand(settings.cluster), self.clock())
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from costplan.planner.guard import Policy
 from costplan.planner.ledger import LedgerEntry, Meter, Use
 from costplan.planner.load import Load
+from costplan.planner.needs import Needs
 from costplan.planner.nodes import (
     Cause,
     DrainOrder,
@@ -50,6 +51,7 @@ class PlainTicked:
     actions: tuple[Action, ...]
     entries: tuple[LedgerEntry, ...]
     plan: MovePlan | None = None
+    needs: Needs = Needs(demand=(), waiting=(), target={}, here={}, hold_seconds=0.0, kept={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

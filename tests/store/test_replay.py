@@ -30,6 +30,8 @@ def test_the_run_had_plans_actions_and_entries(stored: list[StoredTick]) -> None
     assert sum(tick.plan is not None for tick in stored) >= 10
     assert sum(bool(tick.actions) for tick in stored) >= 3
     assert sum(bool(tick.entries) for tick in stored) >= 10
+    outlooks = {tick.readings.outlook.at for tick in stored if tick.readings.outlook is not None}
+    assert len(outlooks) >= 10
 
 
 def test_entries_rest_on_the_load_before(stored: list[StoredTick]) -> None:

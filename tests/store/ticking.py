@@ -72,6 +72,7 @@ def ran(path: Path, seconds: float = 900.0) -> tuple[World, Driver, Kept]:
     world = world_of(3, hazard=0.5)
     record = Kept(path, world.clock)
     driver = driver_of(world, record=record)
+    driver.foreteller = record.foreteller(driver.settings)
     world.cluster.submit(Job(name="job", stages=(Stage(prefix="job", tasks=120, seconds=20.0),)))
     driver.run(seconds)
     return world, driver, record

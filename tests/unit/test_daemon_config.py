@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from costplan.cli.config_file import read_config
+from costplan.planner.calendar import ScheduledJob
 from costplan.planner.config_models import Section, keys_of, sections
 from costplan.planner.daemon_config import (
     DaemonConfig,
@@ -157,6 +158,20 @@ def test_windows_need_no_quotes() -> None:
     )
 
 
+def test_a_calendar_is_of_days_and_minutes() -> None:
+    text = (
+        yaml.safe_dump(LEAST)
+        + "calendar: [{name: n, kind: a, workers: 20, at: 02:30, duration: 3h},"
+        + " {name: w, kind: a, workers: 1, at: '0:05', duration: 90, days: [sun, mon]}]"
+    )
+    assert parse_daemon_config(text, "c.yaml", "/").settings.calendar == (
+        ScheduledJob(name="n", kind="a", workers=20, start_minute=150, duration_seconds=10800),
+        ScheduledJob(
+            name="w", kind="a", workers=1, start_minute=5, duration_seconds=90, days=(0, 6)
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     ("written", "listen"),
     [("127.0.0.1:0", ("127.0.0.1", 0)), ("[::1]:9464", ("::1", 9464)), ("h:1", ("h", 1))],
@@ -190,7 +205,7 @@ def test_whatever_stands_at_a_key_the_answer_is_a_config_or_an_input_error(
     data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
     inner: Any = data
     for step in path.split(".") if path else ():
-        inner = inner.setdefault(step, [{}] if step in ("workers", "freezes") else {})
+        inner = inner.setdefault(step, [{}] if step in ("workers", "freezes", "calendar") else {})
         inner = inner[0] if isinstance(inner, list) else inner
     inner[key] = value
     said = "c.yaml: "
@@ -218,7 +233,7 @@ def _documented() -> dict[str, list[str]]:
 
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
-    for plain in ("workers", "limits.quotas", "safety.freezes"):
+    for plain in ("workers", "limits.quotas", "safety.freezes", "calendar"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
 
