@@ -14,6 +14,7 @@ from costplan.cli import (
     down,
     drain,
     explain,
+    forecast,
     pause,
     prices,
     recommend,
@@ -61,6 +62,7 @@ app.command()(apply.apply)
 app.command()(run.run)
 app.command()(status.status)
 app.command()(explain.explain)
+app.command()(forecast.forecast)
 app.command()(pause.pause)
 app.command()(pause.resume)
 app.command()(drain.drain)

@@ -29,7 +29,7 @@ from costplan.planner.known_work import KnownWork, known_work
 from costplan.planner.load import Load
 from costplan.planner.needs import Needs
 from costplan.planner.outlook import Outlook
-from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.settings import Settings
 from costplan.planner.snapshot import fresh_load
 from costplan.planner.tick import Learnt, Readings, Snapshot, State
 
@@ -196,10 +196,10 @@ class Foreteller:
         workers: dict[str, tuple[tuple[float, ...], ...]] = {}
         notes: list[str] = []
         for kind in settings.kinds:
-            rows, said = self._rows(kind, now, known.get(kind.name), settings)
+            rows, said = self.rows(kind.name, now, known.get(kind.name), settings)
             notes += [f"{kind.name}: {note}" for note in said]
             if rows is not None:
-                workers[kind.name] = tuple(tuple(row) for row in rows.round(_DIGITS).tolist())
+                workers[kind.name] = tuple(tuple(row) for row in rows.tolist())
         if not workers:
             return None
         return Outlook(
@@ -210,20 +210,21 @@ class Foreteller:
             notes=tuple(notes),
         )
 
-    def _rows(
-        self, kind: WorkerKind, now: datetime, work: KnownWork | None, settings: Settings
+    def rows(
+        self, kind: str, now: datetime, work: KnownWork | None, settings: Settings
     ) -> tuple[FloatArray | None, tuple[str, ...]]:
-        """A kind's workers (quantiles, steps), at least what the graph and the calendar ask for."""
-        series = self.series.get(kind.name)
+        """A kind's workers (quantiles, ENDS_SECONDS), at least what the graph and the calendar ask
+        for, and what it had to do without. None where nothing is known."""
+        series = self.series.get(kind)
         found = None if series is None else series.forecast(now)
-        coming = np.array(scheduled(settings.calendar, kind.name, now, ENDS_SECONDS))
+        coming = np.array(scheduled(settings.calendar, kind, now, ENDS_SECONDS))
         notes: tuple[str, ...] = ("no history: the graph and the calendar only",)
         days = 0 if series is None else series.unlearnt(now) / STEPS_PER_DAY
         if days:
             notes = (f"{days:.1f} days of history are not read yet",)
-        rows = np.zeros((len(QUANTILES), len(ENDS_SECONDS)))
         if found is None and work is None and not coming.any():
             return None, notes
+        rows = np.zeros((len(QUANTILES), len(ENDS_SECONDS)))
         if found is not None:
             forecast, values = found
             notes = forecast.notes
@@ -231,9 +232,8 @@ class Foreteller:
         rows = np.maximum(rows, coming)
         if work is not None:
             rows = np.maximum(rows, _busy(work))
-        if kind.maximum is not None:
-            rows = np.minimum(rows, kind.maximum)
-        return rows, notes
+        most = next((each.maximum for each in settings.kinds if each.name == kind), None)
+        return (rows if most is None else np.minimum(rows, most)).round(_DIGITS), notes
 
 
 def over_steps(values: FloatArray, since_seconds: float) -> FloatArray:

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from costplan.cli.explain import explanation_view
+from costplan.cli.forecast_page import page_text as forecast_page
+from costplan.cli.forecast_view import document_text as forecast_text
+from costplan.cli.forecast_view import forecast_view
 from costplan.cli.plan_view import view_of
 from costplan.cli.render import plain_text
 from costplan.cli.render_csv import csv_text
@@ -22,7 +25,7 @@ from costplan.cli.status_document import fleet_text, status_text
 from costplan.cli.status_view import status_view
 from costplan.planner.plan_document import document_text
 from costplan.planner.plan_schema import json_schema
-from tests.cli import report_samples, samples, status_samples
+from tests.cli import forecast_samples, report_samples, samples, status_samples
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -60,6 +63,12 @@ def texts() -> Iterator[tuple[str, str]]:
     yield "report.json", report_text(report)
     yield "report.html", page_text(report)
     yield "report_short.csv", entries_csv(short)
+    foretold = forecast_samples.made()
+    for width in (80, 120):
+        yield f"forecast_{width}.txt", plain_text(forecast_view(foretold), width)
+    yield "forecast.md", markdown_text(forecast_view(foretold))
+    yield "forecast.json", forecast_text(foretold)
+    yield "forecast.html", forecast_page(foretold)
     yield "plan_schema.json", json.dumps(json_schema(), indent=2) + "\n"
 
 
