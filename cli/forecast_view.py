@@ -10,6 +10,7 @@ from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
 from costplan.planner.forecast.types import QUANTILES
 from costplan.planner.foretell import ENDS_SECONDS
 from costplan.planner.foretold import Foretold, KindForecast
+from costplan.planner.known_work import KnownWork
 from costplan.planner.units import seconds_text
 from costplan.planner.wording import counted, percent, plain
 
@@ -81,9 +82,7 @@ def facts(kind: KindForecast) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What a forecast rests on, in words."""
     found: list[tuple[str, tuple[str, ...]]] = [("seen", (_seen_text(kind),))]
     if kind.work is not None:
-        workers = counted(kind.work.workers, "worker")
-        left = seconds_text(round(kind.work.seconds))
-        found.append(("graph", (f"{workers} for {left} more, in the median",)))
+        found.append(("graph", (_graph_text(kind.work),)))
     if kind.jobs:
         lines = [
             f"{plain(job.name)}: {counted(job.workers, 'worker')} from {begin:%a %H:%M} UTC for"
@@ -100,6 +99,14 @@ def facts(kind: KindForecast) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if kind.notes:
         found.append(("notes", tuple(plain(note) for note in kind.notes)))
     return tuple(found)
+
+
+def _graph_text(work: KnownWork) -> str:
+    workers, full, tail = work.workers, round(work.full_seconds), round(work.tail_seconds)
+    parts = [f"for {seconds_text(full)}"] if full else []
+    if tail:
+        parts.append(f"ever fewer until {seconds_text(full + tail)} from now")
+    return f"{counted(workers, 'worker')} {', then '.join(parts) or 'that are done'}, in the median"
 
 
 def _seen_text(kind: KindForecast) -> str:
@@ -143,7 +150,11 @@ def _document(kind: KindForecast, made: Foretold) -> dict[str, object]:
         },
         "graph": None
         if kind.work is None
-        else {"workers": kind.work.workers, "median_seconds": round(kind.work.seconds, 3)},
+        else {
+            "workers": kind.work.workers,
+            "full_seconds": round(kind.work.full_seconds, 3),
+            "tail_seconds": round(kind.work.tail_seconds, 3),
+        },
         "calendar": [
             {
                 "name": job.name,

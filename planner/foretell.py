@@ -254,8 +254,6 @@ def over_steps(values: FloatArray, since_seconds: float) -> FloatArray:
 def _busy(work: KnownWork) -> FloatArray:
     """Workers that known work keeps busy (quantiles, ENDS_SECONDS): more of it the higher the
     quantile, as it may take longer than the median."""
-    edges = np.array((0, *ENDS_SECONDS), dtype=np.float64)
-    width = np.diff(edges)
-    ends = np.array([work.seconds_at(each) for each in DEVIATIONS])
-    inside = np.clip(ends[:, None] - edges[None, :-1], 0.0, width)
-    return np.asarray(work.workers * inside / width)
+    edges = (0, *ENDS_SECONDS)
+    done = [[work.worker_seconds(edge, each) for edge in edges] for each in DEVIATIONS]
+    return np.asarray(np.diff(np.array(done), axis=1) / np.diff(edges))

@@ -1,8 +1,9 @@
 """The work that the graph still holds: how many workers it keeps busy, and for how long.
 
-No series of the past knows of it. Of a group's unfinished tasks, those that run have run for a
-while: the oldest one's time is known, and the others are taken to have begun evenly since then.
-All of it takes the workers that `sizing` asks for, and at least as long as its longest task.
+No series of the past knows of it. The workers that `sizing` asks for are all busy until nothing is
+queued; then the tasks that run end one after the other. Seen at any moment of its run, a task of
+mean m and variance v still takes (v + m^2) / 2 m on average (the inspection paradox: long ones are
+seen more often); of one task alone the age is known. So many workers become fewer over twice that.
 """
 
 from __future__ import annotations
@@ -24,21 +25,32 @@ GUESSED_SPREAD = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownWork:
-    """`workers` of a kind are busy for `seconds` more, in the median; the logarithm of that time
-    is uncertain by `spread` (a standard deviation)."""
+    """`workers` of a kind are busy for `full_seconds`, and then ever fewer, evenly, for
+    `tail_seconds`, in the median. The logarithm of these times is uncertain by `spread`, a
+    standard deviation."""
 
     workers: int
-    seconds: float
+    full_seconds: float
+    tail_seconds: float
     spread: float
 
-    def seconds_at(self, deviations: float) -> float:
-        """How long, so many standard deviations from the median."""
-        return self.seconds * math.exp(self.spread * deviations)
+    def worker_seconds(self, seconds: float, deviations: float) -> float:
+        """What is done until then, where it takes so many deviations longer than the median."""
+        stretch = math.exp(self.spread * deviations)
+        full, tail = self.full_seconds * stretch, self.tail_seconds * stretch
+        done = min(seconds, full)
+        into = min(max(seconds - full, 0.0), tail)
+        return self.workers * (done + (into - into * into / (2 * tail) if tail else 0.0))
 
 
 @dataclass(slots=True)
 class _Left:
-    worker_seconds: float = 0.0
+    """Worker-seconds that have not begun, and of what runs: worker-seconds, and workers; and what
+    a task takes at least, as no number of workers makes it faster."""
+
+    queued: float = 0.0
+    running: float = 0.0
+    busy: float = 0.0
     longest: float = 0.0
     is_known: bool = True
 
@@ -48,15 +60,17 @@ def known_work(load: Load, learnt: Learnt, settings: Settings) -> Mapping[str, K
     left: dict[str, _Left] = {}
     for group in load.groups:
         kind = kind_for(group.need, settings.kinds)
-        tasks = group.queued + group.running + group.waiting
-        if kind is None or not tasks:
+        if kind is None or not group.queued + group.running + group.waiting:
             continue
         mean, is_known = mean_seconds(group, learnt, settings.scaling)
-        running = group.running * _running_seconds(group, mean)
-        others = tasks - group.running
+        slots = slots_of(group.need, kind)
         of_kind = left.setdefault(kind.name, _Left())
-        of_kind.worker_seconds += (others * mean + running) / slots_of(group.need, kind)
-        of_kind.longest = max(of_kind.longest, mean if others else _running_seconds(group, mean))
+        of_kind.queued += (group.queued + group.waiting) * mean / slots
+        each = _running_seconds(group, mean)
+        of_kind.running += group.running * each / slots
+        begun_all = not group.queued + group.waiting
+        of_kind.longest = max(of_kind.longest, each if begun_all else mean)
+        of_kind.busy += group.running / slots
         of_kind.is_known = of_kind.is_known and is_known
     asked = sizes(
         Question(
@@ -70,18 +84,28 @@ def known_work(load: Load, learnt: Learnt, settings: Settings) -> Mapping[str, K
         )
     )
     return {
-        d.shape: KnownWork(
-            workers=d.wanted,
-            seconds=max(left[d.shape].worker_seconds / d.wanted, left[d.shape].longest),
-            spread=KNOWN_SPREAD if left[d.shape].is_known else GUESSED_SPREAD,
-        )
+        d.shape: _spread_out(left[d.shape], d.wanted)
         for d in asked.demand
         if d.wanted and d.shape in left
     }
 
 
+def _spread_out(left: _Left, workers: int) -> KnownWork:
+    """The work laid over its workers: what the tail does not do is done before it."""
+    each = left.running / left.busy if left.busy else 0.0
+    total = max((left.queued + left.running) / workers, left.longest)
+    tail = min(2 * each, 2 * total)
+    return KnownWork(
+        workers=workers,
+        full_seconds=total - tail / 2,
+        tail_seconds=tail,
+        spread=KNOWN_SPREAD if left.is_known else GUESSED_SPREAD,
+    )
+
+
 def _running_seconds(group: TaskGroup, mean: float) -> float:
     """What a running task of a group still takes, on average."""
-    oldest = mean if group.longest_running_seconds is None else group.longest_running_seconds
-    age = oldest if group.running == 1 and group.longest_running_seconds is not None else oldest / 2
-    return max(mean - age, 0.0)
+    variance, age = group.variance_seconds2 or 0.0, group.longest_running_seconds
+    if group.running == 1 and age is not None and variance < (mean / 2) ** 2:
+        return max(mean - age, 0.0)
+    return (variance + mean * mean) / (2 * mean)

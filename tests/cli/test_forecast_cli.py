@@ -50,7 +50,7 @@ def test_it_says_what_a_tick_of_that_moment_is_told(store: Path) -> None:
         ]
     worker, gpu = document["kinds"]
     assert document["at"] == worker["steps"][0]["start"] == NOW.isoformat()
-    assert worker["graph"] == {"workers": 24, "median_seconds": 1800.0}
+    assert worker["graph"] == {"workers": 24, "full_seconds": 0.0, "tail_seconds": 3600.0}
     assert set(worker["member_shares"]) == {"last value", "ridge"}
     assert [job["start"] for job in gpu["calendar"]] == ["2026-03-11T02:00:00+00:00"]
 
@@ -58,7 +58,8 @@ def test_it_says_what_a_tick_of_that_moment_is_told(store: Path) -> None:
 def test_the_table_has_each_kind_and_why(store: Path) -> None:
     answer = run("--store", store)
     assert answer.exit_code == 0
-    for said in ("worker: workers", "gpu: workers", "24 workers for 30min more",
+    for said in ("worker: workers", "gpu: workers",
+                 "24 workers ever fewer until 1h from now, in the median",
                  "nightly: 4 workers from Wed 02:00 UTC for 3h", "of the steps were not seen",
                  "no history: the graph and the calendar only"):  # fmt: skip
         assert said in answer.stdout, said

@@ -41,8 +41,8 @@ def test_the_loop_keeps_what_was_asked_for_and_foretells_it_after_a_restart(
     assert outlook is not None
     assert outlook.at == begun + timedelta(seconds=1500)
     rows = np.array(outlook.workers["worker"])
-    # The graph holds these tasks for 25 minutes more, in the median.
-    assert rows[MEDIAN, :4] == pytest.approx(10.0)
+    assert rows[MEDIAN, 0] == pytest.approx(10.0, abs=0.5)
+    assert (rows[:, 0] >= 7.0).all()  # without the graph half as many would be possible
     assert "0.0 days of history" in outlook.notes[0]
 
 

@@ -24,27 +24,38 @@ def known(*groups: TaskGroup) -> dict[str, KnownWork]:
     return dict(known_work(load, Learnt(), SETTINGS))
 
 
-def test_long_tasks_keep_their_workers_for_what_is_left_of_them() -> None:
-    """8 tasks of an hour on 2 workers of 4 threads; the oldest has run for 20 minutes."""
-    begun = replace(LONG, longest_running_seconds=1200.0)
-    assert known(begun) == {"worker": KnownWork(workers=2, seconds=3600 - 600, spread=KNOWN_SPREAD)}
-    assert known(LONG)["worker"].seconds == 1800  # of age nothing is known: half is left
-    one = replace(begun, running=1)
-    assert known(one)["worker"].seconds == 2400
+def test_tasks_that_run_end_one_after_the_other() -> None:
+    """8 tasks of an hour on 2 workers of 4 threads: of each half an hour is left on average."""
+    assert known(LONG) == {
+        "worker": KnownWork(workers=2, full_seconds=0, tail_seconds=3600, spread=KNOWN_SPREAD)
+    }
+    varied = replace(LONG, variance_seconds2=3600.0**2)  # as memoryless ones: an hour is left
+    assert known(varied)["worker"].tail_seconds == 7200
+
+
+def test_of_one_task_alone_the_age_is_known() -> None:
+    one = replace(LONG, running=1, longest_running_seconds=1200.0)
+    assert known(one)["worker"].tail_seconds == 2 * 2400
     over = replace(one, longest_running_seconds=9999.0)
-    assert known(over)["worker"].seconds == 0
+    assert known(over)["worker"].tail_seconds == 0
+    assert known(replace(one, running=2))["worker"].tail_seconds == 3600
+
+
+def test_all_workers_are_busy_until_nothing_is_queued() -> None:
+    """8 tasks run for 15 s more on average, and 792 of 30 s come after them, four at a time."""
+    queued = replace(LONG, queued=792, mean_task_seconds=30.0)
+    work = known(queued)["worker"]
+    assert work.worker_seconds(1e9, 0.0) == pytest.approx((8 * 15 + 792 * 30) / 4)
+    assert work.tail_seconds == 30
+    assert work.full_seconds == pytest.approx(5970 / work.workers - 15)
+    assert work.full_seconds > 30
 
 
 def test_tasks_that_wait_for_others_take_the_workers_that_can_run_some() -> None:
-    """One at a time: 10 tasks of 30 s on one worker, though it has four threads."""
+    """One at a time: 40 tasks of 30 s on one worker, though it has four threads."""
     chain = replace(LONG, queued=1, running=0, waiting=39, mean_task_seconds=30.0)
     assert known(chain)["worker"].workers == 1
-    assert known(chain)["worker"].seconds == 40 * 30 / 4
-
-
-def test_a_task_takes_its_own_time_however_many_workers_there_are() -> None:
-    few = replace(LONG, queued=2, running=0)
-    assert known(few)["worker"].seconds == 3600
+    assert known(chain)["worker"].full_seconds == 40 * 30 / 4
 
 
 def test_guessed_durations_are_less_sure() -> None:
@@ -61,7 +72,10 @@ def test_each_kind_has_its_own_and_no_work_is_left_out() -> None:
     assert known(replace(LONG, running=0)) == {}
 
 
-def test_the_spread_is_of_the_logarithm() -> None:
-    work = KnownWork(workers=1, seconds=100.0, spread=0.5)
-    assert work.seconds_at(0.0) == 100
-    assert work.seconds_at(2.0) == pytest.approx(100 * exp(1))
+def test_what_is_done_is_a_block_and_a_triangle() -> None:
+    work = KnownWork(workers=10, full_seconds=100.0, tail_seconds=200.0, spread=0.5)
+    assert work.worker_seconds(50.0, 0.0) == 500
+    assert work.worker_seconds(100.0, 0.0) == 1000
+    assert work.worker_seconds(200.0, 0.0) == 1750  # half of the tail, at 10 to 5 workers
+    assert work.worker_seconds(300.0, 0.0) == work.worker_seconds(1e6, 0.0) == 2000
+    assert work.worker_seconds(1e6, 2.0) == pytest.approx(2000 * exp(1))
