@@ -24,6 +24,7 @@ from costplan.adapters.sim.drive import Driver, Memory
 from costplan.adapters.sim.machines import Fates
 from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import CostplanError
+from costplan.planner.foretell import Foreteller
 from costplan.planner.guard import Policy
 from costplan.planner.loop import tick
 from costplan.planner.nodes import Node
@@ -33,6 +34,7 @@ from costplan.planner.types import Market, OfferKey, Phase
 
 POLICIES = (
     "costplan",
+    "costplan-no-forecast",
     "dask-adaptive",
     "dask-adaptive-spot",
     "target-utilisation",
@@ -226,7 +228,7 @@ class _Stock:
 
 
 def _pilot(backtest: Backtest, policy: str, play: _Play) -> _Pilot:
-    if policy == "costplan":
+    if policy in ("costplan", "costplan-no-forecast"):
         memory = Memory()
         driver = Driver(
             play,
@@ -235,6 +237,7 @@ def _pilot(backtest: Backtest, policy: str, play: _Play) -> _Pilot:
             backtest.rules,
             memory,
             plan_seconds=backtest.tick_seconds,
+            foreteller=Foreteller((), play.clock()) if policy == "costplan" else None,
         )
         return _Costplan(driver, memory)
     market = Market.SPOT if policy == "dask-adaptive-spot" else Market.ON_DEMAND

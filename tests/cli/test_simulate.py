@@ -44,6 +44,7 @@ def test_json_has_every_figure_and_the_kinds_add_up(jobs: Path) -> None:
     names = [one["policy"] for one in found["policies"]]
     assert names == [
         "costplan",
+        "costplan-no-forecast",
         "dask-adaptive",
         "dask-adaptive-spot",
         "target-utilisation",

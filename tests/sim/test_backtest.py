@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from costplan.adapters.backtest.jobs import TraceJob
 from costplan.adapters.backtest.market import Availability, Ware, outages
-from costplan.adapters.backtest.run import POLICIES, Backtest, foresight, peak, simulate
+from costplan.adapters.backtest.run import (
+    POLICIES,
+    Backtest,
+    _Costplan,
+    _pilot,
+    _Play,
+    foresight,
+    peak,
+    simulate,
+)
 from costplan.adapters.backtest.spread import spread
 from costplan.adapters.sim.clock import MICROS
+from costplan.adapters.sim.drive import Ticked
 from costplan.adapters.sim.machines import Pool
 from costplan.adapters.sim.steps import always, steps
+from costplan.planner.codec import encode
+from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.tick import Readings
 from costplan.planner.types import Market, Offer, OfferKey, Resources
 from costplan.policies.default import default_policies
 
@@ -61,6 +75,7 @@ def job(at: float, seconds: float, units: int = 1) -> TraceJob:
     return TraceJob(at_seconds=at, seconds=seconds, units=units)
 
 
+ON_SPOT = ("costplan", "costplan-no-forecast", "dask-adaptive-spot")
 STEADY = [job(600.0 * n, 1500.0, 1 + n % 3) for n in range(24)]
 
 
@@ -83,7 +98,7 @@ def test_a_policy_does_all_jobs_and_its_dollars_by_kind_are_the_bill(policy: str
     assert found.usd > foresight(run).usd
     assert min(found.usd_by_kind.values()) >= 0
     hours = sum(j.seconds * j.units for j in STEADY) / HOUR
-    price = Decimal("0.25") if policy in ("costplan", "dask-adaptive-spot") else Decimal(1)
+    price = Decimal("0.25") if policy in ON_SPOT else Decimal(1)
     assert found.usd_by_kind["work"] == pytest.approx(Decimal(hours) * price)
 
 
@@ -118,7 +133,7 @@ def test_costplan_moves_on_where_spot_is_not_to_be_had() -> None:
 
 
 def test_equal_inputs_give_equal_outcomes_wherever_they_run() -> None:
-    run, names = backtest(STEADY[:8]), ("costplan", "dask-adaptive", "foresight")
+    run, names = backtest(STEADY[:8]), ("costplan", "costplan-no-forecast", "foresight")
     seen: list[tuple[str, float]] = []
     here = spread(run, names, processes=1, scheduler=None, progress=lambda *what: seen.append(what))
     there = spread(run, names, processes=2, scheduler=None, progress=lambda *_: None)
@@ -141,3 +156,39 @@ def test_the_course_is_kept_at_each_tick() -> None:
     assert found.at_seconds == tuple(300.0 * n for n in range(13))
     assert max(found.machines_at) == 2
     assert found.ended_seconds * MICROS >= HOUR * MICROS
+
+
+def told(jobs: Iterable[TraceJob], policy: str, until_seconds: float) -> list[bytes]:
+    """What the ticks of a policy are told of demand up to a moment, as bytes."""
+    run = backtest(jobs)
+    play = _Play(run)
+    pilot = _pilot(run, policy, play)
+    assert isinstance(pilot, _Costplan)
+    found, ticked = [], pilot.driver.tick
+
+    def spy(readings: Readings, *values: Any, **named: Any) -> Ticked:
+        if play.clock.seconds < until_seconds:
+            found.append(encode(readings.outlook, Outlook | None))
+        return ticked(readings, *values, **named)
+
+    pilot.driver.tick = spy
+    play.run(pilot, lambda _: None)
+    return found
+
+
+def test_a_policy_is_told_of_demand_from_its_own_past_and_not_of_what_comes() -> None:
+    until = 7000.0
+    past = [each for each in STEADY if each.at_seconds < until]
+    futures = [
+        [job(until + 60, 600, 1)],
+        [job(until + 1.0, 9000, 40), job(until + 100, 60, 300)],
+    ]
+    one, other = (told([*past, *future], "costplan", until) for future in futures)
+    assert one == other
+    assert one[0] == b"null"
+    assert b'"node":[[' in one[-1]
+    assert len(set(one)) > 15
+
+
+def test_without_forecast_ticks_are_told_nothing() -> None:
+    assert set(told(STEADY[:4], "costplan-no-forecast", 1e9)) == {b"null"}
