@@ -41,7 +41,7 @@ ENDS_SECONDS = tuple(
 """Steps of an outlook: of 5 minutes for an hour, then of 15 and 30 minutes, 1 and 2 hours."""
 LEARNT_STEPS = 35 * 24 * 12
 """What lies before these is not learnt from."""
-DEVIATIONS = tuple(NormalDist().inv_cdf(share) for share in QUANTILES)
+DEVIATIONS = np.array([NormalDist().inv_cdf(share) for share in QUANTILES])
 MOST_LEARNT = 24 * 12
 """Steps that are learnt before one tick: of a long history a day at a time, which takes some 50 ms,
 so that a daemon that starts does not look away from its cluster for seconds."""
@@ -254,6 +254,6 @@ def over_steps(values: FloatArray, since_seconds: float) -> FloatArray:
 def _busy(work: KnownWork) -> FloatArray:
     """Workers that known work keeps busy (quantiles, ENDS_SECONDS): more of it the higher the
     quantile, as it may take longer than the median."""
-    edges = (0, *ENDS_SECONDS)
-    done = [[work.worker_seconds(edge, each) for edge in edges] for each in DEVIATIONS]
-    return np.asarray(np.diff(np.array(done), axis=1) / np.diff(edges))
+    edges = np.array((0, *ENDS_SECONDS), dtype=np.float64)
+    done = work.worker_seconds(edges, DEVIATIONS)
+    return np.asarray(np.diff(done, axis=1) / np.diff(edges))

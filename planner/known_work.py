@@ -8,10 +8,12 @@ seen more often); of one task alone the age is known. So many workers become few
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from costplan.planner.forecast.types import FloatArray
 from costplan.planner.learn import boot_seconds
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Settings
@@ -34,13 +36,14 @@ class KnownWork:
     tail_seconds: float
     spread: float
 
-    def worker_seconds(self, seconds: float, deviations: float) -> float:
-        """What is done until then, where it takes so many deviations longer than the median."""
-        stretch = math.exp(self.spread * deviations)
+    def worker_seconds(self, seconds: FloatArray, deviations: FloatArray) -> FloatArray:
+        """What is done until then (deviations, seconds), where it takes so many deviations longer
+        than the median."""
+        stretch = np.exp(self.spread * deviations)[:, None]
         full, tail = self.full_seconds * stretch, self.tail_seconds * stretch
-        done = min(seconds, full)
-        into = min(max(seconds - full, 0.0), tail)
-        return self.workers * (done + (into - into * into / (2 * tail) if tail else 0.0))
+        into = np.clip(seconds - full, 0.0, tail)
+        fewer = into * into / np.maximum(2 * tail, 1e-9)
+        return np.asarray(self.workers * (np.minimum(seconds, full) + into - fewer))
 
 
 @dataclass(slots=True)

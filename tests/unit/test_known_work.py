@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import exp
 
+import numpy as np
 import pytest
 
 from costplan.planner.known_work import GUESSED_SPREAD, KNOWN_SPREAD, KnownWork, known_work
@@ -22,6 +23,10 @@ LONG = TaskGroup(
 def known(*groups: TaskGroup) -> dict[str, KnownWork]:
     load = Load(at=NOON, window_seconds=0.0, groups=groups, workers={})
     return dict(known_work(load, Learnt(), SETTINGS))
+
+
+def done(work: KnownWork, seconds: float, deviations: float = 0.0) -> float:
+    return float(work.worker_seconds(np.array([seconds]), np.array([deviations]))[0, 0])
 
 
 def test_tasks_that_run_end_one_after_the_other() -> None:
@@ -45,7 +50,7 @@ def test_all_workers_are_busy_until_nothing_is_queued() -> None:
     """8 tasks run for 15 s more on average, and 792 of 30 s come after them, four at a time."""
     queued = replace(LONG, queued=792, mean_task_seconds=30.0)
     work = known(queued)["worker"]
-    assert work.worker_seconds(1e9, 0.0) == pytest.approx((8 * 15 + 792 * 30) / 4)
+    assert done(work, 1e9) == pytest.approx((8 * 15 + 792 * 30) / 4)
     assert work.tail_seconds == 30
     assert work.full_seconds == pytest.approx(5970 / work.workers - 15)
     assert work.full_seconds > 30
@@ -74,8 +79,9 @@ def test_each_kind_has_its_own_and_no_work_is_left_out() -> None:
 
 def test_what_is_done_is_a_block_and_a_triangle() -> None:
     work = KnownWork(workers=10, full_seconds=100.0, tail_seconds=200.0, spread=0.5)
-    assert work.worker_seconds(50.0, 0.0) == 500
-    assert work.worker_seconds(100.0, 0.0) == 1000
-    assert work.worker_seconds(200.0, 0.0) == 1750  # half of the tail, at 10 to 5 workers
-    assert work.worker_seconds(300.0, 0.0) == work.worker_seconds(1e6, 0.0) == 2000
-    assert work.worker_seconds(1e6, 2.0) == pytest.approx(2000 * exp(1))
+    assert [done(work, seconds) for seconds in (50, 100, 200, 300, 1e6)] == [
+        500, 1000, 1750, 2000, 2000,  # half of the tail is at 10 to 5 workers
+    ]  # fmt: skip
+    assert done(work, 1e6, 2.0) == pytest.approx(2000 * exp(1))
+    flat = replace(work, tail_seconds=0.0)
+    assert [done(flat, seconds) for seconds in (50, 300)] == [500, 1000]
