@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from costplan.adapters.text_file import read_text
 from costplan.planner.errors import InputError
 from costplan.planner.types import Gap
 from costplan.planner.workload import Workload
@@ -81,7 +82,7 @@ def written(source: Source) -> Asked | None:
 
     if source.file is not None:
         name = str(source.file)
-        return Asked(name=name, workload=parse_workload(_text(source.file), name))
+        return Asked(name=name, workload=parse_workload(read_text(source.file), name))
     if source.workers:
         shapes = [parse_worker_flag(text) for text in source.workers]
         return Asked(name="--worker", workload=workload_from_workers(shapes))
@@ -103,18 +104,3 @@ def observed(source: Source) -> Asked:
     return Asked(
         name=address, workload=workload, gaps=demand.unknown, notes=(address, *demand.explanation)
     )
-
-
-def _text(path: Path) -> str:
-    """The text of a file; raises InputError that says why there is none."""
-    name = str(path)
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(name, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(name, "is a folder", "name a YAML file in it") from error
-    except UnicodeDecodeError as error:
-        raise InputError(name, "is not text in UTF-8") from error
-    except OSError as error:
-        raise InputError(name, f"cannot be read: {error.strerror}") from error

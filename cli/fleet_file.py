@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import shown, suggestion
 from costplan.planner.errors import InputError
 from costplan.planner.plan import Running
@@ -46,18 +47,7 @@ def read_fleet(path: Path) -> tuple[Running, ...]:
     not matter. Raises InputError, which names the file and the pool, on anything that is wrong;
     a pool given twice is refused, because nobody can tell whether to add the two up.
     """
-    name = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(name, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(name, "is a folder", "name a JSON file in it") from error
-    except UnicodeDecodeError as error:
-        raise InputError(name, "is not text in UTF-8") from error
-    except OSError as error:
-        raise InputError(name, f"cannot be read: {error.strerror}") from error
-    return fleet_from_json(text, name)
+    return fleet_from_json(read_text(path, kind="JSON file"), str(path))
 
 
 def fleet_from_json(text: str, name: str) -> tuple[Running, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from costplan.adapters.text_file import read_text
 from costplan.planner.apply import pools_of
 from costplan.planner.config_fields import shown
 from costplan.planner.errors import InputError
@@ -22,20 +23,8 @@ def read_plan(path: Path) -> PlanDocument | InfeasibleDocument:
 
     Raises InputError, which names the file and the field, on anything that is wrong.
     """
-    name = str(path)
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(name, "is too large for a plan", _WAY_OUT)
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(name, "there is no such file", _WAY_OUT) from error
-    except IsADirectoryError as error:
-        raise InputError(name, "is a folder", "name a plan in it") from error
-    except UnicodeDecodeError as error:
-        raise InputError(name, "is not text in UTF-8") from error
-    except OSError as error:
-        raise InputError(name, f"cannot be read: {error.strerror}") from error
-    return plan_from_json(text, name)
+    text = read_text(path, kind="plan", absent=_WAY_OUT, most_bytes=_MOST_BYTES)
+    return plan_from_json(text, str(path))
 
 
 def plan_from_json(text: str, name: str) -> PlanDocument | InfeasibleDocument:

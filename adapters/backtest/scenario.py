@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from costplan.adapters.backtest.run import POLICIES
+from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import (
     DurationSeconds,
     Filled,
@@ -26,7 +27,6 @@ from costplan.planner.config_fields import (
 from costplan.planner.config_models import Section
 from costplan.planner.config_problems import Grammar, problem, raise_all
 from costplan.planner.config_yaml import mapping_from_yaml
-from costplan.planner.errors import InputError
 from costplan.planner.units import GIB
 
 _GUIDE = "docs/simulate.md"
@@ -146,24 +146,13 @@ def read_scenario(path: Path | None, flags: Mapping[str, Any]) -> BacktestSectio
     name = "costplan simulate" if path is None else str(path)
     data: dict[str, Any] = {}
     if path is not None:
-        data = dict(mapping_from_yaml(_text(path), name, _GUIDE))
+        data = dict(mapping_from_yaml(read_text(path), name, _GUIDE))
         _from_folder(data, path.parent)
     _merge(data, flags)
     try:
         return BacktestSection.model_validate(data)
     except ValidationError as error:
         raise_all(name, [problem(_GRAMMAR, name, e) for e in error.errors(include_url=False)])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise InputError(str(path), "there is no such file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), "is not text in UTF-8") from error
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read: {error.strerror}") from error
 
 
 def _from_folder(data: dict[str, Any], folder: Path) -> None:

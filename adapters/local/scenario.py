@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from costplan.adapters.local import scenario_models as models
 from costplan.adapters.local.scenario_models import Aimed, OfferSection, ScenarioSection
+from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import shown, suggestion
 from costplan.planner.config_problems import Grammar, problem, raise_all
 from costplan.planner.config_yaml import mapping_from_yaml
@@ -91,15 +92,7 @@ def is_meant(pattern: str, key: OfferKey) -> bool:
 
 def read_scenario(path: Path) -> Scenario:
     """The scenario in a YAML file; raises InputError that names every problem of it."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise InputError(str(path), "there is no such file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), "is not text in UTF-8") from error
-    except OSError as error:
-        raise InputError(str(path), f"cannot be read: {error.strerror}") from error
-    return parse_scenario(text, str(path), folder=path.parent)
+    return parse_scenario(read_text(path), str(path), folder=path.parent)
 
 
 def parse_scenario(text: str, name: str, *, folder: Path) -> Scenario:
