@@ -79,6 +79,17 @@ def fits(kind: WorkerKind, size: Resources) -> bool:
     return kinds_ok and kind.need.fits_in(size)
 
 
+def workers_on(kind: WorkerKind, size: Resources) -> int:
+    """How many workers of the kind `size` holds, which is what a machine leaves for workers."""
+    need = kind.need
+    fit = [size.memory_bytes // max(1, need.memory_bytes)]
+    if need.vcpu_milli:
+        fit.append(size.vcpu_milli // need.vcpu_milli)
+    if need.gpus:
+        fit.append(size.gpus // need.gpus)
+    return int(min(fit))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
     """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown)."""
@@ -178,18 +189,12 @@ class _Shop:
                     continue
                 self._add(min(here, key=lambda r: (self.cost[r], r)), {kind.name: 1})
                 most = wanted[kind.name]
-                full = {row: min(most, self._many(kind, row)) for row in here}
+                full = {
+                    row: min(most, workers_on(kind, room(self.size[row], self.settings)))
+                    for row in here
+                }
                 best = min(here, key=lambda r: (self.cost[r] / full[r], r))
                 self._add(best, {kind.name: full[best]})
-
-    def _many(self, kind: WorkerKind, row: int) -> int:
-        size, need = room(self.size[row], self.settings), kind.need
-        fit = [size.memory_bytes // max(1, need.memory_bytes)]
-        if need.vcpu_milli:
-            fit.append(size.vcpu_milli // need.vcpu_milli)
-        if need.gpus:
-            fit.append(size.gpus // need.gpus)
-        return max(1, min(fit))
 
     def _add(self, row: int, workers: Mapping[str, int]) -> None:
         there = tuple(sorted((name, count) for name, count in workers.items() if count))

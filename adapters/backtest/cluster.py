@@ -1,4 +1,4 @@
-"""A cluster that runs recorded jobs: the Cluster port, one event a job and not one a task.
+"""A cluster that runs recorded jobs: the Cluster port, with one event an end of a task.
 
 A job is as many tasks as it has units, each of the job's duration, which save a checkpoint at a
 fixed interval: what is interrupted goes on from the last one. Tasks wait in one queue, in order
@@ -8,13 +8,14 @@ of arrival, those that were interrupted in front. Results are not held, and ther
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
 from costplan.adapters.backtest.jobs import TraceJob
 from costplan.adapters.sim.clock import MICROS, Alarm, VirtualClock
 from costplan.adapters.sim.machines import Machine
+from costplan.planner.errors import InvariantBroken
 from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad
 from costplan.planner.nodes import MachineState, Retired, WorkerSpec
 from costplan.planner.settings import WorkerKind
@@ -71,7 +72,7 @@ class Stint:
     """A worker's time on a machine, in slot-microseconds.
 
     `worked` went into work that counts, `lost` into work that was done again; after it was
-    cordoned it was idle for `draining`, before that for what is left of `present`.
+    cordoned it was idle for `draining`. What is left of [joined, left) it was idle before that.
     """
 
     machine_id: str
@@ -92,7 +93,6 @@ class TraceCluster:
         self.runs: list[JobRun] = []
         self.stints: list[Stint] = []
         self.restarted = 0
-        self.on_change: Callable[[], None] = lambda: None
         self._checkpoint = round(checkpoint_seconds * MICROS)
         self._need = {n: a / kind.threads for n, a in kind.resources.items()}
         self._queue: deque[_Task] = deque()
@@ -116,7 +116,6 @@ class TraceCluster:
         self._gone_since = None
         self._queue.extend(_Task(run, job.seconds) for _ in range(job.units))
         self._fill()
-        self.on_change()
 
     @property
     def is_done(self) -> bool:
@@ -242,11 +241,10 @@ class TraceCluster:
             self._workers[name].is_cordoned = True
         for name in names:
             self._remove(name, expected=False)
-        self.on_change()
 
     def hung(self, machine: Machine) -> None:
-        """Machines do not hang in a backtest."""
-        raise NotImplementedError(f"{machine.machine_id} hangs; backtests have no such fate")
+        """Raises InvariantBroken: machines do not hang in a backtest."""
+        raise InvariantBroken(f"{machine.machine_id} hangs; backtests have no such fate")
 
     def close(self) -> None:
         """The end of the simulation: workers that are here are counted until now."""
@@ -262,7 +260,6 @@ class TraceCluster:
         self._workers[spec.name] = _Worker(spec, machine.machine_id, now, idle_since=now)
         self._free.append(spec.name)
         self._fill()
-        self.on_change()
 
     def _fill(self) -> None:
         """Gives waiting tasks to workers with room, the one that has had it longest first."""
@@ -303,7 +300,6 @@ class TraceCluster:
         if not had_room and worker.has_room:
             self._free.append(worker.spec.name)
         self._fill()
-        self.on_change()
 
     def _remove(self, name: str, *, expected: bool) -> None:
         worker = self._workers.pop(name)

@@ -12,18 +12,25 @@ import numpy as np
 from costplan.adapters.backtest.cluster import JobRun, Stint, TraceCluster
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.cloud import SimCloud
+from costplan.planner.errors import InvariantBroken
 
 KINDS = ("work", "idle", "boot", "drain", "recompute")
 PICO = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lateness:
-    """When a job is late: done more than `share` of its duration and `seconds` after it could
-    have been done at once."""
+class Deadline:
+    """When a job is to be done: `times` its duration and `seconds` after it came."""
 
-    share: float = 0.5
+    times: float = 1.5
     seconds: float = 900.0
+
+    def is_missed(self, run: JobRun) -> bool:
+        """True where the job was done later, or never."""
+        if run.ended is None:
+            return True
+        took = (run.ended - run.submitted) / MICROS
+        return took > run.job.seconds * self.times + self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +39,7 @@ class PolicyOutcome:
 
     `usd` is the cloud's bill and the sum of `usd_by_kind` (work, idle, boot, drain, recompute).
     A job's wait lasts until the last of its tasks has begun. `scale_events` are launches and
-    ends asked for, `machines_at` and `usd_at` a course over time, at `at_seconds`.
+    ends asked for, `machines_at` and `waiting_at` (tasks) a course over time, at `at_seconds`.
     """
 
     policy: str
@@ -50,14 +57,13 @@ class PolicyOutcome:
     at_seconds: tuple[float, ...] = ()
     machines_at: tuple[int, ...] = ()
     waiting_at: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def outcome(
     policy: str,
     cloud: SimCloud,
     cluster: TraceCluster,
-    late: Lateness,
+    deadline: Deadline,
     course: Sequence[tuple[float, int, int]],
 ) -> PolicyOutcome:
     """The outcome of a simulation whose jobs have all ended and whose machines are stopped."""
@@ -81,7 +87,7 @@ def outcome(
         usd_by_kind=kinds,
         wait_p50_seconds=float(np.quantile(waits, 0.5)),
         wait_p95_seconds=float(np.quantile(waits, 0.95)),
-        missed_deadlines=sum(_is_late(run, late) for run in cluster.runs),
+        missed_deadlines=sum(deadline.is_missed(run) for run in cluster.runs),
         interruptions=sum(m.end_cause == "reclaimed" for m in machines.values()),
         scale_events=len(machines) + ends,
         restarted_tasks=cluster.restarted,
@@ -120,12 +126,5 @@ def _split(
 def _wait_seconds(run: JobRun) -> float:
     began = run.all_began
     if began is None:
-        raise AssertionError(f"a job that came at {run.job.at_seconds} s never began")
+        raise InvariantBroken(f"a job that came at {run.job.at_seconds} s never began")
     return (began - run.submitted) / MICROS
-
-
-def _is_late(run: JobRun, late: Lateness) -> bool:
-    if run.ended is None:
-        return True
-    took = (run.ended - run.submitted) / MICROS
-    return took > run.job.seconds * (1 + late.share) + late.seconds

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from costplan.adapters.backtest.jobs import TraceJob, TraceJobs, read_jobs
 from costplan.adapters.backtest.market import Ware, read_availability, wares
+from costplan.adapters.backtest.outcome import Deadline
 from costplan.adapters.backtest.run import Backtest
 from costplan.adapters.backtest.scenario import BacktestSection, GenerateSection, ShapeSection
 from costplan.adapters.feeds.price_file import PriceList
@@ -80,6 +81,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         tick_seconds=float(section.tick),
         checkpoint_seconds=float(section.checkpoint),
         boot_seconds=float(section.boot),
+        deadline=Deadline(times=section.deadline.times, seconds=float(section.deadline.slack)),
         seed=section.seed,
         rules=rules,
     )
@@ -98,7 +100,8 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         else f"one type: {one}, as asked for",
         f"a look each {seconds_text(section.tick)}, boots of {seconds_text(section.boot)} in the "
         f"median, a checkpoint of every task each {seconds_text(section.checkpoint)}; a job is "
-        "late when it is done more than 1.5 times its duration and 15 minutes after it came",
+        f"late when it is done more than {section.deadline.times:g} times its duration and "
+        f"{seconds_text(section.deadline.slack)} after it came",
     ]
     return Prepared(backtest=backtest, notes=tuple(lines))
 

@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
@@ -16,9 +15,9 @@ import numpy as np
 from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.jobs import TraceJob
 from costplan.adapters.backtest.market import Ware, cheapest_over_time, outages
-from costplan.adapters.backtest.outcome import KINDS, PICO, Lateness, PolicyOutcome, outcome
+from costplan.adapters.backtest.outcome import KINDS, PICO, Deadline, PolicyOutcome, outcome
 from costplan.adapters.backtest.stock import Adaptive, Fixed, Fleet, TargetUtilisation
-from costplan.adapters.sim.clock import MICROS, VirtualClock
+from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.cloud import Account, SimCloud
 from costplan.adapters.sim.drive import Driver, Memory
 from costplan.adapters.sim.machines import Fates
@@ -65,8 +64,8 @@ class Backtest:
     """What is simulated: the same jobs, offers and fates for every policy.
 
     Policies look at the cluster each `tick_seconds`. Tasks keep their work each
-    `checkpoint_seconds`. `one_type` is the machine type of those policies that use one;
-    `rules` guard what costplan plans.
+    `checkpoint_seconds`. A job that is not done by its `deadline` has missed it. `one_type` is
+    the machine type of those policies that use one; `rules` guard what costplan plans.
     """
 
     jobs: tuple[TraceJob, ...]
@@ -77,7 +76,7 @@ class Backtest:
     tick_seconds: float = 300.0
     checkpoint_seconds: float = 1800.0
     boot_seconds: float = 120.0
-    late: Lateness = Lateness()
+    deadline: Deadline = Deadline()
     seed: int = 0
     rules: tuple[Policy, ...] = ()
 
@@ -99,7 +98,7 @@ def simulate(backtest: Backtest, policy: str, progress: Progress = _nobody) -> P
     play = _Play(backtest)
     pilot = _pilot(backtest, policy, play)
     play.run(pilot, progress)
-    return outcome(policy, play.cloud, play.cluster, backtest.late, play.course)
+    return outcome(policy, play.cloud, play.cluster, backtest.deadline, play.course)
 
 
 class _Pilot(Protocol):
@@ -344,8 +343,3 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
 def regret(usd: Decimal, bound: Decimal) -> float | None:
     """How much more than the bound, as a share; None without one."""
     return float(usd / bound) - 1.0 if bound else None
-
-
-def duration(backtest: Backtest) -> timedelta:
-    """How long the trace is."""
-    return timedelta(microseconds=round(backtest.seconds * MICROS))

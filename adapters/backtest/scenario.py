@@ -53,6 +53,14 @@ def _rate(value: object) -> float:
     return rate
 
 
+def _times(value: object) -> float:
+    way_out = "write how many times a job's duration, such as 1.5"
+    times = float(finite_number(value, way_out))
+    if not 1 <= times <= 1000:
+        raise refusal(f"{shown(value)} is not from 1 to 1000", way_out)
+    return times
+
+
 PolicyName = Annotated[str, BeforeValidator(one_of(POLICIES, "a policy", {}))]
 Unit = Annotated[str, BeforeValidator(one_of(("gpu", "cpu", "node"), "a unit", {}))]
 Whole = Annotated[int, BeforeValidator(whole_from(0, 10**9, "write a whole number"))]
@@ -100,6 +108,13 @@ class DemandSection(Section):
         return self
 
 
+class DeadlineSection(Section):
+    """By when a job is to be done: so many times its duration, and so long, after it came."""
+
+    times: Annotated[float, BeforeValidator(_times)] = 1.5
+    slack: DurationSeconds = 900
+
+
 class BacktestSection(Section):
     """The whole of it."""
 
@@ -117,6 +132,7 @@ class BacktestSection(Section):
     tick: DurationSeconds = 300
     checkpoint: DurationSeconds = 1800
     boot: DurationSeconds = 120
+    deadline: DeadlineSection = DeadlineSection()
     seed: Whole = 0
 
 
@@ -125,6 +141,7 @@ _GRAMMAR = Grammar(
         "": BacktestSection,
         "demand": DemandSection,
         "demand.generate": GenerateSection,
+        "deadline": DeadlineSection,
         "shapes": ShapesSection,
         "shapes.gpu": ShapeSection,
         "shapes.cpu": ShapeSection,

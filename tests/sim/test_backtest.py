@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.jobs import TraceJob
 from costplan.adapters.backtest.market import Availability, Ware, outages
+from costplan.adapters.backtest.outcome import Deadline
 from costplan.adapters.backtest.run import (
     POLICIES,
     Backtest,
@@ -22,11 +24,14 @@ from costplan.adapters.backtest.run import (
     simulate,
 )
 from costplan.adapters.backtest.spread import spread
-from costplan.adapters.sim.clock import MICROS
+from costplan.adapters.sim.clock import MICROS, VirtualClock
+from costplan.adapters.sim.cloud import SimCloud
 from costplan.adapters.sim.drive import Ticked
 from costplan.adapters.sim.machines import Pool
 from costplan.adapters.sim.steps import always, steps
 from costplan.planner.codec import encode
+from costplan.planner.errors import InvariantBroken
+from costplan.planner.nodes import LaunchRequest
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.tick import Readings
@@ -141,6 +146,33 @@ def test_equal_inputs_give_equal_outcomes_wherever_they_run() -> None:
     assert ("costplan", 1.0) in seen
     other = simulate(replace(run, seed=1), "costplan")
     assert other.usd != here[0].usd
+
+
+def test_a_job_is_late_by_the_deadline_that_was_given() -> None:
+    run = backtest([job(0, 3600, 2)], (FIRM,), hours=3)
+    waits = simulate(run, "on-demand-peak").wait_p95_seconds
+    assert 0 < waits < 300
+    for deadline, missed in (
+        (Deadline(times=1.0, seconds=waits + 1), 0),
+        (Deadline(times=1.0, seconds=waits - 1), 1),
+        (Deadline(times=1 + (waits + 1) / 3600, seconds=0.0), 0),
+        (Deadline(times=1 + (waits - 1) / 3600, seconds=0.0), 1),
+    ):
+        found = simulate(replace(run, deadline=deadline), "on-demand-peak")
+        assert found.missed_deadlines == missed
+
+
+def test_a_machine_that_hangs_is_a_bug_of_the_simulation() -> None:
+    clock = VirtualClock()
+    cloud = SimCloud(clock, [FIRM.pool])
+    cloud.guests.append(TraceCluster(clock, KIND, checkpoint_seconds=60.0))
+    name = "only"
+    request = LaunchRequest(
+        token=name, node_id=name, cluster="backtest", keys=(FIRM.pool.key,), workers=(), tags={}
+    )
+    machine = cloud.launch(request)
+    with pytest.raises(InvariantBroken, match="hangs"):
+        cloud.hang(machine.machine_id)
 
 
 def test_a_trace_is_repeated_and_shifted() -> None:
