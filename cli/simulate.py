@@ -37,6 +37,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     spot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recorded availability of spot.")
     ] = None,
+    spot_prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recorded changes of spot prices.")
+    ] = None,
     spot_set: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Traces with this in their id.")
     ] = None,
@@ -107,6 +110,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         prices=_text(prices),
         spot=_text(spot),
         spot_set=spot_set,
+        spot_prices=_text(spot_prices),
         days=days,
         region=region,
         shapes=_given(

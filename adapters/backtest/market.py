@@ -19,20 +19,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from costplan.adapters.backtest.courses import Course, course_of
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.machines import Pool
 from costplan.adapters.sim.steps import Steps, always
-from costplan.planner.buying import fits, room
-from costplan.planner.catalogue import Catalogue
+from costplan.planner.buying import fits, room, workers_on
+from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.errors import InputError
 from costplan.planner.optimize.offers import candidates
 from costplan.planner.risk import cost_factor
-from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.settings import Settings
 from costplan.planner.types import Market, OfferKey, WorkerShape
-from costplan.planner.units import usd_from_pico
+from costplan.planner.units import PICO_PER_USD, usd_from_pico
 from costplan.planner.workload import Limits, Where, Workload
 
 MOST_ZONES = 3
+_LARGEST_BITS = 5
+"""Machines of 16 workers (five binary digits) and more count as one size."""
 SHIFT_SECONDS = 5 * 86400.0
 NOTICE_SECONDS = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
 
@@ -46,7 +49,7 @@ class Ware:
 
     @property
     def usd_per_worker_hour(self) -> float:
-        """Dollars an hour and worker while the machine is full."""
+        """Dollars an hour and worker while the machine is full, at the begin."""
         return float(self.pool.usd_per_hour.at(0)) / self.workers
 
 
@@ -123,23 +126,93 @@ def _trace(name: str, parts: Sequence[tuple[int, int, float, int]]) -> Availabil
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What was recorded of spot: when it was to be had, and how its price moved."""
+
+    traces: Sequence[Availability] = ()
+    courses: Sequence[Course] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """An offer of the list that holds a worker: its row, workers, and dollars a worker-hour."""
+
+    row: int
+    workers: int
+    usd: float
+    hazard: float
+
+
 def wares(
     catalogue: Catalogue,
     settings: Settings,
     *,
     types: int,
     one_type: str | None = None,
-    traces: Sequence[Availability] = (),
+    recorded: Recorded = Recorded(),
     until_seconds: float,
 ) -> tuple[Ware, ...]:
     """What is sold: the machine types that hold a worker cheapest, on demand and on spot.
 
-    The `types` cheapest a worker of each market, in their cheapest region's zones (at most 3 a
-    spot type, 1 on demand), and in both markets `one_type` or else the cheapest on demand.
+    The `types` cheapest a worker of each market, and the cheapest that hold 1, 2 to 3, 4 to 7, 8
+    to 15 and 16 or more workers, in the cheapest region's zones (at most 3 a spot type, 1 on
+    demand); in both markets `one_type`, or else the cheapest on demand.
     Raises InputError where nothing holds a worker.
     """
+    found = _listed(catalogue, settings)
+    firm = {key: one.usd for key, one in found.items() if key.market is Market.ON_DEMAND}
+    named = one_type or (min(firm, key=lambda k: (firm[k], k)).instance_type if firm else None)
+    kept: list[Ware] = []
+    for market in (Market.ON_DEMAND, Market.SPOT):
+        if market not in settings.market.allow:
+            continue
+        for place in _kept(found, market, types, named):
+            one = found[place.key]
+            pool = _pool(catalogue, one, place, recorded, until_seconds)
+            kept.append(Ware(pool=pool, workers=one.workers))
+    return tuple(kept)
+
+
+def _listed(catalogue: Catalogue, settings: Settings) -> dict[OfferKey, _Listed]:
+    """The offers that hold a worker and may be bought, in the region that is cheapest."""
     kind = settings.kinds[0]
-    workload = Workload(
+    chosen = candidates(catalogue, _workload(settings))
+    rows = chosen.rows
+    # A list has many offers and few sizes of machines.
+    sizes = np.stack(
+        [catalogue.vcpu_milli[rows], catalogue.memory_bytes[rows], catalogue.gpus[rows],
+         catalogue.gpu_kind.codes[rows]]
+    )  # fmt: skip
+    _, first, which = np.unique(sizes, axis=1, return_index=True, return_inverse=True)
+    left = [room(catalogue.offer(int(rows[n])).resources, settings) for n in first]
+    held = [workers_on(kind, size) if fits(kind, size) else 0 for size in left]
+    many = np.array(held, dtype=np.int64)[which.ravel()]
+    rows, many = rows[many > 0], many[many > 0]
+    if not len(rows):
+        raise InputError(
+            "--prices", f"no machine that may be bought holds a worker of {kind.name}",
+            "ask for less of it, or name another region",
+        )  # fmt: skip
+    factor = cost_factor(chosen.hazards.middle, settings.interruption)
+    usd = catalogue.price_pico[rows] / PICO_PER_USD * factor[rows] / many
+    place = _cheapest_place(catalogue, settings, rows, usd)
+    here = np.flatnonzero(place).tolist()
+    return {
+        catalogue.key(int(rows[n])): _Listed(
+            row=int(rows[n]),
+            workers=int(many[n]),
+            usd=float(usd[n]),
+            hazard=float(chosen.hazards.middle[rows[n]]),
+        )
+        for n in here
+    }
+
+
+def _workload(settings: Settings) -> Workload:
+    """One worker under the settings' rules."""
+    kind = settings.kinds[0]
+    return Workload(
         name=settings.workload,
         shapes=(WorkerShape(name=kind.name, count=1, need=kind.need, gpu_kinds=kind.gpu_kinds),),
         where=Where(
@@ -151,90 +224,61 @@ def wares(
         overhead=settings.overhead,
         limits=Limits(),
     )
-    chosen = candidates(catalogue, workload)
-    factor = cost_factor(chosen.hazards.middle, settings.interruption)
-    hazard = {int(row): float(chosen.hazards.middle[row]) for row in chosen.rows}
-    found: dict[OfferKey, tuple[float, int, int]] = {}
-    for row in (int(row) for row in chosen.rows):
-        offer = catalogue.offer(row)
-        if not fits(kind, room(offer.resources, settings)):
-            continue
-        many = workers_on(kind, settings, catalogue, row)
-        usd = float(usd_from_pico(int(catalogue.price_pico[row]))) * float(factor[row]) / many
-        found[offer.key] = (usd, many, row)
-    if not found:
-        raise InputError(
-            "--prices", f"no machine that may be bought holds a worker of {kind.name}",
-            "ask for less of it, or name another region",
-        )  # fmt: skip
-    place = _cheapest_place(found, settings)
-    found = {k: v for k, v in found.items() if (k.provider, k.region) == place}
-    firm = {k: usd for k, (usd, _, _) in found.items() if k.market is Market.ON_DEMAND}
-    named = one_type or (min(firm, key=lambda k: (firm[k], k)).instance_type if firm else None)
-    kept: list[Ware] = []
-    for market in (Market.ON_DEMAND, Market.SPOT):
-        if market not in settings.market.allow:
-            continue
-        for number, zone, key in _kept(found, market, types, named):
-            _, many, row = found[key]
-            capacity: Steps[int | None] = always(None)
-            if market is Market.SPOT and traces:
-                capacity = _steps(traces[(zone + number) % len(traces)], number, until_seconds)
-            pool = _pool(catalogue, row, hazard[row], capacity, is_real=not traces)
-            kept.append(Ware(pool=pool, workers=many))
-    return tuple(kept)
 
 
 def _cheapest_place(
-    found: Mapping[OfferKey, tuple[float, int, int]], settings: Settings
-) -> tuple[str, str]:
-    """The region where the cheapest worker on demand is; of spot where only that is allowed."""
+    catalogue: Catalogue, settings: Settings, rows: NDArray[np.intp], usd: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which of the rows are in the region where the cheapest worker on demand is; of spot where
+    only that is allowed."""
     firm = Market.ON_DEMAND in settings.market.allow
-    counted = [
-        (usd, key.provider, key.region)
-        for key, (usd, _, _) in found.items()
-        if (key.market is Market.ON_DEMAND) == firm
-    ]
-    if not counted:
+    counted = np.flatnonzero((catalogue.market[rows] == MARKETS.index(Market.ON_DEMAND)) == firm)
+    if not len(counted):
         raise InputError("--prices", "has no on-demand offer that holds a worker", "add one")
-    _, provider, region = min(counted)
-    return provider, region
+    provider, region = catalogue.provider.codes[rows], catalogue.region.codes[rows]
+    order = np.lexsort((region[counted], provider[counted], usd[counted]))
+    best = counted[order[0]]
+    return np.asarray((provider == provider[best]) & (region == region[best]), dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An offer that is sold: the number of its type among those of its market, and of its zone."""
+
+    type_number: int
+    zone_number: int
+    key: OfferKey
 
 
 def _kept(
-    found: Mapping[OfferKey, tuple[float, int, int]],
-    market: Market,
-    types: int,
-    named: str | None,
-) -> list[tuple[int, int, OfferKey]]:
-    """(number of the type, number of the zone, key) of what is sold, cheapest types first."""
+    found: Mapping[OfferKey, _Listed], market: Market, types: int, named: str | None
+) -> list[_Place]:
+    """What is sold, the cheapest types first; the cheapest of each size is among them.
+
+    Large machines are often the cheapest a worker, and a fleet of nothing else wastes what is
+    left of them: where only those were sold on spot, small demand would have to go on demand.
+    """
     best: dict[str, float] = {}
-    for key, (usd, _, _) in found.items():
+    for key, one in found.items():
         if key.market is market:
-            best[key.instance_type] = min(usd, best.get(key.instance_type, usd))
+            best[key.instance_type] = min(one.usd, best.get(key.instance_type, one.usd))
     chosen = sorted(best, key=lambda name: (best[name], name))
-    chosen = [name for place, name in enumerate(chosen) if place < types or name == named]
+    held = {key.instance_type: one.workers for key, one in found.items()}
+    sizes: dict[int, str] = {}
+    for name in chosen:
+        sizes.setdefault(min(held[name].bit_length(), _LARGEST_BITS), name)
+    also = {named, *sizes.values()}
+    chosen = [name for place, name in enumerate(chosen) if place < types or name in also]
     zones = sorted({key.zone for key in found if key.market is market})
     most = MOST_ZONES if market is Market.SPOT else 1
-    rows: list[tuple[int, int, OfferKey]] = []
+    rows: list[_Place] = []
     for number, name in enumerate(chosen):
         of_type = sorted(
             (k for k in found if k.market is market and k.instance_type == name),
-            key=lambda k: (found[k][0], k.zone),
+            key=lambda k: (found[k].usd, k.zone),
         )
-        rows.extend((number, zones.index(key.zone), key) for key in of_type[:most])
+        rows.extend(_Place(number, zones.index(key.zone), key) for key in of_type[:most])
     return rows
-
-
-def workers_on(kind: WorkerKind, settings: Settings, catalogue: Catalogue, row: int) -> int:
-    """Workers of the kind that one machine of the offer holds."""
-    size, need = room(catalogue.offer(row).resources, settings), kind.need
-    fit = [size.memory_bytes // max(1, need.memory_bytes)]
-    if need.vcpu_milli:
-        fit.append(size.vcpu_milli // need.vcpu_milli)
-    if need.gpus:
-        fit.append(size.gpus // need.gpus)
-    return int(min(fit))
 
 
 def _steps(trace: Availability, number: int, until_seconds: float) -> Steps[int | None]:
@@ -247,17 +291,27 @@ def _steps(trace: Availability, number: int, until_seconds: float) -> Steps[int 
 
 
 def _pool(
-    catalogue: Catalogue, row: int, hazard: float, capacity: Steps[int | None], *, is_real: bool
+    catalogue: Catalogue, one: _Listed, place: _Place, recorded: Recorded, until_seconds: float
 ) -> Pool:
     """The pool of an offer; its hazard is only what the list says where traces take machines."""
-    offer = catalogue.offer(row)
+    offer = catalogue.offer(one.row)
     is_spot = offer.key.market is Market.SPOT
+    usd = usd_from_pico(int(catalogue.price_pico[one.row]))
+    price = always(usd)
+    capacity: Steps[int | None] = always(None)
+    number, zone = place.type_number, place.zone_number
+    if is_spot and recorded.courses:
+        course = course_of(recorded.courses, offer.key.instance_type, number, zone)
+        price = course.over(usd, until_seconds)
+    if is_spot and recorded.traces:
+        trace = recorded.traces[(zone + number) % len(recorded.traces)]
+        capacity = _steps(trace, number, until_seconds)
     return Pool(
         offer=offer,
-        usd_per_hour=always(usd_from_pico(int(catalogue.price_pico[row]))),
+        usd_per_hour=price,
         capacity=capacity,
-        hazard_per_hour=hazard if is_spot and is_real else 0.0,
-        quoted_hazard_per_hour=hazard if is_spot else 0.0,
+        hazard_per_hour=one.hazard if is_spot and not recorded.traces else 0.0,
+        quoted_hazard_per_hour=one.hazard if is_spot else 0.0,
         notice_seconds=NOTICE_SECONDS.get(offer.key.provider, 30.0),
     )
 
@@ -276,13 +330,16 @@ def outages(sold: Iterable[Ware]) -> list[tuple[float, OfferKey]]:
 
 def cheapest_over_time(sold: Sequence[Ware]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """From which seconds on a worker costs at least how many dollars an hour, on what is to be
-    had then."""
-    instants = sorted({m for ware in sold for m in ware.pool.capacity.micros} | {0})
-    least = [
-        min(
-            (w.usd_per_worker_hour for w in sold if w.pool.capacity.at(micros) != 0),
-            default=float("nan"),
-        )
-        for micros in instants
-    ]
-    return np.array(instants) / MICROS, np.array(least)
+    had then; NaN where nothing is."""
+    instants = np.array(
+        sorted({m for w in sold for m in (*w.pool.capacity.micros, *w.pool.usd_per_hour.micros)})
+    )
+    least = np.full(len(instants), np.inf)
+    for ware in sold:
+        price, capacity = ware.pool.usd_per_hour, ware.pool.capacity
+        usd = np.array([float(value) / ware.workers for value in price.values])
+        is_up = np.array([value != 0 for value in capacity.values])
+        now = usd[np.searchsorted(price.micros, instants, side="right") - 1]
+        there = is_up[np.searchsorted(capacity.micros, instants, side="right") - 1]
+        least = np.minimum(least, np.where(there, now, np.inf))
+    return instants / MICROS, np.where(np.isinf(least), np.nan, least)

@@ -7,8 +7,9 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from costplan.adapters.backtest.courses import read_courses
 from costplan.adapters.backtest.jobs import TraceJob, TraceJobs, read_jobs
-from costplan.adapters.backtest.market import Ware, read_availability, wares
+from costplan.adapters.backtest.market import Recorded, Ware, read_availability, wares
 from costplan.adapters.backtest.outcome import Deadline
 from costplan.adapters.backtest.run import Backtest
 from costplan.adapters.backtest.scenario import BacktestSection, GenerateSection, ShapeSection
@@ -61,14 +62,14 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         ),
     )
     check_where(prices.catalogue, settings.where, "region")
-    traces = () if section.spot is None else read_availability(Path(section.spot), section.spot_set)
+    recorded = _recorded(section)
     seconds = section.days * 86400
     sold = wares(
         prices.catalogue,
         settings,
         types=section.types,
         one_type=section.one_type,
-        traces=traces,
+        recorded=recorded,
         until_seconds=seconds + _AFTER_SECONDS,
     )
     one = _one_type(section, sold)
@@ -93,8 +94,9 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         f"a worker: {_worker_text(kind)}",
         f"prices: {prices.name}, {place.provider}/{place.region}, "
         f"{counted(len(sold), 'offer')} of the {counted(section.types, 'cheapest type')} "
-        "of each market; they stay as they are, and the demand's clock is laid over them",
-        _spot_text(traces, section),
+        "of each market and the cheapest of each size, over which the demand's clock is laid",
+        _price_text(recorded, section),
+        _spot_text(recorded, section),
         f"one type: {one}, the cheapest on demand for a worker"
         if section.one_type is None
         else f"one type: {one}, as asked for",
@@ -177,7 +179,26 @@ def _worker_text(kind: WorkerKind) -> str:
     )
 
 
-def _spot_text(traces: tuple[object, ...], section: BacktestSection) -> str:
+def _recorded(section: BacktestSection) -> Recorded:
+    return Recorded(
+        traces=()
+        if section.spot is None
+        else read_availability(Path(section.spot), section.spot_set),
+        courses=() if section.spot_prices is None else read_courses(Path(section.spot_prices)),
+    )
+
+
+def _price_text(recorded: Recorded, section: BacktestSection) -> str:
+    if not recorded.courses:
+        return "prices stay as they are listed"
+    return (
+        f"spot prices move around the listed ones as {len(recorded.courses):,} recorded "
+        f"series of {section.spot_prices} did; those on demand stay"
+    )
+
+
+def _spot_text(recorded: Recorded, section: BacktestSection) -> str:
+    traces = recorded.traces
     if not traces:
         return "spot: always to be had; interruptions at the rates of the price list"
     return (

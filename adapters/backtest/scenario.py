@@ -125,6 +125,7 @@ class BacktestSection(Section):
     prices: Text | None = None
     spot: Text | None = None
     spot_set: Text | None = None
+    spot_prices: Text | None = None
     region: Text | None = None
     types: Several = 6
     one_type: Text | None = None
@@ -176,7 +177,7 @@ def _from_folder(data: dict[str, Any], folder: Path) -> None:
     demand = data.get("demand")
     if isinstance(demand, dict):
         data["demand"] = demand = dict(demand)
-    for section, key in ((data, "prices"), (data, "spot"), (demand, "file")):
+    for section, key in ((data, "prices"), (data, "spot"), (data, "spot_prices"), (demand, "file")):
         if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(folder / section[key])
 

@@ -71,6 +71,16 @@ def test_a_file_describes_it_and_flags_win(tmp_path: Path, jobs: Path) -> None:
     assert str(jobs) in found["notes"][0]
 
 
+def test_the_deadline_of_a_file_is_said_and_checked(tmp_path: Path, jobs: Path) -> None:
+    path = tmp_path / "week.yaml"
+    text = "simulate: week\npolicies: [foresight]\ndemand: {file: jobs.csv}\ndays: 0.2\n"
+    path.write_text(f"{text}deadline: {{times: 2, slack: 1h}}\n")
+    found = json.loads(run(path, "--format", "json").stdout)
+    assert "more than 2 times its duration and 1h after it came" in found["notes"][-1]
+    path.write_text(f"{text}deadline: {{times: 0.5}}\n")
+    assert "deadline.times: 0.5 is not from 1 to 1000" in run(path).stderr
+
+
 def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> None:
     page = tmp_path / "out.html"
     words = ("--demand", jobs, "--policy", "dask-adaptive", "--html", page, *SHORT)
@@ -97,6 +107,7 @@ def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> Non
         (("--demand", "JOBS", "--region", "aws/us-est-1"), "is not in the price list"),
         (("--demand", "JOBS", "--one-type", "z9.huge"), "is not among the types"),
         (("--demand", "JOBS", "--spot", "none.parquet"), "there is no such file"),
+        (("--demand", "JOBS", "--spot-prices", "none.parquet"), "there is no such file"),
         (
             ("--demand", "JOBS", "--gpu-shape", "vcpu=9000,memory=1GiB,gpu=1"),
             "holds a worker of gpu",

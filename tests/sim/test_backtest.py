@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from costplan.adapters.backtest.cluster import TraceCluster
+from costplan.adapters.backtest.courses import Course
 from costplan.adapters.backtest.jobs import TraceJob
 from costplan.adapters.backtest.market import Availability, Ware, outages
 from costplan.adapters.backtest.outcome import Deadline
@@ -224,3 +225,22 @@ def test_a_policy_is_told_of_demand_from_its_own_past_and_not_of_what_comes() ->
 
 def test_without_forecast_ticks_are_told_nothing() -> None:
     assert set(told(STEADY[:4], "costplan-no-forecast", 1e9)) == {b"null"}
+
+
+def test_a_machine_pays_the_price_of_each_moment_and_foresight_takes_the_cheapest() -> None:
+    moving = Course(
+        instance_type="plain",
+        zone="a",
+        from_seconds=(0.0, HOUR),
+        ratios=(0.5, 1.5),
+        seconds=2 * HOUR,
+    )
+    usd = moving.over(Decimal("0.40"), 8 * HOUR)
+    spot = replace(SPOT, pool=replace(SPOT.pool, usd_per_hour=usd))
+    # 0.20, 0.60, 0.20, 0.60, ... dollars an hour, beside 0.50 on demand.
+    run = backtest([job(0, 4 * HOUR)], (ware("plain", Market.ON_DEMAND, "0.50"), spot), hours=4)
+    assert foresight(run).usd == Decimal("1.4")
+    found = simulate(run, "dask-adaptive-spot")
+    assert found.interruptions == 0
+    assert found.usd_by_kind["work"] == pytest.approx(Decimal("1.6"), abs=Decimal("0.04"))
+    assert found.usd == sum(found.usd_by_kind.values())
