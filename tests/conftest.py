@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ from hypothesis import settings
 # The same examples on every computer and at every run: what fails, fails for whoever looks.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+# A shell starts what runs in the background deaf to Ctrl-C, and `nohup` to a hang-up, and what the
+# tests start would be deaf too.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture(scope="session")

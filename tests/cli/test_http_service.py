@@ -254,6 +254,10 @@ def test_signals_become_events_and_the_server_leaves_them_alone() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.wait_for(stop.wait(), 5)
 
-    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    asyncio.run(run())
-    assert {s: signal.getsignal(s) for s in before} == before
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        asyncio.run(run())
+        assert {s: signal.getsignal(s) for s in before} == before
+    finally:
+        signal.signal(signal.SIGHUP, hang_up)
