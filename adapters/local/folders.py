@@ -23,6 +23,8 @@ import json
 import os
 import signal
 import struct
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ SUPERVISOR, WORKERS = "supervisor.json", "workers.json"
 TERMINATE, ENDED, NOTICE = "terminate.json", "ended.json", "notice-"
 
 _FLOCK = "hhqqi4x"
+_START_SECONDS = 1.0
+_LOOK_SECONDS = 0.001
 _FIELDS_OF_STAT = 20  # `starttime` is the 22nd field of /proc/PID/stat, the 20th after the name
 
 
@@ -168,12 +172,29 @@ def processes(place: Path) -> dict[int, int]:
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
             continue
-        try:
-            variables = (process / "environ").read_bytes().split(b"\0")
-        except OSError:  # gone meanwhile, or another user's
-            continue
+        variables = _variables(process)
         if any(v == wanted or v.startswith(wanted + b"/") for v in variables):
             ticks = started_ticks(int(process.name))
             if ticks is not None:
                 found[int(process.name)] = ticks
     return found
+
+
+def _variables(process: Path) -> list[bytes]:
+    """The environment that a process of /proc was started with, nothing where it has none to show.
+
+    While the kernel lays out a program that is just being started, both its environment and its
+    command line are empty. Who spawned it may already have been told that all went well.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    has_command = False
+    try:
+        while not (found := (process / "environ").read_bytes()):
+            (process / "exe").readlink()  # a thread of the kernel and a zombie have no program
+            if has_command or time.monotonic() > deadline:
+                break
+            has_command = bool((process / "cmdline").read_bytes())
+            threading.Event().wait(_LOOK_SECONDS)
+    except OSError:  # gone meanwhile, or another user's
+        return []
+    return found.split(b"\0")
