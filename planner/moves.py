@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 
-from costplan.planner.buying import Column, Shelf, shelf
-from costplan.planner.fleet_limits import FleetRow, Sized, fleet_rows
+from costplan.planner.buying import Column, shelf
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
-from costplan.planner.learn import boot_seconds
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
@@ -27,38 +23,17 @@ from costplan.planner.tick import (
     Snapshot,
     State,
 )
+from costplan.planner.transition_question import (
+    TransitionQuestion,
+    first_to_go,
+    items_of,
+    new_cost,
+    transition_question,
+)
 from costplan.planner.types import Offer, OfferKey
-from costplan.planner.units import SECONDS_PER_HOUR
 from costplan.planner.wording import usd as usd_text
 
-SHORTAGE_FACTOR = 10.0
-"""A worker that is wanted and not there costs as much as ten of the dearest that could be."""
 PICO = Decimal("1e-12")
-TIE = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Nodes that are alike to the planner, those that go first in front."""
-
-    assets: tuple[Asset, ...]
-    least: int
-    is_kept: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """The transition program in the words of the fleet."""
-
-    kinds: tuple[str, ...]
-    demand: tuple[int, ...]
-    groups: tuple[_Group, ...]
-    columns: tuple[Column, ...]
-    rows: tuple[FleetRow, ...]
-    hours: float
-    boot_hours: float
-    stay_share: float
-    shortage_cost: float
 
 
 def plan_moves(
@@ -67,8 +42,8 @@ def plan_moves(
     """The moves that take the fleet to what is needed at the least cost over the horizon."""
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
-    question = _question(on_offer, state, settings, fleet, wanted)
-    items = _items(question)
+    question = transition_question(on_offer, state, settings, fleet, wanted)
+    items = items_of(question)
     most = [row.most for row in question.rows]
     choice = choose(items, question.demand, most, question.shortage_cost)
     new, drains, kept = _moves(question, choice, wanted)
@@ -132,116 +107,8 @@ def _allowed(key: OfferKey, settings: Settings) -> bool:
     return regions is None or key.region in regions
 
 
-def _question(
-    on_offer: Shelf, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
-) -> _Question:
-    kinds = tuple(kind.name for kind in settings.kinds)
-    demand = tuple(wanted.target.get(kind, 0) for kind in kinds)
-    pools = {a.node.key for a in fleet} | {c.keys[0] for c in on_offer.columns}
-    rows = fleet_rows(settings, pools)
-    if not any(demand):
-        # The base is one of the fleet that works; without work there is none.
-        rows = tuple(row for row in rows if row.kind != "firm")
-    hours = settings.scaling.horizon_seconds / SECONDS_PER_HOUR
-    dearest = max(
-        (c.expected_usd_per_hour / sum(c.workers.values()) for c in on_offer.columns),
-        default=1.0,
-    )
-    return _Question(
-        kinds=kinds,
-        demand=demand,
-        groups=_groups(fleet, wanted),
-        columns=on_offer.columns,
-        rows=rows,
-        hours=hours,
-        boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
-        stay_share=1.0 - settings.scaling.replace_saving_share,
-        shortage_cost=SHORTAGE_FACTOR * dearest * hours,
-    )
-
-
-def _groups(fleet: Sequence[Asset], wanted: Needs) -> tuple[_Group, ...]:
-    """Nodes by offer, workers, whether they must stay, and what draining costs by powers of two.
-
-    One that is only kept in case work comes back is not replaced: it may be gone before its heir
-    has booted.
-    """
-    found: dict[tuple[object, ...], list[Asset]] = {}
-    for asset in fleet:
-        keeps = asset.node.node_id in wanted.kept
-        stays = bool(asset.pinned) or (keeps and asset.idle_seconds is not None)
-        cost = 0 if stays or not asset.drain_usd else math.frexp(float(asset.drain_usd))[1]
-        key = (asset.node.key, asset.workers, stays, keeps, asset.usd_per_hour, cost)
-        found.setdefault(key, []).append(asset)
-    groups = []
-    for like in sorted(found, key=repr):
-        assets = sorted(found[like], key=_first_to_go)
-        least = len(assets) if like[2] else 0
-        groups.append(_Group(tuple(assets), least, assets[0].node.node_id in wanted.kept))
-    return tuple(groups)
-
-
-def _first_to_go(asset: Asset) -> tuple[float, float, str]:
-    idle = -1.0 if asset.idle_seconds is None else asset.idle_seconds
-    return (float(asset.drain_usd), -idle, asset.node.node_id)
-
-
-def _items(question: _Question) -> list[Item]:
-    items = []
-    for group in question.groups:
-        first = group.assets[0]
-        stay = (first.expected_usd_per_hour or 0.0) * question.hours * question.stay_share
-        # Of two that are as good, the one goes that nothing speaks for.
-        stay -= TIE * stay * group.is_kept
-        sized = Sized(
-            key=first.node.key,
-            vcpu=first.node.resources.vcpu_milli / 1000,
-            usd_per_hour=first.usd_per_hour or Decimal(0),
-        )
-        items.append(
-            Item(
-                cost=stay - float(first.drain_usd),
-                least=group.least,
-                most=len(group.assets),
-                covers=_covers(question.kinds, dict(first.workers)),
-                rows=_takes(question.rows, sized),
-            )
-        )
-    for column in question.columns:
-        sized = Sized(
-            key=column.keys[0],
-            vcpu=column.resources.vcpu_milli / 1000,
-            usd_per_hour=column.usd_per_hour,
-        )
-        items.append(
-            Item(
-                cost=_new_cost(column, question),
-                least=0,
-                most=sum(question.demand),
-                covers=_covers(question.kinds, column.workers),
-                rows=_takes(question.rows, sized),
-            )
-        )
-    return items
-
-
-def _new_cost(column: Column, question: _Question) -> float:
-    """Dollars over the horizon, and for the boot before it."""
-    boot = float(column.usd_per_hour) * question.boot_hours
-    return column.expected_usd_per_hour * question.hours + boot
-
-
-def _covers(kinds: Sequence[str], workers: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(workers.get(kind, 0) for kind in kinds)
-
-
-def _takes(rows: Sequence[FleetRow], node: Sized) -> dict[int, float]:
-    taken = {number: row.take(node) for number, row in enumerate(rows)}
-    return {number: amount for number, amount in taken.items() if amount}
-
-
 def _moves(
-    question: _Question, choice: Choice, wanted: Needs
+    question: TransitionQuestion, choice: Choice, wanted: Needs
 ) -> tuple[list[NewNode], list[DrainNode], tuple[KeepNode, ...]]:
     """The choice as moves. What goes because it is too much, goes once the rest is ready; what
     goes for a better price names the new nodes that take its place."""
@@ -269,7 +136,7 @@ def _moves(
     dearer: list[Asset] = []
     kept = [KeepNode(node_id=n, reason=r) for n, r in sorted(wanted.kept.items())]
     for asset in sorted(
-        victims, key=lambda a: (-(a.expected_usd_per_hour or 0.0), *_first_to_go(a))
+        victims, key=lambda a: (-(a.expected_usd_per_hour or 0.0), *first_to_go(a))
     ):
         workers = dict(asset.workers)
         if all(spare.get(kind, 0) >= count for kind, count in workers.items()):
@@ -337,7 +204,7 @@ def _why_surplus(asset: Asset, wanted: Needs) -> str:
     return wanted.let_go.get(asset.node.node_id, "fewer workers do the work in time")
 
 
-def _cost(question: _Question, choice: Choice) -> float:
+def _cost(question: TransitionQuestion, choice: Choice) -> float:
     """Expected dollars of a choice over the horizon, without the discount of what stays."""
     many = len(question.groups)
     total = question.shortage_cost * sum(choice.short)
@@ -345,11 +212,11 @@ def _cost(question: _Question, choice: Choice) -> float:
         total += (group.assets[0].expected_usd_per_hour or 0.0) * question.hours * stays
         total += sum(float(a.drain_usd) for a in group.assets[: len(group.assets) - stays])
     for column, count in zip(question.columns, choice.counts[many:], strict=True):
-        total += _new_cost(column, question) * count
+        total += new_cost(column, question) * count
     return total
 
 
-def _do_nothing_usd(question: _Question, wanted: Needs) -> Decimal:
+def _do_nothing_usd(question: TransitionQuestion, wanted: Needs) -> Decimal:
     stay = sum(
         (asset.expected_usd_per_hour or 0.0) * question.hours
         for group in question.groups
@@ -359,14 +226,14 @@ def _do_nothing_usd(question: _Question, wanted: Needs) -> Decimal:
 
 
 def _runner_up(
-    question: _Question, items: list[Item], choice: Choice, do_nothing: Decimal
+    question: TransitionQuestion, items: list[Item], choice: Choice, do_nothing: Decimal
 ) -> RejectedPlan:
     """The best of what was not done: nothing at all, or the plan without its main new offer."""
     many = len(question.groups)
     spent: dict[str, float] = {}
     for column, count in zip(question.columns, choice.counts[many:], strict=True):
         name = column.keys[0].instance_type
-        spent[name] = spent.get(name, 0.0) + count * _new_cost(column, question)
+        spent[name] = spent.get(name, 0.0) + count * new_cost(column, question)
     options = [("change nothing", do_nothing)]
     main = max(sorted(spent), key=lambda name: spent[name], default=None)
     if main is not None and spent[main] > 0:

@@ -1,0 +1,157 @@
+"""The fleet and what could be bought, as items of the transition program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from costplan.planner.buying import Column, Shelf
+from costplan.planner.fleet_limits import FleetRow, Sized, fleet_rows
+from costplan.planner.fleet_view import Asset
+from costplan.planner.learn import boot_seconds
+from costplan.planner.needs import Needs
+from costplan.planner.optimize.transition import Item
+from costplan.planner.settings import Settings
+from costplan.planner.tick import State
+from costplan.planner.units import SECONDS_PER_HOUR
+
+SHORTAGE_FACTOR = 10.0
+"""A worker that is wanted and not there costs as much as ten of the dearest that could be."""
+TIE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that are alike to the planner, those that go first in front."""
+
+    assets: tuple[Asset, ...]
+    least: int
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionQuestion:
+    """The transition program in the words of the fleet."""
+
+    kinds: tuple[str, ...]
+    demand: tuple[int, ...]
+    groups: tuple[Group, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[FleetRow, ...]
+    hours: float
+    boot_hours: float
+    stay_share: float
+    shortage_cost: float
+
+
+def transition_question(
+    on_offer: Shelf, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
+) -> TransitionQuestion:
+    """What to keep and to buy for what is wanted, under the rules of the settings."""
+    kinds = tuple(kind.name for kind in settings.kinds)
+    demand = tuple(wanted.target.get(kind, 0) for kind in kinds)
+    pools = {a.node.key for a in fleet} | {c.keys[0] for c in on_offer.columns}
+    rows = fleet_rows(settings, pools)
+    if not any(demand):
+        # The base is one of the fleet that works; without work there is none.
+        rows = tuple(row for row in rows if row.kind != "firm")
+    hours = settings.scaling.horizon_seconds / SECONDS_PER_HOUR
+    dearest = max(
+        (c.expected_usd_per_hour / sum(c.workers.values()) for c in on_offer.columns),
+        default=1.0,
+    )
+    return TransitionQuestion(
+        kinds=kinds,
+        demand=demand,
+        groups=groups_of(fleet, wanted),
+        columns=on_offer.columns,
+        rows=rows,
+        hours=hours,
+        boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
+        stay_share=1.0 - settings.scaling.replace_saving_share,
+        shortage_cost=SHORTAGE_FACTOR * dearest * hours,
+    )
+
+
+def groups_of(fleet: Sequence[Asset], wanted: Needs) -> tuple[Group, ...]:
+    """Nodes by offer, workers, whether they must stay, and what draining costs by powers of two.
+
+    One that is only kept in case work comes back is not replaced: it may be gone before its heir
+    has booted.
+    """
+    found: dict[tuple[object, ...], list[Asset]] = {}
+    for asset in fleet:
+        keeps = asset.node.node_id in wanted.kept
+        stays = bool(asset.pinned) or (keeps and asset.idle_seconds is not None)
+        cost = 0 if stays or not asset.drain_usd else math.frexp(float(asset.drain_usd))[1]
+        key = (asset.node.key, asset.workers, stays, keeps, asset.usd_per_hour, cost)
+        found.setdefault(key, []).append(asset)
+    groups = []
+    for like in sorted(found, key=repr):
+        assets = sorted(found[like], key=first_to_go)
+        least = len(assets) if like[2] else 0
+        groups.append(Group(tuple(assets), least, assets[0].node.node_id in wanted.kept))
+    return tuple(groups)
+
+
+def first_to_go(asset: Asset) -> tuple[float, float, str]:
+    """The order in which nodes that are alike are given up: the cheapest to drain first."""
+    idle = -1.0 if asset.idle_seconds is None else asset.idle_seconds
+    return (float(asset.drain_usd), -idle, asset.node.node_id)
+
+
+def items_of(question: TransitionQuestion) -> list[Item]:
+    """The groups of the fleet, and then the columns, each in its order."""
+    items = []
+    for group in question.groups:
+        first = group.assets[0]
+        stay = (first.expected_usd_per_hour or 0.0) * question.hours * question.stay_share
+        # Of two that are as good, the one goes that nothing speaks for.
+        stay -= TIE * stay * group.is_kept
+        sized = Sized(
+            key=first.node.key,
+            vcpu=first.node.resources.vcpu_milli / 1000,
+            usd_per_hour=first.usd_per_hour or Decimal(0),
+        )
+        items.append(
+            Item(
+                cost=stay - float(first.drain_usd),
+                least=group.least,
+                most=len(group.assets),
+                covers=_covers(question.kinds, dict(first.workers)),
+                rows=_takes(question.rows, sized),
+            )
+        )
+    for column in question.columns:
+        sized = Sized(
+            key=column.keys[0],
+            vcpu=column.resources.vcpu_milli / 1000,
+            usd_per_hour=column.usd_per_hour,
+        )
+        items.append(
+            Item(
+                cost=new_cost(column, question),
+                least=0,
+                most=sum(question.demand),
+                covers=_covers(question.kinds, column.workers),
+                rows=_takes(question.rows, sized),
+            )
+        )
+    return items
+
+
+def new_cost(column: Column, question: TransitionQuestion) -> float:
+    """Dollars over the horizon, and for the boot before it."""
+    boot = float(column.usd_per_hour) * question.boot_hours
+    return column.expected_usd_per_hour * question.hours + boot
+
+
+def _covers(kinds: Sequence[str], workers: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(workers.get(kind, 0) for kind in kinds)
+
+
+def _takes(rows: Sequence[FleetRow], node: Sized) -> dict[int, float]:
+    taken = {number: row.take(node) for number, row in enumerate(rows)}
+    return {number: amount for number, amount in taken.items() if amount}
