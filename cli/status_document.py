@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from costplan.planner.explain import decision_text, refusals
+from costplan.planner.outlook import Ahead
 from costplan.planner.plan_document import money_text
 from costplan.planner.status import Status
 from costplan.planner.tick import Control
@@ -115,10 +116,30 @@ def status_document(status: Status) -> dict[str, Any]:
             "refused": list(refusals(plan.verdicts)),
             "expected_usd": money_text(plan.expected_usd),
             "do_nothing_usd": money_text(plan.do_nothing_usd),
+            "ahead": _ahead_document(plan.ahead),
         },
         "next_look_at": None if status.next_look_at is None else _instant(status.next_look_at),
         "next_plan_at": None if status.next_plan_at is None else _instant(status.next_plan_at),
         "control": _control_document(status.control),
+    }
+
+
+def _ahead_document(ahead: Ahead | None) -> dict[str, Any] | None:
+    if ahead is None:
+        return None
+    return {
+        "outlook_at": _instant(ahead.outlook_at),
+        "seconds": ahead.seconds,
+        "demand": [
+            {"kind": d.shape, "now": d.now, "most": d.most, "in_seconds": d.in_seconds}
+            for d in ahead.demand
+        ],
+        "bought": ahead.bought,
+        "held": ahead.held,
+        "expected_usd": money_text(ahead.expected_usd),
+        "bound_usd": money_text(ahead.bound_usd),
+        "left_out": ahead.left_out,
+        "notes": list(ahead.notes),
     }
 
 

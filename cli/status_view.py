@@ -16,6 +16,7 @@ from costplan.planner.explain import (
     refusals,
     waiting_lines,
 )
+from costplan.planner.explain_ahead import ahead_text, notes_text
 from costplan.planner.status import BudgetRow, Status
 from costplan.planner.tick import Control
 from costplan.planner.types import Phase
@@ -247,8 +248,9 @@ def _decision(status: Status) -> Iterable[_Fact]:
         if len(denied) > _MOST_REFUSALS:
             more = len(denied) - _MOST_REFUSALS
             denied[_MOST_REFUSALS:] = [f"{counted(more, 'refusal')} more in `costplan explain`"]
+        ahead = () if plan.ahead is None else (ahead_text(plan.ahead), *notes_text(plan.ahead))
         age = _ago(plan.created_at, status.at)
-        yield "decision", (f"{age}: {decision_text(plan)}", *why, *denied)
+        yield "decision", (f"{age}: {decision_text(plan)}", *why, *ahead, *denied)
     if status.next_look_at is not None and status.next_plan_at is not None:
         look, planned = (_ahead(at, status.at) for at in (status.next_look_at, status.next_plan_at))
         yield "next", (f"look {look}, plan {planned} or on an event",)

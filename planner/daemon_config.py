@@ -229,6 +229,8 @@ def _settings(file: DaemonSection) -> Settings:
             unknown_task_seconds=scaling.unknown_task,
             horizon_seconds=scaling.horizon,
             replace_saving_share=scaling.replace_saving_share,
+            ahead_seconds=scaling.ahead,
+            ahead_shortage=scaling.ahead_shortage,
         ),
         cadence=Cadence(
             observe_seconds=cadence.observe,

@@ -27,6 +27,7 @@ PROVIDERS = ("local",)
 _DAY_SECONDS = 86400.0
 _LEAST_RUN_SECONDS = 60
 _MOST_AMOUNT = 1e15
+_MOST_SHORTAGE = 100.0
 _RESERVED_TAGS = "costplan"
 _SUB_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -125,6 +126,14 @@ def _amount(value: object) -> float:
     return amount
 
 
+def _shortage(value: object) -> float:
+    remedy = "write how many times its price a missing worker costs, such as 2"
+    factor = float(finite_number(value, remedy))
+    if not 1 < factor <= _MOST_SHORTAGE:
+        raise refusal(f"{shown(value)} is not above 1 and at most {_MOST_SHORTAGE:g}", remedy)
+    return factor
+
+
 def _tag(value: object) -> str:
     name = plain_text(value)
     if name.lower().startswith(_RESERVED_TAGS):
@@ -184,6 +193,7 @@ LogLevel = Annotated[
     str,
     BeforeValidator(one_of(("debug", "info", "warning", "error"), "a level", {"warn": "warning"})),
 ]
+ShortageFactor = Annotated[float, BeforeValidator(_shortage)]
 Amount = Annotated[float, BeforeValidator(_amount)]
 TagName = Annotated[str, BeforeValidator(_tag)]
 ThreadCount = Annotated[

@@ -58,6 +58,7 @@ from costplan.planner.daemon_config_fields import (
     PicoPerMonth,
     ProviderKind,
     RunSeconds,
+    ShortageFactor,
     ShortSeconds,
     StartMinute,
     TagName,
@@ -149,6 +150,8 @@ class ScalingSection(Section):
     unknown_task: TaskSeconds = _SCALING.unknown_task_seconds
     horizon: DurationSeconds = _SCALING.horizon_seconds
     replace_saving_share: Share = _SCALING.replace_saving_share
+    ahead: LossSeconds = _SCALING.ahead_seconds
+    ahead_shortage: ShortageFactor = _SCALING.ahead_shortage
 
 
 class CadenceSection(Section):

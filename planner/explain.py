@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from costplan.planner.explain_actions import action_text
+from costplan.planner.explain_ahead import ahead_lines
 from costplan.planner.nodes import Node
 from costplan.planner.tick import (
     Action,
@@ -84,6 +85,7 @@ def explain_tick(told: Told) -> Explanation:
 def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="decision", lines=(decision_text(plan), *_proof(plan)))
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
+    yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
     allowed = Counter(v.policy for v in plan.verdicts if v.decision is Decision.ALLOW)

@@ -16,6 +16,8 @@ from costplan.planner.types import Phase
 MOST_PREFIXES = 5_000
 MOST_BOOTS = 20
 MOST_GAPS = 20
+MOST_BOOTS_OF_ONE = 5
+MOST_BOOTED_OFFERS = 200
 CAPACITY_OUTCOMES = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
 
 
@@ -24,6 +26,12 @@ def boot_seconds(learnt: Learnt, settings: Settings) -> float:
     the configured guess before any."""
     seen = sorted(learnt.boot_seconds)
     return seen[len(seen) // 2] if seen else float(settings.scaling.boot_seconds)
+
+
+def boots_of_offer(learnt: Learnt, settings: Settings, offer: str) -> float:
+    """What a boot of an offer takes: the median of its own last boots, else of all offers'."""
+    seen = sorted(learnt.boots.get(offer, ()))
+    return seen[len(seen) // 2] if seen else boot_seconds(learnt, settings)
 
 
 def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
@@ -66,18 +74,26 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
 
 
 def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, Node]) -> Learnt:
-    """Seconds that each node took that became ready in this tick."""
-    found = []
+    """Seconds that each node took that became ready in this tick, of all and by its offer."""
+    found: list[float] = []
+    boots = dict(learnt.boots)
     for node_id, node in sorted(after.items()):
         was = before.get(node_id)
         if was is None or was.ready_at is not None or node.ready_at is None:
             continue
         asked = node.launched_at or _asked_at(node)
         if asked is not None and node.ready_at > asked:
-            found.append((node.ready_at - asked).total_seconds())
+            seconds = (node.ready_at - asked).total_seconds()
+            found.append(seconds)
+            own = boots.pop(str(node.key), ())
+            boots[str(node.key)] = (*own, seconds)[-MOST_BOOTS_OF_ONE:]
     if not found:
         return learnt
-    return replace(learnt, boot_seconds=(*learnt.boot_seconds, *found)[-MOST_BOOTS:])
+    return replace(
+        learnt,
+        boot_seconds=(*learnt.boot_seconds, *found)[-MOST_BOOTS:],
+        boots=MappingProxyType(dict(list(boots.items())[-MOST_BOOTED_OFFERS:])),
+    )
 
 
 def _asked_at(node: Node) -> datetime | None:

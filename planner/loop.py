@@ -21,7 +21,7 @@ from costplan.planner.learn import from_boots, from_load, from_outcomes, surplus
 from costplan.planner.ledger import LedgerEntry, Meter
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
-from costplan.planner.needs import Needs, needs, surplus
+from costplan.planner.needs import Needs, briefly, needs, surplus
 from costplan.planner.nodes import Node
 from costplan.planner.recall import recalled
 from costplan.planner.reconcile import World, order_control, order_notices, step
@@ -74,9 +74,11 @@ def tick(
     offers = buyable(snapshot.offers, learnt.refused, now)
     quotes = believed(snapshot.quotes, learnt)
 
+    holding = settings if readings.outlook is None else briefly(settings, learnt)
+
     def look() -> tuple[tuple[Asset, ...], Needs]:
         fleet = assets(nodes.values(), snapshot.load, quotes, state.meters, settings, now)
-        return fleet, needs(snapshot.load, fleet, offers, learnt, settings, now)
+        return fleet, needs(snapshot.load, fleet, offers, learnt, holding, now)
 
     fleet, wanted = look()
     back = recalled(nodes, wanted.short)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
-from costplan.planner.buying import Column, shelf
+from costplan.planner.ahead import look
+from costplan.planner.buying import Column, Shelf, shelf
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
+from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
@@ -42,11 +45,25 @@ def plan_moves(
     """The moves that take the fleet to what is needed at the least cost over the horizon."""
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
+    on_offer = _for_later(on_offer, offers, snapshot, settings, wanted)
     question = transition_question(on_offer, state, settings, fleet, wanted)
     items = items_of(question)
     most = [row.most for row in question.rows]
-    choice = choose(items, question.demand, most, question.shortage_cost)
+    today = choose(items, question.demand, most, question.shortage_cost)
+    asked = Asked(
+        question=question,
+        items=items,
+        today=today,
+        snapshot=snapshot,
+        learnt=state.learnt,
+        settings=settings,
+    )
+    chosen = foresee(asked)
+    choice = chosen.choice
     new, drains, kept = _moves(question, choice, wanted)
+    new = in_order(new, wanted.short, chosen.ahead)
+    known = {keep.node_id for keep in kept}
+    kept += tuple(keep for keep in held_nodes(asked, chosen) if keep.node_id not in known)
     before = fleet_usd_per_hour(snapshot.nodes, snapshot.quotes, state.meters)
     moves: tuple[Move, ...] = (*new, *drains)
     after = (
@@ -74,7 +91,35 @@ def plan_moves(
         lower_bound_usd=min(_usd(on_offer.bound_usd_per_hour * question.hours), expected),
         termination=choice.termination,
         runner_up=_runner_up(question, items, choice, do_nothing) if moves else None,
+        ahead=chosen.ahead,
     )
+
+
+def _for_later(
+    on_offer: Shelf,
+    offers: Sequence[Offer],
+    snapshot: Snapshot,
+    settings: Settings,
+    wanted: Needs,
+) -> Shelf:
+    """The shelf with what could be bought for the most that is foretold, where that is more."""
+    outlook = snapshot.outlook
+    if outlook is None or snapshot.load is None:
+        return on_offer
+    seen = look(outlook, settings, float(settings.scaling.boot_seconds), snapshot.at)
+    if seen is None:
+        return on_offer
+    names = [kind.name for kind in settings.kinds]
+    most = dict(zip(names, seen.most.tolist(), strict=True))
+    if all(most[kind] <= wanted.here.get(kind, 0) for kind in names):
+        return on_offer
+    wider = {kind: max(count, wanted.target.get(kind, 0)) for kind, count in most.items()}
+    short = {kind: max(0, count - wanted.here.get(kind, 0)) for kind, count in wider.items()}
+    more = shelf(offers, snapshot.quotes, settings, wider, short)
+    columns = {(c.keys, tuple(sorted(c.workers.items()))): c for c in more.columns}
+    known = {(c.keys, tuple(sorted(c.workers.items()))) for c in on_offer.columns}
+    fresh = tuple(column for key, column in columns.items() if key not in known)
+    return replace(on_offer, columns=on_offer.columns + fresh)
 
 
 def _usd(amount: float) -> Decimal:

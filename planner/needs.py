@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from costplan.planner.buying import missing_kinds
@@ -17,6 +17,9 @@ from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.sizing import Question, Sizes, Staffing, sizes
 from costplan.planner.tick import ClassDemand, Learnt, Waiting
 from costplan.planner.types import Offer
+
+FORETOLD_SHARE = 0.5
+"""For how much of a boot an idle worker is kept at most, where a plan over time says the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,17 @@ def needs(
         kept=stays.kept,
         let_go=stays.let_go,
     )
+
+
+def briefly(settings: Settings, learnt: Learnt) -> Settings:
+    """The settings where demand is foretold: idle workers are kept for part of a boot at most.
+
+    The plan over time says which to keep for what comes; but an outlook is of means over minutes
+    and does not see a pause of seconds.
+    """
+    scaling = settings.scaling
+    most = math.ceil(FORETOLD_SHARE * boot_seconds(learnt, settings))
+    return replace(settings, scaling=replace(scaling, idle_seconds=min(scaling.idle_seconds, most)))
 
 
 def surplus(demand: Sequence[ClassDemand]) -> dict[str, bool]:

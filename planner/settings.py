@@ -47,6 +47,9 @@ class Scaling:
     worker is kept about as long as a boot takes or, where bursts were seen, as long as pays,
     at most `idle_seconds`. `client_gone_seconds` after the last client left nothing idle is
     kept. Tasks of unknown duration are taken for `unknown_task_seconds` each.
+
+    Where demand is foretold, `ahead_seconds` of it are looked at (0: none), and a worker that is
+    not there for it costs `ahead_shortage` times the cheapest that could be.
     """
 
     target_seconds: int = 300
@@ -58,6 +61,8 @@ class Scaling:
     unknown_task_seconds: float = 0.5
     horizon_seconds: int = 1800
     replace_saving_share: float = 0.1
+    ahead_seconds: int = 14_400
+    ahead_shortage: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

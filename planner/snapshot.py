@@ -19,6 +19,7 @@ from costplan.planner.accrual import running_usd
 from costplan.planner.codec import digest
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node, Notice
+from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings
 from costplan.planner.spending import spent_in_month, spent_on_day
 from costplan.planner.tick import Outcome, Readings, Snapshot, State
@@ -45,6 +46,8 @@ def assemble(
     read = digest((load, notices, gaps), tuple[Load | None, tuple[Notice, ...], tuple[Gap, ...]])
     fleet = "|".join(f"{n.node_id},{n.phase},{n.phase_since},{n.drain!r}" for n in alive)
     text = f"{readings.at.isoformat()}|{fleet}|{read}|{mode}|{market}"
+    if readings.outlook is not None:
+        text += f"|{digest(readings.outlook, Outlook)}"
     return Snapshot(
         at=readings.at,
         nodes=alive,
@@ -58,6 +61,7 @@ def assemble(
         digest=_digest(f"{text}|{state.spent_usd}"),
         spent_today_usd=spent_on_day(state.spent_by_day, readings.at) + running,
         spent_month_usd=spent_in_month(state.spent_by_day, readings.at) + running,
+        outlook=readings.outlook,
     )
 
 

@@ -24,7 +24,7 @@ from costplan.planner.nodes import (
     ProviderNode,
     Retired,
 )
-from costplan.planner.outlook import Outlook
+from costplan.planner.outlook import Ahead, Outlook
 from costplan.planner.types import (
     Gap,
     Mode,
@@ -206,6 +206,7 @@ class Snapshot:
     digest: str
     spent_today_usd: Decimal = Decimal(0)
     spent_month_usd: Decimal = Decimal(0)
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,7 @@ class NewNode:
     """A proposed machine: offers that will do, dearest priced, and the workers on it by shape.
 
     `replaces` names the nodes whose drain for a better price it goes with: neither is done
-    without the other.
+    without the other. `is_ahead` is true of one that only demand to come asks for.
     """
 
     keys: tuple[OfferKey, ...]
@@ -221,6 +222,7 @@ class NewNode:
     usd_per_hour: Decimal
     reason: str
     replaces: tuple[str, ...] = ()
+    is_ahead: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +300,8 @@ class MovePlan:
 
     `expected_usd` and `do_nothing_usd` are over the horizon (machines, boot, drain, shortage);
     no fleet for this demand costs less than `lower_bound_usd`, which knows no switching cost.
-    The same snapshot and rules give the same plan, with the same `plan_id`.
+    The same snapshot and rules give the same plan, with the same `plan_id`. `ahead` is None
+    where nothing foretold demand.
     """
 
     plan_id: str
@@ -317,10 +320,7 @@ class MovePlan:
     lower_bound_usd: Decimal
     termination: str
     runner_up: RejectedPlan | None = None
-
-
-def _nothing() -> Mapping[str, str]:
-    return MappingProxyType({})
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +342,7 @@ class Learnt:
     task-seconds of those. `idle_since` is when the cluster last ran out of work, None while it
     has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
     says until when an offer is not asked for again. `exposure` is what each spot pool has done,
-    by the offer's name.
+    and `boots` the last boots of each offer, by the offer's name.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -361,6 +361,9 @@ class Learnt:
     )
     exposure: Mapping[str, Exposure] = field(
         default_factory=lambda: MappingProxyType(dict[str, Exposure]())
+    )
+    boots: Mapping[str, tuple[float, ...]] = field(
+        default_factory=lambda: MappingProxyType(dict[str, tuple[float, ...]]())
     )
 
 

@@ -40,7 +40,8 @@ class _Cap:
 
 
 class WithinBudget:
-    """Holds launches to the budget, the dearest a worker refused first.
+    """Holds launches to the budget: those for demand to come are refused first, and of the others
+    the dearest a worker.
 
     Everything still paid for counts, draining nodes too, at the rate of its meter or quote.
 
@@ -108,10 +109,15 @@ def _seconds_up(left: timedelta) -> int:
 
 
 def _sorted_out(plan: MovePlan, caps: Sequence[_Cap], fleet: Rates) -> Iterator[Move | Refusal]:
-    """Moves in the plan's order; launches are given room from the cheapest a worker on."""
+    """Moves in the plan's order; launches are given room from the cheapest a worker on, those for
+    work that is there first."""
     order = sorted(
         (place for place, move in enumerate(plan.moves) if isinstance(move, NewNode)),
-        key=lambda place: (_usd_per_worker(plan.moves[place]), place),
+        key=lambda place: (
+            _is_ahead(plan.moves[place]),
+            _usd_per_worker(plan.moves[place]),
+            place,
+        ),
     )
     more, full = Decimal(0), dict[int, _Cap]()
     for place in order:
@@ -129,6 +135,10 @@ def _sorted_out(plan: MovePlan, caps: Sequence[_Cap], fleet: Rates) -> Iterator[
 
 def _usd(move: Move) -> Decimal:
     return move.usd_per_hour if isinstance(move, NewNode) else Decimal(0)
+
+
+def _is_ahead(move: Move) -> bool:
+    return isinstance(move, NewNode) and move.is_ahead
 
 
 def _usd_per_worker(move: Move) -> Decimal:

@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from costplan.planner.load import TaskGroup
+from costplan.planner.outlook import Outlook
 from costplan.planner.types import Packing, PoolPlan
 
 COUNTS = st.integers(1, 10**15)
@@ -78,7 +79,23 @@ def _pools() -> st.SearchStrategy[PoolPlan]:
     return values(tuple[Packing, ...]).flatmap(summed)
 
 
+def _outlooks() -> st.SearchStrategy[Outlook]:
+    def of(ends: tuple[int, ...], shares: tuple[float, ...]) -> st.SearchStrategy[Outlook]:
+        row = st.tuples(*[FLOATS] * len(ends))
+        rows = st.dictionaries(TEXTS, st.tuples(*[row] * len(shares)), max_size=1)
+        axes = {"ends_seconds": st.just(ends), "shares": st.just(shares)}
+        return by_fields(Outlook, **axes, workers=rows.map(types.MappingProxyType))
+
+    def rising(each: st.SearchStrategy[Any], least: int) -> st.SearchStrategy[tuple[Any, ...]]:
+        few = st.lists(each, min_size=least, max_size=3, unique=True)
+        return few.map(lambda found: tuple(sorted(found)))
+
+    axes = st.tuples(rising(COUNTS, 0), rising(st.floats(0, 1), 1))
+    return axes.flatmap(lambda both: of(*both))
+
+
 BY_CLASS: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
     TaskGroup: _groups,
+    Outlook: _outlooks,
     PoolPlan: _pools,
 }

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from costplan.planner.horizon.inner import DUAL, Inner, Point
 from costplan.planner.horizon.model import Horizon, Window
@@ -23,6 +24,9 @@ PATTERNS_A_STEP = 80
 GAP = 1e-4
 """What whole nodes may cost too much, as a share of the whole plan's cost."""
 MOST_TREE_NODES = 200
+MOST_COLUMNS = 6_000
+"""Up to so many columns the first steps are sought together with the later ones: what a node is
+worth later is then no price at the margin, which says nothing of the ones before it."""
 
 
 def make_whole(inner: Inner, point: Point, steps: int) -> Point | None:
@@ -32,6 +36,8 @@ def make_whole(inner: Inner, point: Point, steps: int) -> Point | None:
     """
     if steps == 0:
         return point
+    if inner.fleets.solver.getNumCol() <= MOST_COLUMNS:
+        return _together(inner, point, steps)
     part = Inner(_first(inner.horizon, inner, point, steps))
     part.add_offers(inner.fleets.offers)
     classes, patterns = inner.known()
@@ -42,6 +48,46 @@ def make_whole(inner: Inner, point: Point, steps: int) -> Point | None:
         return None
     _fix(inner, part, values, steps)
     return inner.solve()
+
+
+def _together(inner: Inner, point: Point, steps: int) -> Point | None:
+    """The plan with whole nodes in the first steps, found with all later ones in one program."""
+    solver, fleets = inner.fleets.solver, inner.fleets
+    later = steps - min(steps, fleets.reach)
+    early = inner.columns[inner.step_of < steps]
+    starts = np.array(fleets.offer_column, dtype=np.int64)[:, None]
+    nodes = (starts + np.arange(steps)).ravel()
+    begun = (starts + inner.horizon.steps + np.arange(later)).ravel()
+    places = np.concatenate([nodes, begun, early]).astype(np.int32)
+    _seek_whole(solver, max(GAP * point.cost, 1e-9))
+    _declare(solver, places, highspy.HighsVarType.kInteger)
+    solver.run()
+    solution = solver.getSolution()
+    values = np.rint(np.array(solution.col_value)[places]) if solution.value_valid else None
+    _declare(solver, places, highspy.HighsVarType.kContinuous)
+    for option, value in (("solver", "simplex"), ("presolve", "off"), ("simplex_strategy", DUAL)):
+        solver.setOptionValue(option, value)
+    if values is None:
+        return None
+    solver.changeColsBounds(len(places), places, values, values)
+    return inner.solve()
+
+
+def _declare(solver: highspy.Highs, places: NDArray[np.int32], kind: highspy.HighsVarType) -> None:
+    """Makes columns whole or divided ones."""
+    solver.changeColsIntegrality(len(places), places, np.full(len(places), kind))
+
+
+def _seek_whole(solver: highspy.Highs, off_usd: float) -> None:
+    """Sets the search for whole nodes, which ends within `off_usd` of the cheapest."""
+    for option, value in (
+        ("solver", "choose"),
+        ("presolve", "on"),
+        ("mip_rel_gap", 0.0),
+        ("mip_abs_gap", off_usd),
+        ("mip_max_nodes", MOST_TREE_NODES),
+    ):
+        solver.setOptionValue(option, value)
 
 
 def _first(horizon: Horizon, inner: Inner, point: Point, steps: int) -> Horizon:
@@ -102,17 +148,9 @@ def _search(inner: Inner, part: Inner, point: Point, steps: int) -> Floats | Non
             cost += inner.horizon.stop_usd[offer] - point.kept[steps, b]
         solver.changeColCost(last, cost)
         whole.append(np.arange(column, column + width))
-    for option, value in (
-        ("solver", "choose"),
-        ("presolve", "on"),
-        ("mip_rel_gap", 0.0),
-        ("mip_abs_gap", max(GAP * point.cost, 1e-9)),
-        ("mip_max_nodes", MOST_TREE_NODES),
-    ):
-        solver.setOptionValue(option, value)
+    _seek_whole(solver, max(GAP * point.cost, 1e-9))
     places = np.concatenate(whole).astype(np.int32)
-    kind = np.full(len(places), highspy.HighsVarType.kInteger)
-    solver.changeColsIntegrality(len(places), places, kind)
+    _declare(solver, places, highspy.HighsVarType.kInteger)
     solver.run()
     solution = solver.getSolution()
     if not solution.value_valid:

@@ -109,7 +109,7 @@ def test_ledger_and_nodes_are_kept(tmp_path: Path) -> None:
     assert record.store.nodes() == nodes
     record.reopen()
     driver.run(30.0)
-    assert record.store.entries()[: len(entries)] == entries
+    assert tuple(each for each in record.store.entries() if each in entries) == entries
     record.close()
 
 

@@ -68,11 +68,12 @@ def tick_at(seconds: float, before: State, after: State | None = None) -> TickCo
 
 
 def ran(path: Path, seconds: float = 900.0) -> tuple[World, Driver, Kept]:
-    """A cluster that grew for a job and shrank after it, in a store that is still open."""
-    world = world_of(3, hazard=0.5)
+    """A cluster that grew for a job, lost machines under its work and shrank after it, in a store
+    that is still open."""
+    world = world_of(3, hazard=8.0)
     record = Kept(path, world.clock)
     driver = driver_of(world, record=record)
     driver.foreteller = record.foreteller(driver.settings)
-    world.cluster.submit(Job(name="job", stages=(Stage(prefix="job", tasks=120, seconds=20.0),)))
+    world.cluster.submit(Job(name="job", stages=(Stage(prefix="job", tasks=120, seconds=45.0),)))
     driver.run(seconds)
     return world, driver, record
