@@ -15,16 +15,20 @@ of it, as the guard of the budget has it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from statistics import median
 
 import numpy as np
 
 from costplan.planner.buying import Column
+from costplan.planner.holding import most_threads
 from costplan.planner.horizon.model import Horizon, Memory, Running, Window
 from costplan.planner.learn import boots_of_offer
+from costplan.planner.needs import nobody_there
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
 from costplan.planner.optimize.transition import Item
 from costplan.planner.outlook import Outlook
@@ -36,6 +40,10 @@ from costplan.planner.types import Market, OfferKey
 from costplan.planner.units import SECONDS_PER_HOUR
 
 MOST_STEPS = 24
+STEP_SECONDS = 300.0
+"""Pauses that are longer are seen by an outlook."""
+LONG_BURST = 4.0
+"""Work that goes on for so many of the longest burst seen does not come in bursts any more."""
 LEAST_STEP_SECONDS = 60.0
 MOST_WORKERS = 1_000_000
 LEAST_USD = 1e-9
@@ -59,8 +67,11 @@ class Look:
         return most
 
 
-def look(outlook: Outlook, settings: Settings, boot: float, now: datetime) -> Look | None:
-    """The steps from `now` on, None where the outlook does not reach beyond a boot."""
+def look(
+    outlook: Outlook, boot: float, snapshot: Snapshot, learnt: Learnt, settings: Settings
+) -> Look | None:
+    """The steps from the snapshot on, None where the outlook does not reach beyond a boot."""
+    now = snapshot.at
     past = max(0.0, (now - outlook.at).total_seconds())
     ends = outlook.ends_seconds[-1] if outlook.ends_seconds else 0
     span = min(float(settings.scaling.ahead_seconds), ends - past)
@@ -71,8 +82,45 @@ def look(outlook: Outlook, settings: Settings, boot: float, now: datetime) -> Lo
     seconds = np.array([first, *steps_of(span - first, second)])
     share = quantile(settings)
     edges = past + np.concatenate([[0.0], np.cumsum(seconds)])
-    rows = [_workers(outlook, kind, share, edges) for kind in settings.kinds]
+    worth = worth_threads(snapshot, learnt, settings)
+    rows = [
+        at_worth(_workers(outlook, kind, share, edges), worth / kind.threads, kind.minimum)
+        for kind in settings.kinds
+    ]
     return Look(seconds=seconds, workers=np.stack(rows, axis=1), share=share)
+
+
+def worth_threads(snapshot: Snapshot, learnt: Learnt, settings: Settings) -> float:
+    """Threads worth having all the time of those that work wants at the moment.
+
+    None once nobody is there who could want them. Where work comes in bursts with pauses that are
+    shorter than a step, which an outlook of means does not see, as many as those seen would keep
+    busy; without a limit otherwise.
+    """
+    load = snapshot.load
+    if load is None or nobody_there(load, settings, snapshot.at):
+        return 0.0
+    gaps, bursts = learnt.idle_gaps, learnt.bursts
+    if not gaps or not bursts or median(gaps) >= STEP_SECONDS:
+        return math.inf
+    goes_on = learnt.idle_since is None
+    if goes_on and load.totals.busy_seconds - learnt.busy_before > LONG_BURST * max(bursts):
+        return math.inf
+    return most_threads(bursts, gaps)
+
+
+def at_worth(workers: Ints, worth: float, least: int) -> Ints:
+    """The demand [T] with no more than `worth` (and `least`) of what is like the first step's:
+    that much comes and goes, and only what rises above it is there for longer.
+
+    Example: 4, 4, 9, 1 with a worth of 2: 2, 2, 2 + 5, 1.
+    """
+    if math.isinf(worth):
+        return workers
+    like_now = int(workers[0])
+    most = max(least, 1 if 0 < worth < 1 else math.floor(worth))
+    found: Ints = np.minimum(workers, most) + np.maximum(workers - like_now, 0)
+    return np.minimum(found, workers)
 
 
 def quantile(settings: Settings) -> float:

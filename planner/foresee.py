@@ -71,7 +71,7 @@ def foresee(asked: Asked) -> Chosen:
     if outlook is None or asked.snapshot.load is None or not settings.scaling.ahead_seconds:
         return Chosen(choice=asked.today, ahead=None)
     boot = lead_seconds(asked.question, asked.learnt, settings)
-    seen = look(outlook, settings, boot, asked.snapshot.at)
+    seen = look(outlook, boot, asked.snapshot, asked.learnt, settings)
     told = _told(asked, outlook, seen, boot)
     if seen is None:
         short = f"the outlook ends within {seconds_text(round(boot + LEAST_STEP_SECONDS))}"

@@ -74,7 +74,7 @@ def tick(
     offers = buyable(snapshot.offers, learnt.refused, now)
     quotes = believed(snapshot.quotes, learnt)
 
-    holding = settings if readings.outlook is None else briefly(settings, learnt)
+    holding = briefly(settings, learnt) if readings.outlook else settings
 
     def look() -> tuple[tuple[Asset, ...], Needs]:
         fleet = assets(nodes.values(), snapshot.load, quotes, state.meters, settings, now)

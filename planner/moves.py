@@ -19,6 +19,7 @@ from costplan.planner.settings import Settings
 from costplan.planner.tick import (
     DrainNode,
     KeepNode,
+    Learnt,
     Move,
     MovePlan,
     NewNode,
@@ -45,7 +46,7 @@ def plan_moves(
     """The moves that take the fleet to what is needed at the least cost over the horizon."""
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
-    on_offer = _for_later(on_offer, offers, snapshot, settings, wanted)
+    on_offer = _for_later(on_offer, offers, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, state, settings, fleet, wanted)
     items = items_of(question)
     most = [row.most for row in question.rows]
@@ -99,6 +100,7 @@ def _for_later(
     on_offer: Shelf,
     offers: Sequence[Offer],
     snapshot: Snapshot,
+    learnt: Learnt,
     settings: Settings,
     wanted: Needs,
 ) -> Shelf:
@@ -106,7 +108,8 @@ def _for_later(
     outlook = snapshot.outlook
     if outlook is None or snapshot.load is None:
         return on_offer
-    seen = look(outlook, settings, float(settings.scaling.boot_seconds), snapshot.at)
+    boot = float(settings.scaling.boot_seconds)
+    seen = look(outlook, boot, snapshot, learnt, settings)
     if seen is None:
         return on_offer
     names = [kind.name for kind in settings.kinds]

@@ -101,9 +101,11 @@ def briefly(settings: Settings, learnt: Learnt) -> Settings:
     """The settings where demand is foretold: idle workers are kept for part of a boot at most.
 
     The plan over time says which to keep for what comes; but an outlook is of means over minutes
-    and does not see a pause of seconds.
+    and does not see a pause of seconds. Where such were seen, they say how long.
     """
     scaling = settings.scaling
+    if not scaling.ahead_seconds or learnt.idle_gaps:
+        return settings
     most = math.ceil(FORETOLD_SHARE * boot_seconds(learnt, settings))
     return replace(settings, scaling=replace(scaling, idle_seconds=min(scaling.idle_seconds, most)))
 
@@ -142,11 +144,16 @@ def _hold_seconds(
     load: Load, learnt: Learnt, settings: Settings, boot: float, now: datetime
 ) -> float:
     """How long an idle worker is kept: not at all once nobody is there who could want it."""
-    gone = load.clients_gone_since
-    patience = timedelta(seconds=settings.scaling.client_gone_seconds)
-    if load.clients == 0 and gone is not None and now - gone >= patience:
+    if nobody_there(load, settings, now):
         return 0.0
     return hold_seconds(boot, learnt.idle_gaps, float(settings.scaling.idle_seconds))
+
+
+def nobody_there(load: Load, settings: Settings, now: datetime) -> bool:
+    """True once all clients have left for longer than one is waited for to come back."""
+    gone = load.clients_gone_since
+    patience = timedelta(seconds=settings.scaling.client_gone_seconds)
+    return load.clients == 0 and gone is not None and now - gone >= patience
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -10,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from costplan.planner.ahead import look, steps_of
+from costplan.planner.ahead import at_worth, look, steps_of
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError
 from costplan.planner.explain import Told, explain_tick
 from costplan.planner.loop import Ticked, tick
 from costplan.planner.outlook import Ahead, Outlook
 from costplan.planner.settings import Budget, Safety, Settings
-from costplan.planner.tick import DrainNode, MovePlan, NewNode, State
+from costplan.planner.tick import DrainNode, Learnt, MovePlan, NewNode, State
 from costplan.policies.default import default_policies
 from tests.fleets import (
     NOON,
@@ -51,6 +52,7 @@ def ticked(
     busy: int = 2,
     settings: Settings | None = None,
     now: float = 0.0,
+    seen: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Ticked:
     """A tick with a plan, where the first `busy` nodes work and the others have been idle for
@@ -63,7 +65,7 @@ def ticked(
     work = (tasks(running=4 * busy, mean=600.0),) if busy else ()
     read = readings(
         now,
-        load=load(*work, workers=workers, at=after(now)),
+        load=load(*work, workers=workers, at=after(now), **(seen or {})),
         machines=tuple(machine(node) for node in state.nodes.values()),
         quotes=QUOTES,
         outlook=foretold,
@@ -268,10 +270,51 @@ def test_steps_grow_evenly_and_fill_the_time() -> None:
     assert steps_of(90.0, 60.0) == [90.0]
 
 
+AT_ONCE = rules(safety=Safety(max_drain_share=1.0))
+BURSTS = Learnt(idle_gaps=(5.0, 5.0), bursts=(20.0, 20.0), idle_since=after(-2))
+
+
+def test_in_a_pause_between_bursts_no_more_is_kept_than_they_keep_busy() -> None:
+    """Bursts of 20 task-seconds and pauses of 5 s keep two threads busy enough, so half of one of
+    these workers; the outlook, of means over minutes, would keep all four."""
+    state, told = fleet("a", "b", "c", "d"), outlook([4.0] * 48)
+    assert drained(ticked(told, state, busy=0)) == set()
+    done = ticked(told, replace(state, learnt=BURSTS), busy=0, settings=AT_ONCE)
+    assert len(drained(done)) == 3
+
+
+def test_what_rises_above_the_bursts_is_bought_in_full() -> None:
+    state = replace(fleet("a"), learnt=replace(BURSTS, idle_since=None))
+    rises = outlook([1.0] + [7.0] * 47)
+    assert ahead_of(ticked(rises, state, busy=1)).demand[0].most == 7
+
+
+def test_work_that_goes_on_does_not_come_in_bursts_any_more() -> None:
+    learnt = replace(BURSTS, idle_since=None, busy_before=-1_000.0)
+    done = ticked(outlook([4.0] * 48), replace(fleet("a", "b"), learnt=learnt), busy=1)
+    assert ahead_of(done).demand[0].most == 4
+
+
+def test_nothing_is_kept_for_later_once_nobody_is_there() -> None:
+    left = {"clients": 0, "clients_gone_since": after(-60)}
+    gone = ticked(outlook([4.0] * 48), fleet("a", "b"), busy=0, settings=AT_ONCE, seen=left)
+    assert drained(gone) == {"a", "b"}
+
+
+def test_demand_by_its_worth() -> None:
+    workers = np.array([4, 4, 9, 1])
+    assert at_worth(workers, 2.0, 0).tolist() == [2, 2, 7, 1]
+    assert at_worth(workers, 0.5, 0).tolist() == [1, 1, 6, 1]
+    assert at_worth(workers, 0.0, 0).tolist() == [0, 0, 5, 0]
+    assert at_worth(workers, 0.0, 3).tolist() == [3, 3, 8, 1]
+    assert at_worth(workers, math.inf, 0).tolist() == workers.tolist()
+
+
 def test_a_step_has_the_mean_of_what_it_spans() -> None:
     """60 s of boot, then 60 s, then what is left: 180 s at 4 and 300 s at 10 are 7.75."""
     settings = rules(scaling={"ahead_seconds": 600})
-    seen = look(outlook([4.0, 10.0]), settings, 60.0, NOON)
+    made = ticked(outlook([4.0, 10.0]), fleet("a"), settings=settings)
+    seen = look(outlook([4.0, 10.0]), 60.0, made.snapshot, Learnt(), settings)
     assert seen is not None
     spans = np.diff([0.0, *np.clip(np.cumsum(seen.seconds), 0, 300)]) / seen.seconds
     wanted = np.floor(4 * spans + 10 * (1 - spans) + 0.5)
