@@ -271,6 +271,7 @@ def _budget(budget: SpendingSection) -> Budget:
         usd_per_hour=_usd(budget.usd_per_hour),
         usd_per_day=_usd(budget.usd_per_day),
         usd_per_month=_usd(budget.usd_per_month),
+        drain=budget.drain,
     )
 
 

@@ -65,10 +65,11 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
-from costplan.planner.settings import Cadence, Forecasting, Safety, Scaling
+from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
 from costplan.planner.units import usd_text
 
 _SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
+_BUDGET = Budget()
 _GPU = "GPU"
 
 _Found = Iterator[tuple[str, str, str]]
@@ -170,6 +171,7 @@ class SpendingSection(Section):
     usd_per_hour: PicoPerHour | None = None
     usd_per_day: PicoPerDay | None = None
     usd_per_month: PicoPerMonth | None = None
+    drain: Flag = _BUDGET.drain
 
 
 class FreezeSection(Section):

@@ -5,7 +5,6 @@ Every move, every refusal and every dollar is said in one sentence with its numb
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,9 +87,7 @@ def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
-    allowed = Counter(v.policy for v in plan.verdicts if v.decision is Decision.ALLOW)
-    said = ", ".join(f"{plain(name)} {count}" for name, count in sorted(allowed.items()))
-    yield Section(title="allowed", lines=(said,) if said else ())
+    yield Section(title="allowed", lines=tuple(_allowed(plan.verdicts)))
     yield Section(title="kept", lines=tuple(_kept(plan)))
     yield Section(title="waiting", lines=tuple(waiting_lines(plan)))
     rejected = plan.runner_up
@@ -221,6 +218,13 @@ def refusals(verdicts: Iterable[Verdict]) -> Iterable[str]:
                 f"{plain(verdict.policy)} {_DECISION_TEXT[verdict.decision]}: "
                 f"{plain(verdict.reason)}{f' ({numbers})' if numbers else ''}"
             )
+
+
+def _allowed(verdicts: Iterable[Verdict]) -> Iterable[str]:
+    """What is told without anything being refused."""
+    for verdict in verdicts:
+        if verdict.decision is Decision.ALLOW:
+            yield f"{plain(verdict.policy)}: {plain(verdict.reason)}"
 
 
 def numbers_text(numbers: Mapping[str, str]) -> str:

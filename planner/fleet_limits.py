@@ -59,12 +59,10 @@ class FleetRow:
 
 
 def fleet_rows(settings: Settings, pools: Iterable[OfferKey]) -> tuple[FleetRow, ...]:
-    """The rows of the settings; `pools` are the spot offers that may be in the fleet."""
+    """The rows of the settings but those of the budget; `pools` are the spot offers that may be in
+    the fleet."""
     market, limits = settings.market, settings.limits
     rows = []
-    if settings.budget.usd_per_hour is not None:
-        most = float(settings.budget.usd_per_hour)
-        rows.append(FleetRow(name="budget.usd_per_hour", kind="usd", most=most))
     if limits.max_nodes is not None:
         rows.append(FleetRow(name="limits.max_nodes", kind="nodes", most=limits.max_nodes))
     for number, quota in enumerate(limits.quotas):

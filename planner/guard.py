@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from costplan.planner.errors import InvariantBroken
-from costplan.planner.nodes import Cause, Node
+from costplan.planner.nodes import VOLUNTARY, Cause, Node
 from costplan.planner.settings import Settings
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode, Snapshot, State
 from costplan.planner.types import Decision, Verdict
@@ -132,7 +132,7 @@ def drains(moves: Iterable[Move]) -> tuple[DrainNode, ...]:
 
 def is_voluntary(move: Move) -> bool:
     """True of a drain that nothing forces."""
-    return isinstance(move, DrainNode) and move.cause in (Cause.SURPLUS, Cause.DEARER)
+    return isinstance(move, DrainNode) and move.cause in VOLUNTARY
 
 
 def _what(move: Move) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from costplan.planner.ahead import look
 from costplan.planner.buying import Column, Shelf, shelf
+from costplan.planner.caps import over
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
 from costplan.planner.market import buyable
@@ -47,7 +48,7 @@ def plan_moves(
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
     on_offer = _for_later(on_offer, offers, snapshot, state.learnt, settings, wanted)
-    question = transition_question(on_offer, state, settings, fleet, wanted)
+    question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
     most = [row.most for row in question.rows]
     today = choose(items, question.demand, most, question.shortage_cost)
@@ -200,6 +201,15 @@ def _moves(
             dearer.append(asset)
     new, replaced = _replacements(bought, dearer)
     drains.extend(_drain(a, Cause.DEARER, "the same workers cost less elsewhere") for a in replaced)
+    broken = over(question.rows, [asset for group in groups for asset in group.assets])
+    if broken is not None:
+        stays = {asset.node.node_id for asset in replaced}
+        reason = f"{broken.name} does not pay for it any more"
+        drains.extend(
+            _drain(asset, Cause.BUDGET, reason)
+            for asset in dearer
+            if asset.node.node_id not in stays
+        )
     return new, drains, tuple(kept)
 
 

@@ -96,10 +96,15 @@ class Cause(StrEnum):
 
     SURPLUS = "surplus"
     DEARER = "dearer"
+    BUDGET = "budget"
     NOTICE = "notice"
     OPERATOR = "operator"
     DOWN = "down"
     BOOT_FAILED = "boot failed"
+
+
+VOLUNTARY = frozenset({Cause.SURPLUS, Cause.DEARER, Cause.BUDGET})
+"""Causes that break nothing off, and can be called off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +112,8 @@ class DrainOrder:
     """That a node is to be emptied and ended.
 
     Running tasks are waited for until `wait_until`; where `must_end_by` is set the machine is
-    gone then, whatever it holds. A voluntary order (surplus, dearer) can be called off, and a
-    refusal to let a worker go stands. `token` names the drain towards the scheduler. Nothing is
+    gone then, whatever it holds. A voluntary order can be called off, and a refusal to let a
+    worker go stands. `token` names the drain towards the scheduler. Nothing is
     begun before all nodes of `after` are ready, which are to take its place.
     """
 
@@ -124,7 +129,7 @@ class DrainOrder:
     @property
     def is_voluntary(self) -> bool:
         """True where nothing forces it."""
-        return self.cause in (Cause.SURPLUS, Cause.DEARER)
+        return self.cause in VOLUNTARY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

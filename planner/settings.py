@@ -78,11 +78,20 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Dollars that may be spent: a rate, and an amount a UTC day and month. None is no limit."""
+    """Dollars that may be spent: a rate, and an amount a UTC day and month. None is no limit.
+
+    `drain`: whether nodes that a limit does not pay for any more are emptied and ended.
+    """
 
     usd_per_hour: Decimal | None = None
     usd_per_day: Decimal | None = None
     usd_per_month: Decimal | None = None
+    drain: bool = True
+
+    @property
+    def is_limited(self) -> bool:
+        """True where there is a limit."""
+        return (self.usd_per_hour, self.usd_per_day, self.usd_per_month) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

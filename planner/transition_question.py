@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costplan.planner.buying import Column, Shelf
+from costplan.planner.caps import budget_rows, is_tight
 from costplan.planner.fleet_limits import FleetRow, Sized, fleet_rows
 from costplan.planner.fleet_view import Asset
 from costplan.planner.learn import boot_seconds
 from costplan.planner.needs import Needs
 from costplan.planner.optimize.transition import Item
 from costplan.planner.settings import Settings
-from costplan.planner.tick import State
+from costplan.planner.tick import Snapshot, State
 from costplan.planner.units import SECONDS_PER_HOUR
 
 SHORTAGE_FACTOR = 10.0
@@ -47,16 +48,25 @@ class TransitionQuestion:
 
 
 def transition_question(
-    on_offer: Shelf, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
+    on_offer: Shelf,
+    snapshot: Snapshot,
+    state: State,
+    settings: Settings,
+    fleet: Sequence[Asset],
+    wanted: Needs,
 ) -> TransitionQuestion:
-    """What to keep and to buy for what is wanted, under the rules of the settings."""
+    """What to keep and to buy for what is wanted, under the rules of the settings.
+
+    Where a budget is nearly committed, any saving is worth an exchange.
+    """
     kinds = tuple(kind.name for kind in settings.kinds)
     demand = tuple(wanted.target.get(kind, 0) for kind in kinds)
     pools = {a.node.key for a in fleet} | {c.keys[0] for c in on_offer.columns}
-    rows = fleet_rows(settings, pools)
+    rows = (*budget_rows(snapshot, state, settings, fleet), *fleet_rows(settings, pools))
     if not any(demand):
         # The base is one of the fleet that works; without work there is none.
         rows = tuple(row for row in rows if row.kind != "firm")
+    tight = is_tight(snapshot, state, settings)
     hours = settings.scaling.horizon_seconds / SECONDS_PER_HOUR
     dearest = max(
         (c.expected_usd_per_hour / sum(c.workers.values()) for c in on_offer.columns),
@@ -70,7 +80,7 @@ def transition_question(
         rows=rows,
         hours=hours,
         boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
-        stay_share=1.0 - settings.scaling.replace_saving_share,
+        stay_share=1.0 - (0.0 if tight else settings.scaling.replace_saving_share),
         shortage_cost=SHORTAGE_FACTOR * dearest * hours,
     )
 

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 
+from costplan.planner.caps import CHEAPER_SHARE, SLACK_SHARE, WARN_SHARE, Cap, caps
 from costplan.planner.guard import GuardView, Judgement, Refusal, judged, launches
 from costplan.planner.settings import Budget
-from costplan.planner.spending import day_end, month_end
-from costplan.planner.standing import ENDING, Rates, rates
+from costplan.planner.standing import Rates, rates
 from costplan.planner.tick import Move, MovePlan, NewNode
 from costplan.planner.types import Decision, Verdict
 
-_HOUR = 3600
 _SHOWN = Decimal("0.0001")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cap:
-    """A limit: `committed_usd` of `limit_usd` are spent or will be by what runs now, and another
-    dollar an hour of fleet takes `seconds` / 3600 more."""
-
-    key: str
-    limit_usd: Decimal
-    spent_usd: Decimal
-    committed_usd: Decimal
-    seconds: int
-
-    def holds(self, more_usd_per_hour: Decimal) -> bool:
-        """True where the limit has room for that much more an hour."""
-        return more_usd_per_hour * self.seconds <= (self.limit_usd - self.committed_usd) * _HOUR
-
-    @property
-    def room_usd_per_hour(self) -> Decimal:
-        """How much more an hour the limit has room for; negative where it is passed already."""
-        return (self.limit_usd - self.committed_usd) * _HOUR / self.seconds
 
 
 class WithinBudget:
@@ -51,64 +27,27 @@ class WithinBudget:
       being ended counts for the horizon at most.
 
     So a day's budget is never passed by machines that run on until midnight. Where a price is
-    not known nothing is launched; a budget that is passed already is told, and no node is ended
-    for it.
+    not known nothing is launched. How far a budget is used up is told from 80 % on, and what is
+    done about it (`caps.py`); what it does not pay for any more, the plan drains.
     """
 
     name = "budget"
 
     def judge(self, plan: MovePlan, view: GuardView) -> Judgement:
         """The moves without launches that the budget has no room for."""
-        if view.settings.budget == Budget():
+        if not view.settings.budget.is_limited:
             return Judgement(moves=plan.moves)
         fleet = rates(view.snapshot, view.state)
         if fleet.unknown:
             return judged(self.name, _unpriced(plan, fleet))
-        caps = _caps(view, fleet, plan.horizon_seconds)
-        judgement = judged(self.name, _sorted_out(plan, caps, fleet))
-        passed = tuple(_passed(self.name, cap, fleet) for cap in caps if not cap.holds(Decimal(0)))
+        found = caps(view.snapshot, view.settings, fleet, plan.horizon_seconds)
+        judgement = judged(self.name, _sorted_out(plan, found, fleet))
+        said = tuple(_said(self.name, cap, fleet, plan, view.settings.budget) for cap in found)
+        passed = tuple(verdict for verdict in said if verdict is not None)
         return Judgement(moves=judgement.moves, verdicts=(*passed, *judgement.verdicts))
 
 
-def _caps(view: GuardView, fleet: Rates, horizon_seconds: int) -> tuple[_Cap, ...]:
-    budget, snapshot = view.settings.budget, view.snapshot
-    caps = []
-    if budget.usd_per_hour is not None:
-        caps.append(
-            _Cap(
-                key="budget.usd_per_hour",
-                limit_usd=budget.usd_per_hour,
-                spent_usd=Decimal(0),
-                committed_usd=fleet.total,
-                seconds=_HOUR,
-            )
-        )
-    ending = {node.node_id for node in snapshot.nodes if node.phase in ENDING}
-    leaving = sum((usd for n, usd in fleet.usd_per_hour.items() if n in ending), Decimal(0))
-    for key, limit, spent, end in (
-        ("budget.usd_per_day", budget.usd_per_day, snapshot.spent_today_usd, day_end),
-        ("budget.usd_per_month", budget.usd_per_month, snapshot.spent_month_usd, month_end),
-    ):
-        if limit is not None:
-            seconds = max(_seconds_up(end(snapshot.at) - snapshot.at), horizon_seconds, 1)
-            running = (fleet.total - leaving) * seconds + leaving * min(seconds, horizon_seconds)
-            caps.append(
-                _Cap(
-                    key=key,
-                    limit_usd=limit,
-                    spent_usd=spent,
-                    committed_usd=spent + running / _HOUR,
-                    seconds=seconds,
-                )
-            )
-    return tuple(caps)
-
-
-def _seconds_up(left: timedelta) -> int:
-    return -(-left // timedelta(seconds=1))
-
-
-def _sorted_out(plan: MovePlan, caps: Sequence[_Cap], fleet: Rates) -> Iterator[Move | Refusal]:
+def _sorted_out(plan: MovePlan, caps: Sequence[Cap], fleet: Rates) -> Iterator[Move | Refusal]:
     """Moves in the plan's order; launches are given room from the cheapest a worker on, those for
     work that is there first."""
     order = sorted(
@@ -119,7 +58,7 @@ def _sorted_out(plan: MovePlan, caps: Sequence[_Cap], fleet: Rates) -> Iterator[
             place,
         ),
     )
-    more, full = Decimal(0), dict[int, _Cap]()
+    more, full = Decimal(0), dict[int, Cap]()
     for place in order:
         usd = _usd(plan.moves[place])
         cap = next((cap for cap in caps if not cap.holds(more + usd)), None)
@@ -150,7 +89,7 @@ def _sum(moves: Sequence[NewNode]) -> Decimal:
     return sum((move.usd_per_hour for move in moves), Decimal(0))
 
 
-def _refusal(move: Move, cap: _Cap, fleet: Rates, asked: Decimal) -> Refusal:
+def _refusal(move: Move, cap: Cap, fleet: Rates, asked: Decimal) -> Refusal:
     room = max(cap.room_usd_per_hour, Decimal(0))
     return Refusal(
         move=move,
@@ -165,18 +104,38 @@ def _refusal(move: Move, cap: _Cap, fleet: Rates, asked: Decimal) -> Refusal:
     )
 
 
-def _passed(policy: str, cap: _Cap, fleet: Rates) -> Verdict:
-    """That a budget will be passed by what runs now, and by how much."""
+def _said(policy: str, cap: Cap, fleet: Rates, plan: MovePlan, budget: Budget) -> Verdict | None:
+    """How far a limit is used up and what is done about it, None below the first step."""
+    short = sum(max(0, d.wanted - d.present - d.coming) for d in plan.demand)
+    missing = f" ({short:,} wanted workers are missing)" if short else ""
     over = (cap.committed_usd - cap.limit_usd).quantize(_SHOWN)
+    numbers = {"moves": "0", "over_usd": f"{over}"} if over > 0 else {"moves": "0"}
+    if not cap.holds(Decimal(0)):
+        done = "nodes it does not pay for are drained" if budget.drain else "nothing is launched"
+        what = f"is passed by ${over} if what runs now goes on: {done}"
+    elif cap.share < WARN_SHARE:
+        return None
+    else:
+        what = f"is {cap.share:.0%} committed: {_step(cap, short)}{missing}"
     return Verdict(
         policy=policy,
-        decision=Decision.DENY,
-        reason=f"{cap.key} of ${cap.limit_usd} is passed by ${over} if what runs now goes on",
-        numbers={"moves": "0", "over_usd": f"{over}", **_numbers(cap, fleet)},
+        decision=Decision.DENY if over > 0 else Decision.TRIM if short else Decision.ALLOW,
+        reason=f"{cap.key} of ${cap.limit_usd} {what}",
+        numbers={**numbers, **_numbers(cap, fleet)},
     )
 
 
-def _numbers(cap: _Cap, fleet: Rates) -> dict[str, str]:
+def _step(cap: Cap, short: int) -> str:
+    if short and cap.share >= 1 - SLACK_SHARE:
+        return "nothing that costs more is launched"
+    if short:
+        return "the work is stretched"
+    if cap.share >= CHEAPER_SHARE:
+        return "exchanged for any saving that pays back"
+    return "nothing is done yet"
+
+
+def _numbers(cap: Cap, fleet: Rates) -> dict[str, str]:
     numbers = {"limit_usd": f"{cap.limit_usd}", "running_usd_per_hour": f"{fleet.total}"}
     if cap.key != "budget.usd_per_hour":
         numbers |= {"spent_usd": f"{cap.spent_usd}", "left_seconds": str(cap.seconds)}

@@ -127,19 +127,19 @@ def test_moves_that_are_alike_are_one_line_and_a_drain_says_what_it_costs() -> N
     )
 
 
-def test_refusals_come_with_their_numbers_and_what_was_allowed_is_counted() -> None:
+def test_refusals_come_with_their_numbers_and_what_was_allowed_is_told() -> None:
     said = [
         Verdict(policy="budget", decision=decision, reason="too dear", numbers={"usd": "2"})
         for decision in (Decision.TRIM, Decision.DEFER, Decision.DENY)
     ]
-    fine = Verdict(policy="quota", decision=Decision.ALLOW, reason="", numbers={})
-    found = told(replace(plan(), verdicts=(*said, fine, fine)))
+    fine = Verdict(policy="quota", decision=Decision.ALLOW, reason="half is used", numbers={})
+    found = told(replace(plan(), verdicts=(*said, fine)))
     assert found["refused"] == (
         "budget made smaller: too dear (usd 2)",
         "budget put off: too dear (usd 2)",
         "budget refused: too dear (usd 2)",
     )
-    assert found["allowed"] == ("quota 2",)
+    assert found["allowed"] == ("quota: half is used",)
 
 
 def test_who_waits_and_why() -> None:

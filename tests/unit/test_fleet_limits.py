@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from costplan.planner.fleet_limits import Sized, fleet_rows
-from costplan.planner.settings import Budget, Settings
+from costplan.planner.settings import Settings
 from costplan.planner.types import Market
 from costplan.planner.workload import Limits, MarketRules, Quota
 from tests.fleets import key, rules, spot
@@ -24,7 +24,6 @@ def quotas(*of: Quota) -> Settings:
 @pytest.mark.parametrize(
     ("settings", "most", "firm", "spot_takes"),
     [
-        (rules(budget=Budget(usd_per_hour=Decimal("2.5"))), 2.5, 2.0, 1.0),
         (rules(limits=Limits(max_nodes=7)), 7, 1.0, 1.0),
         (quotas(Quota(market=Market.SPOT, nodes=3)), 3, 0.0, 1.0),
         (quotas(Quota(market=Market.SPOT, vcpu_milli=16_000)), 16.0, 0.0, 8.0),

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from costplan.planner.guard import GuardView, Judgement, Policy
 from costplan.planner.nodes import Cause
-from costplan.planner.settings import Budget, Freeze, Safety
+from costplan.planner.settings import Freeze, Safety
 from costplan.planner.tick import Control, Learnt, Move
 from costplan.planner.types import Decision, Gap, Market, Mode, Phase
-from costplan.planner.workload import Limits, MarketRules, Quota
+from costplan.planner.workload import Limits, Quota
 from costplan.policies.blast_radius import BlastRadius
-from costplan.policies.budget import WithinBudget
 from costplan.policies.capacity_floor import CapacityFloor
 from costplan.policies.churn import Churn
 from costplan.policies.freeze import Frozen, is_in
 from costplan.policies.quota import WithinQuota
-from costplan.policies.spot_mix import SpotMix
 from costplan.policies.trust import Trust
-from tests.fleets import NOON, drain, key, launch, node, plan, quote, settings, spot, view
+from tests.fleets import NOON, drain, key, launch, node, plan, settings, spot, view
+from tests.judging import causes, left, only
 
 EVERY_CAUSE = (
     Cause.SURPLUS, Cause.DEARER, Cause.NOTICE, Cause.OPERATOR, Cause.DOWN, Cause.BOOT_FAILED,
 )  # fmt: skip
 DRAINS = tuple(drain(f"n-{cause}", cause) for cause in EVERY_CAUSE)
 DRAINED = tuple(node(f"n-{cause}") for cause in EVERY_CAUSE)
-
-
-def left(policy: Policy, moves: Sequence[Move], seen: GuardView) -> list[Move]:
-    return list(policy.judge(plan(*moves), seen).moves)
-
-
-def causes(moves: Sequence[Move]) -> list[str]:
-    return [getattr(move, "cause", "launch") for move in moves]
-
-
-def only(judgement: Judgement) -> tuple[Decision, str, dict[str, str]]:
-    (verdict,) = judgement.verdicts
-    return verdict.decision, verdict.reason, dict(verdict.numbers)
 
 
 # trust
@@ -335,170 +318,3 @@ def test_offers_refused_a_moment_ago_are_struck_and_a_launch_without_any_waits()
     trimmed, waits = judgement.verdicts
     assert (trimmed.decision, waits.decision) == (Decision.TRIM, Decision.DEFER)
     assert waits.numbers["until"] == "2024-05-15 12:02:00 UTC"
-
-
-# budget
-
-
-def budgeted(**usd: str) -> Any:
-    return settings(budget=Budget(**{key: Decimal(value) for key, value in usd.items()}))
-
-
-def test_what_is_still_paid_for_counts_whatever_it_does() -> None:
-    """Three nodes of $1 are paid for, a draining and a lost one too; $5 leave room for $2.
-
-    The cheapest a worker come first: $0.50 and $1.50; the one of $1.80 does not fit any more.
-    """
-    fleet = (node("n-0"), node("n-1", phase=Phase.RETIRING), node("n-2", phase=Phase.LOST))
-    seen = view(*fleet, node("n-3", phase=Phase.GONE), rules=budgeted(usd_per_hour="5"))
-    judgement = WithinBudget().judge(plan(launch("1.80"), launch("1.50"), launch("0.50")), seen)
-    assert judgement.moves == (launch("1.50"), launch("0.50"))
-    decision, reason, numbers = only(judgement)
-    assert (decision, reason) == (Decision.DENY, "budget.usd_per_hour of $5 has no room for it")
-    assert numbers["running_usd_per_hour"] == "3"
-    assert numbers["asked_usd_per_hour"] == "3.80"
-    assert numbers["short_usd_per_hour"] == "1.8000"
-
-
-def test_a_drain_does_not_make_room_before_it_is_done() -> None:
-    seen = view(node("n-0"), rules=budgeted(usd_per_hour="1"))
-    assert left(WithinBudget(), (launch(), drain("n-0")), seen) == [drain("n-0")]
-
-
-def test_dear_is_by_the_worker() -> None:
-    """$3 for four workers is cheaper a worker than $1 for one, and leaves no room for it."""
-    seen = view(rules=budgeted(usd_per_hour="3"))
-    big = launch("3", workers={"w": 4})
-    assert left(WithinBudget(), (launch("1"), big), seen) == [big]
-
-
-def test_a_day_has_to_last_until_midnight() -> None:
-    """$40 of $100 are spent by noon, and $2 an hour run: $24 until midnight leave $36, which is
-    $3 an hour for twelve hours."""
-    seen = view(
-        node("n-0"), node("n-1"), spent_today_usd=Decimal(40), rules=budgeted(usd_per_day="100")
-    )
-    judgement = WithinBudget().judge(plan(*[launch("1")] * 4), seen)
-    assert len(judgement.moves) == 3
-    _, reason, numbers = only(judgement)
-    assert reason == "budget.usd_per_day of $100 has no room for it"
-    assert numbers["left_seconds"] == "43200"
-    assert numbers["room_usd_per_hour"] == "3.0000"
-    assert numbers["short_usd_per_hour"] == "1.0000"
-
-
-def test_a_month_has_to_last_until_its_end() -> None:
-    """396 hours are left of May: $396 of $1,000 allow $1 an hour."""
-    seen = view(spent_month_usd=Decimal(604), rules=budgeted(usd_per_month="1000"))
-    assert len(left(WithinBudget(), [launch("0.50")] * 3, seen)) == 2
-
-
-def test_shortly_before_midnight_the_horizon_counts() -> None:
-    """A minute is left, and half an hour is what a plan looks ahead: $1 allows $2 an hour."""
-    late = NOON.replace(hour=23, minute=59)
-    seen = view(at=late, rules=budgeted(usd_per_day="1"))
-    assert len(left(WithinBudget(), [launch("1")] * 3, seen)) == 2
-
-
-def test_a_budget_that_is_passed_is_told_and_ends_nothing() -> None:
-    """$95 of $100 are spent, and $1 an hour for twelve hours is $7 too much."""
-    seen = view(node("n-0"), spent_today_usd=Decimal(95), rules=budgeted(usd_per_day="100"))
-    judgement = WithinBudget().judge(plan(), seen)
-    _, reason, numbers = only(judgement)
-    assert reason == "budget.usd_per_day of $100 is passed by $7.0000 if what runs now goes on"
-    assert (numbers["moves"], numbers["over_usd"]) == ("0", "7.0000")
-
-
-def test_a_machine_that_is_being_ended_does_not_count_until_midnight() -> None:
-    """$1 an hour for the horizon of half an hour only: $0.50, not $12."""
-    ending = node("n-0", phase=Phase.TERMINATING)
-    seen = view(ending, rules=budgeted(usd_per_day="12.50"))
-    assert left(WithinBudget(), (launch("1"),), seen) == [launch("1")]
-    seen = view(ending, rules=budgeted(usd_per_day="12.49"))
-    assert left(WithinBudget(), (launch("1"),), seen) == []
-
-
-def test_without_a_price_there_is_no_room() -> None:
-    rules = budgeted(usd_per_hour="100")
-    judgement = WithinBudget().judge(plan(launch()), view(node("n-0"), usd=None, rules=rules))
-    decision, reason, _ = only(judgement)
-    assert (decision, judgement.moves) == (Decision.DEFER, ())
-    assert reason.startswith("what n-0 costs is not known")
-    priced = view(node("n-0"), usd=None, quotes=(quote(key(), "99"),), rules=rules)
-    assert left(WithinBudget(), (launch(),), priced) == [launch()]
-
-
-def test_an_unanswered_launch_is_taken_for_its_dearest_offer() -> None:
-    asked = node("n-0", phase=Phase.REQUESTED, keys=(spot(), key()))
-    quotes = (quote(spot(), "1"), quote(key(), "3"))
-    moves = (launch("1"),)
-    for usd, count in (("4", 1), ("3.99", 0)):
-        seen = view(asked, usd=None, quotes=quotes, rules=budgeted(usd_per_hour=usd))
-        assert len(left(WithinBudget(), moves, seen)) == count
-
-
-# spot mix
-
-
-def mixed(**rules: Any) -> Any:
-    return settings(market=MarketRules(**rules))
-
-
-def test_spot_stays_within_its_share_of_the_fleet_after_the_moves() -> None:
-    """One on demand stays and one goes; of five launches one is on demand: with two on demand,
-    half on spot are two of the four."""
-    seen = view(node("n-0"), node("n-1"), rules=mixed(spot_max_share=0.5))
-    moves = (*[launch("1", spot())] * 4, launch("2"), drain("n-1"))
-    judgement = SpotMix().judge(plan(*moves), seen)
-    assert judgement.moves == (*[launch("1", spot())] * 2, launch("2"), drain("n-1"))
-    decision, reason, numbers = only(judgement)
-    assert decision is Decision.DENY
-    assert reason == "more than market.spot_max_share (0.5) would be on spot"
-    assert (numbers["moves"], numbers["spot_vcpu"], numbers["all_vcpu"]) == ("2", "8", "16")
-
-
-def test_a_launch_that_has_another_market_loses_spot_only() -> None:
-    either = launch("2", spot(), key())
-    judgement = SpotMix().judge(plan(either, either), view(rules=mixed(spot_max_share=0.5)))
-    assert judgement.moves == (either, launch("2", key()))
-    assert only(judgement)[0] is Decision.TRIM
-
-
-def test_spot_waits_for_the_on_demand_base() -> None:
-    """16 vCPU are to be on demand, 8 are: nothing on spot comes before two more."""
-    seen = view(node("n-0"), node("n-1"), rules=mixed(on_demand_base_vcpu_milli=16000))
-    assert left(SpotMix(), (launch("1", spot()), launch()), seen) == [launch()]
-    moves = (launch("1", spot()), launch(), launch())
-    assert left(SpotMix(), moves, seen) == list(moves)
-
-
-def test_no_pool_holds_more_than_its_share() -> None:
-    """Three of six launches are in pool a; two of five would still be above 0.34, one of four
-    is not."""
-    rules = mixed(pool_max_share=0.34)
-    moves = [launch("1", spot(pool)) for pool in ("a", "a", "a", "b", "c", "d")]
-    judgement = SpotMix().judge(plan(*moves), view(rules=rules))
-    assert [move.keys[0].instance_type for move in judgement.moves if hasattr(move, "keys")] == [
-        "a", "b", "c", "d",
-    ]  # fmt: skip
-    assert only(judgement)[1] == "more than market.pool_max_share (0.34) would be in one pool"
-
-
-def test_pools_after_the_first_stay_where_they_have_room() -> None:
-    """Four launches, one a pool, and each pool may hold two: one of them may fall back to d."""
-    rules = mixed(pool_max_share=0.5)
-    moves = [launch("1", spot(pool), spot("d")) for pool in ("a", "b", "c")]
-    kept = SpotMix().judge(plan(*moves, launch("1", spot("d"))), view(rules=rules)).moves
-    assert [len(getattr(move, "keys", ())) for move in kept] == [2, 1, 1, 1]
-
-
-def test_a_fleet_that_leans_on_spot_by_itself_is_left_as_it_is() -> None:
-    seen = view(node("n-0", keys=(spot(),)), rules=mixed(spot_max_share=0.5))
-    assert SpotMix().judge(plan(drain("n-0")), seen).verdicts == ()
-    assert left(SpotMix(), (launch(),), seen) == [launch()]
-
-
-def test_an_offer_of_unknown_size_is_not_launched_under_a_share() -> None:
-    seen = view(rules=mixed(spot_max_share=0.5), offers=())
-    judgement = SpotMix().judge(plan(launch()), seen)
-    assert only(judgement)[1] == "the size of its offers is not known"
