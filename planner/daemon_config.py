@@ -295,7 +295,10 @@ def _safety(safety: SafetySection) -> Safety:
         max_drain_share=safety.max_drain_share,
         max_launches=safety.max_launches,
         min_node_seconds=safety.min_node_age,
+        max_zone_drain_share=safety.max_zone_drain_share,
         refused_seconds=safety.refused_for,
+        price_factor=safety.price_factor,
+        price_sources=safety.price_sources,
         freezes=tuple(
             Freeze(start_minute=each.start, end_minute=each.end, reason=each.reason)
             for each in safety.freezes

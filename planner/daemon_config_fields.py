@@ -27,7 +27,7 @@ PROVIDERS = ("local",)
 _DAY_SECONDS = 86400.0
 _LEAST_RUN_SECONDS = 60
 _MOST_AMOUNT = 1e15
-_MOST_SHORTAGE = 100.0
+_MOST_FACTOR = 100.0
 _RESERVED_TAGS = "costplan"
 _SUB_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -126,12 +126,14 @@ def _amount(value: object) -> float:
     return amount
 
 
-def _shortage(value: object) -> float:
-    remedy = "write how many times its price a missing worker costs, such as 2"
-    factor = float(finite_number(value, remedy))
-    if not 1 < factor <= _MOST_SHORTAGE:
-        raise refusal(f"{shown(value)} is not above 1 and at most {_MOST_SHORTAGE:g}", remedy)
-    return factor
+def _factor(remedy: str) -> Callable[[object], float]:
+    def check(value: object) -> float:
+        factor = float(finite_number(value, remedy))
+        if not 1 < factor <= _MOST_FACTOR:
+            raise refusal(f"{shown(value)} is not above 1 and at most {_MOST_FACTOR:g}", remedy)
+        return factor
+
+    return check
 
 
 def _tag(value: object) -> str:
@@ -193,7 +195,13 @@ LogLevel = Annotated[
     str,
     BeforeValidator(one_of(("debug", "info", "warning", "error"), "a level", {"warn": "warning"})),
 ]
-ShortageFactor = Annotated[float, BeforeValidator(_shortage)]
+ShortageFactor = Annotated[
+    float,
+    BeforeValidator(_factor("write how many times its price a missing worker costs, such as 2")),
+]
+PriceFactor = Annotated[
+    float, BeforeValidator(_factor("write how many times the usual a price may be, such as 10"))
+]
 Amount = Annotated[float, BeforeValidator(_amount)]
 TagName = Annotated[str, BeforeValidator(_tag)]
 ThreadCount = Annotated[

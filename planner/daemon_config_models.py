@@ -56,6 +56,7 @@ from costplan.planner.daemon_config_fields import (
     MostWorkers,
     PicoPerDay,
     PicoPerMonth,
+    PriceFactor,
     ProviderKind,
     RunSeconds,
     ShortageFactor,
@@ -192,9 +193,12 @@ class SafetySection(Section):
     """How much may change at once."""
 
     max_drain_share: Share = _SAFETY.max_drain_share
+    max_zone_drain_share: Share = _SAFETY.max_zone_drain_share
     max_launches: MostLaunches = _SAFETY.max_launches
     min_node_age: LossSeconds = _SAFETY.min_node_seconds
     refused_for: LossSeconds = _SAFETY.refused_seconds
+    price_factor: PriceFactor = _SAFETY.price_factor
+    price_sources: tuple[Text, ...] = ()
     freezes: tuple[FreezeSection, ...] = ()
 
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
-from costplan.planner.tick import ActionOutcome, Launch, Learnt, Outcome
-from costplan.planner.types import Phase
+from costplan.planner.tick import ActionOutcome, Launch, Learnt, MovePlan, NewNode, Outcome
+from costplan.planner.types import OfferKey, Phase
 
 MOST_PREFIXES = 5_000
 MOST_BOOTS = 20
@@ -114,6 +114,33 @@ def from_outcomes(
     if refused == dict(learnt.refused):
         return learnt
     return replace(learnt, refused=MappingProxyType(dict(sorted(refused.items()))))
+
+
+def exchange_name(given: OfferKey, taken: OfferKey) -> str:
+    """'from > to' of an exchange of nodes of one offer for another's."""
+    return f"{given} > {taken}"
+
+
+def no_return_seconds(settings: Settings) -> float:
+    """For how long what was exchanged is not exchanged back: as long as it was to pay for itself,
+    twice."""
+    return 2.0 * settings.scaling.horizon_seconds
+
+
+def from_exchanges(
+    learnt: Learnt, plan: MovePlan, nodes: Mapping[str, Node], settings: Settings, now: datetime
+) -> Learnt:
+    """What a plan exchanges, and what earlier ones did not long ago."""
+    oldest = now - timedelta(seconds=no_return_seconds(settings))
+    found = {name: at for name, at in learnt.exchanged.items() if at > oldest}
+    for move in plan.moves:
+        if isinstance(move, NewNode):
+            for node_id in move.replaces:
+                if node_id in nodes:
+                    found[exchange_name(nodes[node_id].key, move.keys[0])] = now
+    if found == dict(learnt.exchanged):
+        return learnt
+    return replace(learnt, exchanged=MappingProxyType(dict(sorted(found.items()))))
 
 
 def surplus_since(learnt: Learnt, surplus: Mapping[str, bool], now: datetime) -> Learnt:

@@ -17,7 +17,13 @@ from costplan.planner.applied import applied_moves
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.launching import order_drains, with_new_nodes
-from costplan.planner.learn import from_boots, from_load, from_outcomes, surplus_since
+from costplan.planner.learn import (
+    from_boots,
+    from_exchanges,
+    from_load,
+    from_outcomes,
+    surplus_since,
+)
 from costplan.planner.ledger import LedgerEntry, Meter
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
@@ -104,6 +110,7 @@ def tick(
         )
         view = GuardView(snapshot=snapshot, state=state_now, settings=settings)
         plan = apply(policies, made, view)
+        learnt = from_exchanges(learnt, plan, nodes, settings, now)
         nodes, launches = with_new_nodes(nodes, plan, snapshot, state.launches, settings)
         nodes = order_drains(nodes, plan, settings, now)
     else:

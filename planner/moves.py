@@ -12,10 +12,12 @@ from costplan.planner.buying import Column, Shelf, shelf
 from costplan.planner.caps import over
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
+from costplan.planner.guard import launches
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
 from costplan.planner.optimize.transition import Choice, Item, choose
+from costplan.planner.price_trust import doubts
 from costplan.planner.settings import Settings
 from costplan.planner.tick import (
     DrainNode,
@@ -38,14 +40,37 @@ from costplan.planner.transition_question import (
 from costplan.planner.types import Offer, OfferKey
 from costplan.planner.wording import usd as usd_text
 
+MOST_DOUBTS = 5
+"""So often it is planned again without what was chosen; what is left then, the guard strikes."""
 PICO = Decimal("1e-12")
 
 
 def plan_moves(
     snapshot: Snapshot, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
 ) -> MovePlan:
-    """The moves that take the fleet to what is needed at the least cost over the horizon."""
+    """The moves that take the fleet to what is needed at the least cost over the horizon.
+
+    Where it would launch at a price that cannot be trusted, it plans again without that offer.
+    """
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
+    for _ in range(MOST_DOUBTS):
+        made = _planned(offers, snapshot, state, settings, fleet, wanted)
+        keys = {key for move in launches(made.moves) for key in move.keys}
+        doubted = doubts(keys, snapshot.quotes, settings, snapshot.at)
+        if not doubted:
+            break
+        offers = tuple(offer for offer in offers if offer.key not in doubted)
+    return made
+
+
+def _planned(
+    offers: Sequence[Offer],
+    snapshot: Snapshot,
+    state: State,
+    settings: Settings,
+    fleet: Sequence[Asset],
+    wanted: Needs,
+) -> MovePlan:
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
     on_offer = _for_later(on_offer, offers, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)

@@ -107,16 +107,22 @@ class Freeze:
 class Safety:
     """How much may change at once.
 
-    At most `max_drain_share` of the ready nodes (and at least one) drain at a time by choice,
-    at most `max_launches` machines are asked for in one tick, a node lives for at least
-    `min_node_seconds` before it is given up by choice, and an offer that was refused is not
-    asked for again for `refused_seconds`.
+    At most `max_drain_share` of the ready nodes, and `max_zone_drain_share` of those of a zone
+    (and at least one of each), drain at a time by choice, at most `max_launches` machines are
+    asked for in one tick, a node lives for at least `min_node_seconds` before it is given up by
+    choice, and an offer that was refused is not asked for again for `refused_seconds`.
+
+    Nothing is launched at a price that is `price_factor` times above or below what its like
+    costs, nor from a source that none of `price_sources` (patterns; none: all) matches.
     """
 
     max_drain_share: float = 0.5
+    max_zone_drain_share: float = 1.0
     max_launches: int = 500
     min_node_seconds: int = 60
     refused_seconds: int = 300
+    price_factor: float = 10.0
+    price_sources: tuple[str, ...] = ()
     freezes: tuple[Freeze, ...] = ()
 
 

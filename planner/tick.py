@@ -342,7 +342,8 @@ class Learnt:
     task-seconds of those. `idle_since` is when the cluster last ran out of work, None while it
     has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
     says until when an offer is not asked for again. `exposure` is what each spot pool has done,
-    and `boots` the last boots of each offer, by the offer's name.
+    and `boots` the last boots of each offer, by the offer's name. `exchanged` says when nodes of
+    an offer were last exchanged for another's, by 'from > to'.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -364,6 +365,9 @@ class Learnt:
     )
     boots: Mapping[str, tuple[float, ...]] = field(
         default_factory=lambda: MappingProxyType(dict[str, tuple[float, ...]]())
+    )
+    exchanged: Mapping[str, datetime] = field(
+        default_factory=lambda: MappingProxyType(dict[str, datetime]())
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
@@ -16,7 +17,8 @@ class BlastRadius:
     """Holds a tick to `max_launches`, and drains by choice to a share of the ready nodes.
 
     At most `max_drain_share` of the nodes that work or are being emptied by choice, and at least
-    one, are emptied at once; those that began earlier count. A node that is not ready yet takes
+    one, are emptied at once; those that began earlier count. The same holds for the nodes of each
+    zone and `max_zone_drain_share`. A node that is not ready yet takes
     no work with it and does not count.
     """
 
@@ -27,12 +29,37 @@ class BlastRadius:
         return judged(self.name, _sorted_out(plan, view))
 
 
+@dataclass(slots=True, kw_only=True)
+class _Share:
+    """How many of some nodes may be emptied at once, and how many are."""
+
+    most: int
+    ready: int
+    emptying: int
+    where: str
+    rule: str
+    share: float
+
+
+def _share(nodes: Iterable[Node], share: float, rule: str, where: str) -> _Share:
+    there = tuple(nodes)
+    emptying = sum(map(_is_emptied_by_choice, there))
+    ready = emptying + sum(map(_is_ready, there))
+    most = max(1, int(Decimal(repr(share)) * ready))
+    return _Share(most=most, ready=ready, emptying=emptying, where=where, rule=rule, share=share)
+
+
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
-    safety = view.settings.safety
-    emptying = sum(_is_emptied_by_choice(node) for node in view.snapshot.nodes)
-    ready = {n.node_id for n in view.snapshot.nodes if n.phase is Phase.READY and n.drain is None}
-    all_ready = emptying + len(ready)
-    most = max(1, int(Decimal(repr(safety.max_drain_share)) * all_ready))
+    safety, nodes = view.settings.safety, view.snapshot.nodes
+    ready = {node.node_id: node for node in nodes if _is_ready(node)}
+    everywhere = _share(nodes, safety.max_drain_share, "max_drain_share", "")
+    zones: dict[str, list[Node]] = {}
+    for node in nodes:
+        zones.setdefault(_zone(node), []).append(node)
+    of_zone = {
+        name: _share(there, safety.max_zone_drain_share, "max_zone_drain_share", f" in {name}")
+        for name, there in zones.items()
+    }
     launched = 0
     for move in plan.moves:
         if isinstance(move, NewNode):
@@ -46,11 +73,22 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
                 )
                 continue
         elif is_voluntary(move) and move.node_id in ready:
-            if emptying >= most:
-                yield _refusal(move, most, all_ready, safety.max_drain_share)
+            shares = (everywhere, of_zone[_zone(ready[move.node_id])])
+            full = next((share for share in shares if share.emptying >= share.most), None)
+            if full is not None:
+                yield _refusal(move, full)
                 continue
-            emptying += 1
+            for share in shares:
+                share.emptying += 1
         yield move
+
+
+def _zone(node: Node) -> str:
+    return f"{node.key.provider}/{node.key.zone or node.key.region}"
+
+
+def _is_ready(node: Node) -> bool:
+    return node.phase is Phase.READY and node.drain is None
 
 
 def _is_emptied_by_choice(node: Node) -> bool:
@@ -61,10 +99,10 @@ def _is_emptied_by_choice(node: Node) -> bool:
     )
 
 
-def _refusal(move: DrainNode, most: int, ready: int, share: float) -> Refusal:
+def _refusal(move: DrainNode, full: _Share) -> Refusal:
     return Refusal(
         move=move,
         decision=Decision.DEFER,
-        reason=f"at most {most} of {ready} ready nodes are emptied at once",
-        numbers={"max_drain_share": str(share), "ready": str(ready), "at_once": str(most)},
+        reason=f"at most {full.most} of {full.ready} ready nodes{full.where} are emptied at once",
+        numbers={full.rule: str(full.share), "ready": str(full.ready), "at_once": str(full.most)},
     )

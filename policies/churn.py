@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
+from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged, launches
+from costplan.planner.learn import exchange_name, no_return_seconds
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
 from costplan.planner.types import Decision
@@ -20,7 +21,8 @@ class Churn:
 
     A node is given up by choice `min_node_seconds` after its last worker joined (until then:
     after its launch) at the earliest. An exchange must save, within the horizon, what its drains
-    and the boots of the machines in their place cost.
+    and the boots of the machines in their place cost. And nodes are not exchanged for an offer
+    that they, or their like, were exchanged from a moment ago (twice the horizon).
     """
 
     name = "churn"
@@ -59,6 +61,7 @@ class _Deal:
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
     nodes = {node.node_id: node for node in view.snapshot.nodes}
     losses = _losses(plan, view, nodes)
+    back = _back(plan, view, nodes)
     for move in plan.moves:
         refusal = None
         if isinstance(move, DrainNode) and is_voluntary(move):
@@ -69,6 +72,14 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
                     decision=Decision.DENY,
                     reason=f"the exchange does not pay back within {plan.horizon_seconds} s",
                     numbers=losses[move.node_id],
+                )
+            elif refusal is None and move.node_id in back:
+                at = back[move.node_id]
+                refusal = Refusal(
+                    move=move,
+                    decision=Decision.DENY,
+                    reason="it would be exchanged back for what it was exchanged from",
+                    numbers={"exchanged_at": f"{at:%Y-%m-%d %H:%M:%S} UTC"},
                 )
         yield refusal or move
 
@@ -101,6 +112,20 @@ def _losses(
             shown = {name: f"{usd:.6f}" for name, usd in numbers.items()}
             losses |= {drain.node_id: shown for drain in deal.drains}
     return losses
+
+
+def _back(plan: MovePlan, view: GuardView, nodes: Mapping[str, Node]) -> dict[str, datetime]:
+    """Nodes whose exchange undoes one of a moment ago, and when that was."""
+    oldest = view.snapshot.at - timedelta(seconds=no_return_seconds(view.settings))
+    done = {n: at for n, at in view.state.learnt.exchanged.items() if at > oldest}
+    found: dict[str, datetime] = {}
+    for move in launches(plan.moves) if done else ():
+        for node_id in move.replaces:
+            node = nodes.get(node_id)
+            at = None if node is None else done.get(exchange_name(move.keys[0], node.key))
+            if at is not None:
+                found[node_id] = at
+    return found
 
 
 def _deals(plan: MovePlan) -> list[_Deal]:

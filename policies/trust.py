@@ -1,13 +1,15 @@
-"""What may be done with what is known: all, only the floor, or nothing at all."""
+"""What may be done with what is known: all, only the floor, or nothing; and at which prices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged
+from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged, launches
+from costplan.planner.price_trust import doubts
 from costplan.planner.standing import is_staying, workers_by_kind
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
-from costplan.planner.types import Decision, Gap, Mode
+from costplan.planner.types import Decision, Gap, Mode, OfferKey
 
 _MOST_GAPS = 3
 
@@ -17,15 +19,43 @@ class Trust:
 
     `full` allows every move. `hold` allows drains that something forces, and launches up to the
     minimum of each kind of worker. `observe` allows nothing. The gaps are named.
+
+    Offers whose price cannot be trusted (`price_trust.py`) are struck from launches.
     """
 
     name = "trust"
 
     def judge(self, plan: MovePlan, view: GuardView) -> Judgement:
         """The moves that the mode allows."""
-        if view.snapshot.mode is Mode.FULL:
+        wanted = {key for move in launches(plan.moves) for key in move.keys}
+        quotes, now = view.snapshot.quotes, view.snapshot.at
+        doubted = doubts(wanted, quotes, view.settings, now)
+        if view.snapshot.mode is Mode.FULL and not doubted:
             return Judgement(moves=plan.moves)
-        return judged(self.name, _sorted_out(plan.moves, view))
+        first = judged(self.name, _priced(plan.moves, doubted))
+        if view.snapshot.mode is Mode.FULL:
+            return first
+        then = judged(self.name, _sorted_out(first.moves, view))
+        return Judgement(moves=then.moves, verdicts=(*first.verdicts, *then.verdicts))
+
+
+def _priced(moves: Sequence[Move], doubted: Mapping[OfferKey, str]) -> Iterator[Move | Refusal]:
+    """Launches without the offers whose price is doubted."""
+    for move in moves:
+        why = (
+            [doubted[key] for key in move.keys if key in doubted]
+            if isinstance(move, NewNode)
+            else []
+        )
+        if not isinstance(move, NewNode) or not why:
+            yield move
+            continue
+        left = tuple(key for key in move.keys if key not in doubted)
+        decision = Decision.TRIM if left else Decision.DEFER
+        numbers = {"offers_struck": str(len(why)), "offers_asked": str(len(move.keys))}
+        yield Refusal(move=move, decision=decision, reason=why[0], numbers=numbers)
+        if left:
+            yield replace(move, keys=left)
 
 
 def _sorted_out(moves: Sequence[Move], view: GuardView) -> Iterator[Move | Refusal]:

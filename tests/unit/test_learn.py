@@ -13,7 +13,9 @@ from costplan.planner.learn import (
     MOST_GAPS,
     MOST_PREFIXES,
     boot_seconds,
+    exchange_name,
     from_boots,
+    from_exchanges,
     from_load,
     from_outcomes,
     surplus_since,
@@ -22,7 +24,20 @@ from costplan.planner.load import Load, Totals
 from costplan.planner.nodes import Node
 from costplan.planner.tick import Action, ActionOutcome, Launch, Learnt, Outcome, Terminate
 from costplan.planner.types import Phase
-from tests.fleets import NOON, after, does, key, load, node, rented, rules, spot, tasks
+from tests.fleets import (
+    NOON,
+    after,
+    does,
+    key,
+    launch,
+    load,
+    node,
+    plan,
+    rented,
+    rules,
+    spot,
+    tasks,
+)
 
 BUSY = {"a": does(1)}
 
@@ -163,3 +178,14 @@ def test_a_surplus_is_since_it_began_without_a_break() -> None:
     found = surplus_since(found, {"w": False, "v": True}, after(3))
     found = surplus_since(found, {"w": True, "v": True}, after(4))
     assert dict(found.surplus_since) == {"w": after(4), "v": after(2)}
+
+
+def test_exchanges_are_remembered_for_two_horizons() -> None:
+    """Of half an hour: what was exchanged at noon is known until one o'clock."""
+    there = {"n-0": rented("n-0", keys=(key("a"),))}
+    made = plan(launch("1", key("b"), replaces=("n-0", "n-gone")), launch("1", key("c")))
+    name = exchange_name(key("a"), key("b"))
+    found = from_exchanges(Learnt(), made, there, rules(), NOON)
+    assert dict(found.exchanged) == {name: NOON}
+    assert from_exchanges(found, plan(), there, rules(), after(3599)) is found
+    assert not from_exchanges(found, plan(), there, rules(), after(3600)).exchanged

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from costplan.planner.learn import exchange_name
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Freeze, Safety
 from costplan.planner.tick import Control, Learnt, Move
@@ -183,6 +185,24 @@ def test_two_nodes_for_one_machine_are_judged_together() -> None:
     assert left(Churn(), moves, view(node("n-1"), node("n-2"))) == list(moves)
 
 
+def test_an_exchange_is_not_undone_a_moment_later() -> None:
+    """Nodes of 'a' took the place of others ten minutes ago, and the horizon is half an hour."""
+    seen = view(node("n-0", keys=(key("a"),)))
+    back = [launch("0.01", key("b"), replaces=("n-0",)), drain("n-0", Cause.DEARER, usd="9")]
+    for name, minutes, is_done in (
+        (exchange_name(key("b"), key("a")), 10, False),
+        (exchange_name(key("b"), key("a")), 61, True),
+        (exchange_name(key("a"), key("b")), 10, True),
+    ):
+        learnt = Learnt(exchanged={name: NOON - timedelta(minutes=minutes)})
+        judged = Churn().judge(plan(*back), replace(seen, state=replace(seen.state, learnt=learnt)))
+        assert (Cause.DEARER in causes(judged.moves)) is is_done
+        if not is_done:
+            assert only(judged)[:2] == (
+                Decision.DENY, "it would be exchanged back for what it was exchanged from",
+            )  # fmt: skip
+
+
 # capacity floor
 
 
@@ -265,6 +285,19 @@ def test_at_most_so_many_machines_are_asked_for_in_a_tick() -> None:
     judgement = BlastRadius().judge(plan(launch("1"), launch("2"), launch("3")), view(rules=rules))
     assert judgement.moves == (launch("1"), launch("2"))
     assert only(judgement)[2]["max_launches"] == "2"
+
+
+def test_no_more_of_a_zone_is_emptied_at_once_than_its_share() -> None:
+    """Four of six may go, and of the zone with four of them one."""
+    far = [node(f"f-{n}", keys=(replace(key(), zone="us-z"),)) for n in range(2)]
+    near = [node(f"n-{n}") for n in range(4)]
+    safety = Safety(max_drain_share=0.7, max_zone_drain_share=0.25)
+    moves = [drain(each.node_id) for each in (*near, *far)]
+    judgement = BlastRadius().judge(plan(*moves), view(*near, *far, rules=settings(safety=safety)))
+    assert [move.node_id for move in judgement.moves] == ["n-0", "f-0"]  # type: ignore[union-attr]
+    reasons = {verdict.reason for verdict in judgement.verdicts}
+    assert any("at most 1 of 4 ready nodes in aws/" in reason for reason in reasons)
+    assert "at most 1 of 2 ready nodes in aws/us-z are emptied at once" in reasons
 
 
 # quota

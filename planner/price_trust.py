@@ -1,0 +1,81 @@
+"""Which prices not to buy at: too old, out of all proportion, or from nobody who is trusted.
+
+A feed that breaks tells of machines for nothing, or for a hundred times their price. What the same
+type costs in other zones and regions, and a spot machine's price on demand, are known at the same
+moment, so no memory is needed to see it. What runs already is not judged: it is paid for anyway.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from statistics import median
+
+from costplan.planner.settings import Settings
+from costplan.planner.types import Market, OfferKey, Quote
+from costplan.planner.units import seconds_text
+from costplan.planner.wording import usd
+
+LEAST_PEERS = 3
+"""Of fewer prices nobody can say which one is wrong."""
+DEEPEST_DISCOUNT = 10.0
+"""Spot at a tenth of the price on demand is real; what is far below that is not."""
+
+
+def doubts(
+    keys: Collection[OfferKey], quotes: Sequence[Quote], settings: Settings, now: datetime
+) -> dict[OfferKey, str]:
+    """Why not to launch at the price that is quoted for a key, of those where there is a reason."""
+    if not keys:
+        return {}
+    wanted = frozenset(keys)
+    types = {(key.provider, key.instance_type) for key in wanted}
+    alike = [q for q in quotes if (q.key.provider, q.key.instance_type) in types]
+    found = {}
+    for quote in alike:
+        if quote.key in wanted:
+            why = _doubt(quote, alike, settings, now)
+            if why:
+                found[quote.key] = why
+    return found
+
+
+def _doubt(quote: Quote, alike: Sequence[Quote], settings: Settings, now: datetime) -> str:
+    sources = settings.safety.price_sources
+    if sources and not any(fnmatch.fnmatchcase(quote.source, each) for each in sources):
+        return f"its price is from {quote.source!r}, which safety.price_sources does not name"
+    oldest = settings.cadence.prices_stale_seconds
+    age = (now - quote.observed_at) / timedelta(seconds=1)
+    if quote.key.market is Market.SPOT and age > oldest:
+        return f"its price was seen {seconds_text(round(age))} ago"
+    return _jump(quote, alike, settings.safety.price_factor)
+
+
+def _jump(quote: Quote, alike: Sequence[Quote], factor: float) -> str:
+    key, most = quote.key, Decimal(repr(factor))
+    peers = [
+        other.usd_per_hour
+        for other in alike
+        if other.key != key
+        and other.key.market is key.market
+        and (other.key.provider, other.key.instance_type) == (key.provider, key.instance_type)
+    ]
+    if len(peers) >= LEAST_PEERS:
+        usual = median(peers)
+        if not usual / most <= quote.usd_per_hour <= usual * most:
+            return f"it is quoted at {usd(quote.usd_per_hour)}/h, its like at {usd(usual)}/h"
+    if key.market is not Market.SPOT:
+        return ""
+    firm = [
+        other.usd_per_hour
+        for other in alike
+        if other.key.market is Market.ON_DEMAND
+        and (other.key.provider, other.key.region, other.key.instance_type)
+        == (key.provider, key.region, key.instance_type)
+    ]
+    deepest = most * Decimal(repr(DEEPEST_DISCOUNT))
+    if firm and not min(firm) / deepest <= quote.usd_per_hour <= max(firm) * most:
+        return f"it is quoted at {usd(quote.usd_per_hour)}/h, on demand at {usd(min(firm))}/h"
+    return ""
