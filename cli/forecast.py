@@ -62,8 +62,8 @@ def made_of(there: Cluster, name: str | None) -> Foretold:
     from costplan.planner.config_fields import suggestion
     from costplan.planner.errors import InputError
     from costplan.planner.foretold import foretold
+    from costplan.planner.learnt import Learnt
     from costplan.planner.snapshot import fresh_load
-    from costplan.planner.tick import Learnt
 
     known = there.store.demand_clusters()
     stored = there.store.last_tick()

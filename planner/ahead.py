@@ -28,13 +28,14 @@ from costplan.planner.buying import Column
 from costplan.planner.holding import most_threads
 from costplan.planner.horizon.model import Horizon, Memory, Running, Window
 from costplan.planner.learn import boots_of_offer
+from costplan.planner.learnt import Learnt
 from costplan.planner.needs import nobody_there
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
 from costplan.planner.optimize.transition import Item
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.spending import day_end, month_end
-from costplan.planner.tick import Learnt, Snapshot
+from costplan.planner.tick import Snapshot
 from costplan.planner.transition_question import TransitionQuestion
 from costplan.planner.types import Market, OfferKey
 from costplan.planner.units import SECONDS_PER_HOUR

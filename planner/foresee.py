@@ -28,10 +28,11 @@ from costplan.planner.ahead import (
 from costplan.planner.errors import InvariantBroken
 from costplan.planner.horizon.model import Plan
 from costplan.planner.horizon.plan import plan_horizon
+from costplan.planner.learnt import Learnt
 from costplan.planner.optimize.transition import Choice, Item, choose
 from costplan.planner.outlook import Ahead, Foreseen, Outlook
 from costplan.planner.settings import Settings
-from costplan.planner.tick import KeepNode, Learnt, NewNode, Snapshot
+from costplan.planner.tick import KeepNode, NewNode, Snapshot
 from costplan.planner.transition_question import TransitionQuestion
 from costplan.planner.units import seconds_text
 

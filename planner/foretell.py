@@ -26,12 +26,13 @@ from costplan.planner.calendar import scheduled
 from costplan.planner.forecast.ensemble import Forecaster
 from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray, Forecast
 from costplan.planner.known_work import KnownWork, known_work
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.needs import Needs
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import fresh_load
-from costplan.planner.tick import Learnt, Readings, Snapshot, State
+from costplan.planner.tick import Readings, Snapshot, State
 
 _MINUTE = 60
 ENDS_SECONDS = tuple(

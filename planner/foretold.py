@@ -11,9 +11,9 @@ from costplan.planner.calendar import ScheduledJob, runs
 from costplan.planner.forecast.types import QUANTILES
 from costplan.planner.foretell import ENDS_SECONDS, Foreteller
 from costplan.planner.known_work import KnownWork, known_work
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.settings import Settings
-from costplan.planner.tick import Learnt
 
 _AHEAD = timedelta(seconds=ENDS_SECONDS[-1])
 

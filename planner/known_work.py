@@ -15,10 +15,10 @@ import numpy as np
 
 from costplan.planner.forecast.types import FloatArray
 from costplan.planner.learn import boot_seconds
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Settings
 from costplan.planner.sizing import Question, kind_for, mean_seconds, sizes, slots_of
-from costplan.planner.tick import Learnt
 
 KNOWN_SPREAD = 0.3
 """Of the logarithm of the time that is left, where all durations were seen in this run."""

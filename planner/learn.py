@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
-from costplan.planner.tick import ActionOutcome, Launch, Learnt, MovePlan, NewNode, Outcome
+from costplan.planner.tick import ActionOutcome, Launch, MovePlan, NewNode, Outcome
 from costplan.planner.types import OfferKey, Phase
 
 MOST_PREFIXES = 5_000

@@ -13,6 +13,7 @@ from costplan.planner.caps import over
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
 from costplan.planner.guard import launches
+from costplan.planner.learnt import Learnt
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
@@ -22,7 +23,6 @@ from costplan.planner.settings import Settings
 from costplan.planner.tick import (
     DrainNode,
     KeepNode,
-    Learnt,
     Move,
     MovePlan,
     NewNode,

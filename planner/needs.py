@@ -12,10 +12,11 @@ from costplan.planner.fleet_view import Asset, staffing
 from costplan.planner.holding import hold_seconds, most_threads, share_of
 from costplan.planner.launching import launch_number
 from costplan.planner.learn import boot_seconds
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.sizing import Question, Sizes, Staffing, sizes
-from costplan.planner.tick import ClassDemand, Learnt, Waiting
+from costplan.planner.tick import ClassDemand, Waiting
 from costplan.planner.types import Offer
 
 FORETOLD_SHARE = 0.5

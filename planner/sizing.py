@@ -32,9 +32,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Scaling, WorkerKind
-from costplan.planner.tick import ClassDemand, Learnt, Waiting
+from costplan.planner.tick import ClassDemand, Waiting
 from costplan.planner.units import memory_text
 from costplan.planner.wording import percent
 

@@ -18,9 +18,10 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
+from costplan.planner.learnt import Exposure, Learnt
 from costplan.planner.nodes import Node
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
-from costplan.planner.tick import Exposure, Learnt, Readings
+from costplan.planner.tick import Readings
 from costplan.planner.types import Market, Phase, Quote
 from costplan.planner.units import SECONDS_PER_HOUR
 

@@ -11,12 +11,13 @@ from typing import Any
 from costplan.adapters.store.parts import LEVEL, Blob, Series, blob_of, read_series
 from costplan.adapters.store.records import Body, TickCommit
 from costplan.planner.codec import decode, text_of
+from costplan.planner.learnt import Learnt
 from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Node, ProviderNode
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings
-from costplan.planner.tick import Control, Learnt, MovePlan, Readings, State
+from costplan.planner.tick import Control, MovePlan, Readings, State
 from costplan.planner.types import Offer, Quote
 
 STATE_PARTS = ("meters", "learnt", "load", "plan")

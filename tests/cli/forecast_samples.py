@@ -13,9 +13,10 @@ from costplan.adapters.store.store import Store, TickCommit
 from costplan.planner.asked import STEP, DemandPart
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.foretold import Foretold, foretold
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.settings import Settings
-from costplan.planner.tick import Learnt, Readings, State
+from costplan.planner.tick import Readings, State
 from costplan.planner.types import Mode
 from tests.sim.loops import SETTINGS as SIMULATED
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costplan.planner.guard import GuardView, apply, drains, is_voluntary, launches
+from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.settings import Budget, Freeze, Safety
 from costplan.planner.standing import is_alive
-from costplan.planner.tick import Control, DrainNode, Learnt, Move, MovePlan, NewNode
+from costplan.planner.tick import Control, DrainNode, Move, MovePlan, NewNode
 from costplan.planner.types import Market, Mode, Phase
 from costplan.planner.workload import Limits, MarketRules, Quota
 from costplan.policies.default import default_policies

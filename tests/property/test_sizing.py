@@ -7,10 +7,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import TaskGroup
 from costplan.planner.settings import Scaling
 from costplan.planner.sizing import Question, Staffing, sizes
-from costplan.planner.tick import ClassDemand, Learnt
+from costplan.planner.tick import ClassDemand
 from tests.fleets import kind, load, tasks
 
 MEANS = st.one_of(st.none(), st.sampled_from([0.01, 0.7, 13.0, 299.0, 5000.0]))

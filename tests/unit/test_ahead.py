@@ -15,10 +15,11 @@ from costplan.planner.ahead import at_worth, look, steps_of
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError
 from costplan.planner.explain import Told, explain_tick
+from costplan.planner.learnt import Learnt
 from costplan.planner.loop import Ticked, tick
 from costplan.planner.outlook import Ahead, Outlook
 from costplan.planner.settings import Budget, Safety, Settings
-from costplan.planner.tick import DrainNode, Learnt, MovePlan, NewNode, State
+from costplan.planner.tick import DrainNode, MovePlan, NewNode, State
 from costplan.policies.default import default_policies
 from tests.fleets import (
     NOON,

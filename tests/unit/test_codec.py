@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from costplan.planner import ledger, load, nodes, tick
 from costplan.planner.codec import decode, digest, encode, text_of
 from costplan.planner.errors import InputError, InvariantBroken
+from costplan.planner.learnt import Learnt
 from costplan.planner.settings import Settings
-from costplan.planner.tick import Action, Cordon, Learnt, Readings, State, Uncordon
+from costplan.planner.tick import Action, Cordon, Readings, State, Uncordon
 from tests.values import values
 
 CLASSES = sorted(

@@ -14,11 +14,12 @@ from costplan.planner.calendar import ScheduledJob
 from costplan.planner.codec import encode
 from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray
 from costplan.planner.foretell import ENDS_SECONDS, MOST_LEARNT, Foreteller, over_steps
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.needs import Needs
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Forecasting, Settings
-from costplan.planner.tick import ClassDemand, Learnt, Readings, Snapshot, State
+from costplan.planner.tick import ClassDemand, Readings, Snapshot, State
 from costplan.planner.types import Mode
 from tests.sim.loops import SETTINGS
 

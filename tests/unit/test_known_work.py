@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from costplan.planner.known_work import GUESSED_SPREAD, KNOWN_SPREAD, KnownWork, known_work
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
-from costplan.planner.tick import Learnt
 from tests.sim.loops import SETTINGS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,9 +20,10 @@ from costplan.planner.learn import (
     from_outcomes,
     surplus_since,
 )
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, Totals
 from costplan.planner.nodes import Node
-from costplan.planner.tick import Action, ActionOutcome, Launch, Learnt, Outcome, Terminate
+from costplan.planner.tick import Action, ActionOutcome, Launch, Outcome, Terminate
 from costplan.planner.types import Phase
 from tests.fleets import (
     NOON,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from costplan.planner.fleet_view import assets
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.needs import Needs, needs
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.settings import Settings
-from costplan.planner.tick import Learnt
 from costplan.planner.types import Phase
 from tests.fleets import (
     LONG_AGO,

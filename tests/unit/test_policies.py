@@ -9,9 +9,10 @@ from decimal import Decimal
 import pytest
 
 from costplan.planner.learn import exchange_name
+from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Freeze, Safety
-from costplan.planner.tick import Control, Learnt, Move
+from costplan.planner.tick import Control, Move
 from costplan.planner.types import Decision, Gap, Market, Mode, Phase
 from costplan.planner.workload import Limits, Quota
 from costplan.policies.blast_radius import BlastRadius

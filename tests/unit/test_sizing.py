@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import TaskGroup
 from costplan.planner.settings import Scaling, WorkerKind
 from costplan.planner.sizing import Question, Sizes, Staffing, kind_for, mean_seconds, sizes
-from costplan.planner.tick import ClassDemand, Learnt
+from costplan.planner.tick import ClassDemand
 from costplan.planner.units import GIB
 from tests.fleets import does, kind, load, tasks
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from costplan.planner.learnt import Exposure, Learnt
 from costplan.planner.nodes import LaunchRequest, MachineState, Node, Notice, ProviderNode
 from costplan.planner.risk import PRIORS
 from costplan.planner.spot_risk import (
@@ -18,7 +19,7 @@ from costplan.planner.spot_risk import (
     from_exposure,
     hazard_of,
 )
-from costplan.planner.tick import Exposure, Learnt, Readings
+from costplan.planner.tick import Readings
 from costplan.planner.types import Market, OfferKey, Phase, Quote, Resources
 from tests.accounts import NOON
 
