@@ -36,7 +36,7 @@ from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.spending import day_end, month_end
 from costplan.planner.tick import Snapshot
-from costplan.planner.transition_question import TransitionQuestion
+from costplan.planner.transition_question import TransitionQuestion, refusal_usd
 from costplan.planner.types import Market, OfferKey
 from costplan.planner.units import SECONDS_PER_HOUR
 
@@ -318,7 +318,8 @@ def _start_usd(
         usd = float(column.usd_per_hour)
         unused = max(0.0, least[column.keys[0]] - lead - shortest)
         late = max(0.0, boots_of_offer(learnt, settings, str(column.keys[0])) - lead)
-        found.append((usd * unused + (usd + float(worth[place])) * late) / SECONDS_PER_HOUR)
+        beside = (usd * unused + (usd + float(worth[place])) * late) / SECONDS_PER_HOUR
+        found.append(beside + refusal_usd(column, question))
     return np.array(found)
 
 

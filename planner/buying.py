@@ -33,7 +33,7 @@ class Column:
     """A machine that could be bought: offers that will do, the first preferred, and its workers.
 
     `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
-    interruptions make be done again.
+    interruptions make be done again, of the first `risk_usd_per_hour`.
     """
 
     keys: tuple[OfferKey, ...]
@@ -41,6 +41,7 @@ class Column:
     usd_per_hour: Decimal
     expected_usd_per_hour: float
     resources: Resources
+    risk_usd_per_hour: float = 0.0
 
 
 def missing_kinds(
@@ -230,6 +231,7 @@ class _Shop:
             usd_per_hour=max(self._price(r) for r in rows),
             expected_usd_per_hour=self.cost[row],
             resources=self.size[row],
+            risk_usd_per_hour=max(0.0, self.cost[row] - float(price)),
         )
 
     def _like(self, key: OfferKey, other: OfferKey) -> bool:

@@ -296,6 +296,8 @@ def _safety(safety: SafetySection) -> Safety:
         max_launches=safety.max_launches,
         min_node_seconds=safety.min_node_age,
         max_zone_drain_share=safety.max_zone_drain_share,
+        max_zone_spot_share=safety.max_zone_spot_share,
+        max_family_spot_share=safety.max_family_spot_share,
         refused_seconds=safety.refused_for,
         price_factor=safety.price_factor,
         price_sources=safety.price_sources,

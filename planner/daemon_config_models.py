@@ -194,6 +194,8 @@ class SafetySection(Section):
 
     max_drain_share: Share = _SAFETY.max_drain_share
     max_zone_drain_share: Share = _SAFETY.max_zone_drain_share
+    max_zone_spot_share: Share = _SAFETY.max_zone_spot_share
+    max_family_spot_share: Share = _SAFETY.max_family_spot_share
     max_launches: MostLaunches = _SAFETY.max_launches
     min_node_age: LossSeconds = _SAFETY.min_node_seconds
     refused_for: LossSeconds = _SAFETY.refused_seconds

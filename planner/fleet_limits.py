@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costplan.planner.settings import Settings
+from costplan.planner.spread import spreads
 from costplan.planner.types import Market, OfferKey
 from costplan.planner.workload import Quota
 
@@ -30,7 +31,7 @@ class FleetRow:
     """sum over nodes of `take(node)` <= `most`; `take` is data, so that rows can be shown.
 
     `kind` is 'nodes', 'vcpu', 'usd', 'share' (spot vCPU less `share` of all) or 'pool' (vCPU of
-    `pool` less `share` of all) or 'firm' (minus on-demand vCPU).
+    `members` less `share` of all) or 'firm' (minus on-demand vCPU).
     """
 
     name: str
@@ -38,7 +39,7 @@ class FleetRow:
     most: float
     share: float = 0.0
     quota: Quota | None = None
-    pool: OfferKey | None = None
+    members: frozenset[OfferKey] = frozenset()
 
     def take(self, node: Sized) -> float:
         """What one node takes of the row."""
@@ -55,7 +56,7 @@ class FleetRow:
             case "firm":
                 return 0.0 if is_spot else -node.vcpu
             case _:
-                return node.vcpu * ((1.0 if node.key == self.pool else 0.0) - self.share)
+                return node.vcpu * ((1.0 if node.key in self.members else 0.0) - self.share)
 
 
 def fleet_rows(settings: Settings, pools: Iterable[OfferKey]) -> tuple[FleetRow, ...]:
@@ -78,11 +79,18 @@ def fleet_rows(settings: Settings, pools: Iterable[OfferKey]) -> tuple[FleetRow,
     if market.on_demand_base_vcpu_milli:
         base = -market.on_demand_base_vcpu_milli / 1000
         rows.append(FleetRow(name="market.on_demand_base_vcpu", kind="firm", most=base))
-    if market.pool_max_share < 1:
-        for pool in sorted(key for key in set(pools) if key.market is Market.SPOT):
-            name = f"market.pool_max_share of {pool}"
-            share = market.pool_max_share
-            rows.append(FleetRow(name=name, kind="pool", most=0.0, share=share, pool=pool))
+    spot = [key for key in set(pools) if key.market is Market.SPOT]
+    for spread in spreads(settings):
+        for group in sorted({spread.group(key) for key in spot}):
+            rows.append(
+                FleetRow(
+                    name=f"{spread.rule} of {group}",
+                    kind="pool" if spread.what == "pool" else "group",
+                    most=0.0,
+                    share=spread.share,
+                    members=frozenset(key for key in spot if spread.group(key) == group),
+                )
+            )
     return tuple(rows)
 
 

@@ -19,6 +19,15 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How often an offer was granted and refused, as of `at`; both fade with time."""
+
+    granted: float
+    refused: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """What past ticks have taught, kept across restarts.
 
@@ -28,7 +37,8 @@ class Learnt:
     has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
     says until when an offer is not asked for again. `exposure` is what each spot pool has done,
     and `boots` the last boots of each offer, by the offer's name. `exchanged` says when nodes of
-    an offer were last exchanged for another's, by 'from > to'.
+    an offer were last exchanged for another's, by 'from > to'. `hints` says when a spot pool was
+    last said to be in danger, `capacity` what asking for each offer came to.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -53,4 +63,10 @@ class Learnt:
     )
     exchanged: Mapping[str, datetime] = field(
         default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+    hints: Mapping[str, datetime] = field(
+        default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+    capacity: Mapping[str, Capacity] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Capacity]())
     )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from costplan.planner.accrual import accrue, is_settled
 from costplan.planner.applied import applied_moves
+from costplan.planner.capacity import from_answers
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.launching import order_drains, with_new_nodes
@@ -71,6 +72,7 @@ def tick(
     nodes = reflect(state.nodes, readings, settings)
     learnt = from_boots(learnt, state.nodes, nodes)
     learnt = from_exposure(learnt, state.nodes, readings, state.at)
+    learnt = from_answers(learnt, readings.outcomes, state.nodes, readings)
     state_now = replace(state, learnt=learnt)
     snapshot = assemble(readings, nodes, state_now, settings)
     learnt = from_load(learnt, snapshot.load, now)

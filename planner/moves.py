@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from costplan.planner.ahead import look
 from costplan.planner.buying import Column, Shelf, shelf
+from costplan.planner.capacity import refused_share
 from costplan.planner.caps import over
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
@@ -40,6 +41,8 @@ from costplan.planner.transition_question import (
 from costplan.planner.types import Offer, OfferKey
 from costplan.planner.wording import usd as usd_text
 
+DOUBTFUL_SHARE = 0.2
+"""Pools that refuse so often, over what is usual, have others put beside them."""
 MOST_DOUBTS = 5
 """So often it is planned again without what was chosen; what is left then, the guard strikes."""
 PICO = Decimal("1e-12")
@@ -72,6 +75,7 @@ def _planned(
     wanted: Needs,
 ) -> MovePlan:
     on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
+    on_offer = _beside_doubtful(on_offer, offers, snapshot, state.learnt, settings, wanted)
     on_offer = _for_later(on_offer, offers, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
@@ -87,7 +91,7 @@ def _planned(
     )
     chosen = foresee(asked)
     choice = chosen.choice
-    new, drains, kept = _moves(question, choice, wanted)
+    new, drains, kept = _moves(question, choice, wanted, state.learnt)
     new = in_order(new, wanted.short, chosen.ahead)
     known = {keep.node_id for keep in kept}
     kept += tuple(keep for keep in held_nodes(asked, chosen) if keep.node_id not in known)
@@ -144,7 +148,33 @@ def _for_later(
         return on_offer
     wider = {kind: max(count, wanted.target.get(kind, 0)) for kind, count in most.items()}
     short = {kind: max(0, count - wanted.here.get(kind, 0)) for kind, count in wider.items()}
-    more = shelf(offers, snapshot.quotes, settings, wider, short)
+    return _with(on_offer, shelf(offers, snapshot.quotes, settings, wider, short))
+
+
+def _beside_doubtful(
+    on_offer: Shelf,
+    offers: Sequence[Offer],
+    snapshot: Snapshot,
+    learnt: Learnt,
+    settings: Settings,
+    wanted: Needs,
+) -> Shelf:
+    """The shelf with what would be on it without pools that have probably no machine, which the
+    cheapest ones may be."""
+    keys = {column.keys[0] for column in on_offer.columns} if learnt.capacity else set()
+    doubtful = {k for k in keys if refused_share([k], learnt, snapshot.at) >= DOUBTFUL_SHARE}
+    if not doubtful:
+        return on_offer
+    others = tuple(
+        offer
+        for offer in offers
+        if refused_share([offer.key], learnt, snapshot.at) < DOUBTFUL_SHARE
+    )
+    return _with(on_offer, shelf(others, snapshot.quotes, settings, wanted.target, wanted.short))
+
+
+def _with(on_offer: Shelf, more: Shelf) -> Shelf:
+    """The shelf with the columns of another that it does not have."""
     columns = {(c.keys, tuple(sorted(c.workers.items()))): c for c in more.columns}
     known = {(c.keys, tuple(sorted(c.workers.items()))) for c in on_offer.columns}
     fresh = tuple(column for key, column in columns.items() if key not in known)
@@ -182,7 +212,7 @@ def _allowed(key: OfferKey, settings: Settings) -> bool:
 
 
 def _moves(
-    question: TransitionQuestion, choice: Choice, wanted: Needs
+    question: TransitionQuestion, choice: Choice, wanted: Needs, learnt: Learnt
 ) -> tuple[list[NewNode], list[DrainNode], tuple[KeepNode, ...]]:
     """The choice as moves. What goes because it is too much, goes once the rest is ready; what
     goes for a better price names the new nodes that take its place."""
@@ -225,7 +255,7 @@ def _moves(
         else:
             dearer.append(asset)
     new, replaced = _replacements(bought, dearer)
-    drains.extend(_drain(a, Cause.DEARER, "the same workers cost less elsewhere") for a in replaced)
+    drains.extend(_drain(a, Cause.DEARER, _why_dearer(a, learnt)) for a in replaced)
     broken = over(question.rows, [asset for group in groups for asset in group.assets])
     if broken is not None:
         stays = {asset.node.node_id for asset in replaced}
@@ -266,6 +296,7 @@ def _replacements(
             usd_per_hour=column.usd_per_hour,
             reason=f"takes the place of {', '.join(names[place])}" if names[place] else "more work",
             replaces=tuple(names[place]),
+            risk_usd_per_hour=_usd(column.risk_usd_per_hour),
         )
         for place, column in enumerate(bought)
     ]
@@ -280,7 +311,21 @@ def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
         drain_usd=asset.drain_usd,
         drain_seconds=asset.drain_seconds,
         reason=reason,
+        risk_usd_per_hour=_risk_usd(asset),
     )
+
+
+def _risk_usd(asset: Asset) -> Decimal:
+    """What interruptions are expected to cost of a node an hour."""
+    price = float(asset.usd_per_hour or 0)
+    return _usd(max(0.0, (asset.expected_usd_per_hour or price) - price))
+
+
+def _why_dearer(asset: Asset, learnt: Learnt) -> str:
+    warned = learnt.hints.get(str(asset.node.key))
+    if warned is None:
+        return "the same workers cost less elsewhere"
+    return f"its pool was said to be in danger at {warned:%H:%M:%S} UTC, others are worth the move"
 
 
 def _why_surplus(asset: Asset, wanted: Needs) -> str:

@@ -112,12 +112,17 @@ class Safety:
     asked for in one tick, a node lives for at least `min_node_seconds` before it is given up by
     choice, and an offer that was refused is not asked for again for `refused_seconds`.
 
+    At most `max_zone_spot_share` of the fleet's vCPU are spot machines of one zone, and
+    `max_family_spot_share` of one family of types.
+
     Nothing is launched at a price that is `price_factor` times above or below what its like
     costs, nor from a source that none of `price_sources` (patterns; none: all) matches.
     """
 
     max_drain_share: float = 0.5
     max_zone_drain_share: float = 1.0
+    max_zone_spot_share: float = 1.0
+    max_family_spot_share: float = 1.0
     max_launches: int = 500
     min_node_seconds: int = 60
     refused_seconds: int = 300

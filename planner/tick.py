@@ -216,6 +216,7 @@ class NewNode:
 
     `replaces` names the nodes whose drain for a better price it goes with: neither is done
     without the other. `is_ahead` is true of one that only demand to come asks for.
+    `risk_usd_per_hour` is what interruptions are expected to cost besides.
     """
 
     keys: tuple[OfferKey, ...]
@@ -224,11 +225,13 @@ class NewNode:
     reason: str
     replaces: tuple[str, ...] = ()
     is_ahead: bool = field(default=False, repr=False)
+    risk_usd_per_hour: Decimal = field(default=Decimal(0), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainNode:
-    """A proposed end of a node: why, what it saves an hour, and what the drain itself costs."""
+    """A proposed end of a node: why, what it saves an hour (its price, and the interruptions that
+    are expected of it), and what the drain itself costs."""
 
     node_id: str
     cause: Cause
@@ -236,6 +239,7 @@ class DrainNode:
     drain_usd: Decimal
     drain_seconds: float
     reason: str
+    risk_usd_per_hour: Decimal = field(default=Decimal(0), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

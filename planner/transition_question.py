@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from costplan.planner.buying import Column, Shelf
+from costplan.planner.capacity import refused_share
 from costplan.planner.caps import budget_rows, is_tight
 from costplan.planner.fleet_limits import FleetRow, Sized, fleet_rows
 from costplan.planner.fleet_view import Asset
@@ -16,6 +17,7 @@ from costplan.planner.needs import Needs
 from costplan.planner.optimize.transition import Item
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Snapshot, State
+from costplan.planner.types import OfferKey
 from costplan.planner.units import SECONDS_PER_HOUR
 
 SHORTAGE_FACTOR = 10.0
@@ -45,6 +47,8 @@ class TransitionQuestion:
     boot_hours: float
     stay_share: float
     shortage_cost: float
+    refused_usd: Mapping[tuple[OfferKey, ...], float] = field(default_factory=dict)
+    """What each worker of a column costs for the chance that its offers have no machine."""
 
 
 def transition_question(
@@ -82,7 +86,27 @@ def transition_question(
         boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
         stay_share=1.0 - (0.0 if tight else settings.scaling.replace_saving_share),
         shortage_cost=SHORTAGE_FACTOR * dearest * hours,
+        refused_usd=_refused_usd(on_offer.columns, snapshot, state, settings, dearest),
     )
+
+
+def _refused_usd(
+    columns: Sequence[Column],
+    snapshot: Snapshot,
+    state: State,
+    settings: Settings,
+    dearest: float,
+) -> dict[tuple[OfferKey, ...], float]:
+    """A launch that is refused is asked for elsewhere by the next plan, and its work waits."""
+    if not state.learnt.capacity:
+        return {}
+    wait = SHORTAGE_FACTOR * dearest * settings.cadence.plan_seconds / SECONDS_PER_HOUR
+    found = {}
+    for column in columns:
+        share = refused_share(column.keys, state.learnt, snapshot.at)
+        if share:
+            found[column.keys] = share * wait
+    return found
 
 
 def groups_of(fleet: Sequence[Asset], wanted: Needs) -> tuple[Group, ...]:
@@ -153,9 +177,15 @@ def items_of(question: TransitionQuestion) -> list[Item]:
 
 
 def new_cost(column: Column, question: TransitionQuestion) -> float:
-    """Dollars over the horizon, and for the boot before it."""
+    """Dollars over the horizon and for the boot before it, and for the chance of a refusal."""
     boot = float(column.usd_per_hour) * question.boot_hours
-    return column.expected_usd_per_hour * question.hours + boot
+    wait = refusal_usd(column, question)
+    return column.expected_usd_per_hour * question.hours + boot + wait
+
+
+def refusal_usd(column: Column, question: TransitionQuestion) -> float:
+    """What waiting for a column costs in expectation, where it may be that there is none."""
+    return question.refused_usd.get(column.keys, 0.0) * sum(column.workers.values())
 
 
 def _covers(kinds: Sequence[str], workers: Mapping[str, int]) -> tuple[int, ...]:

@@ -20,9 +20,10 @@ class Churn:
     """Holds drains by choice to a least age, and exchanges to paying for themselves.
 
     A node is given up by choice `min_node_seconds` after its last worker joined (until then:
-    after its launch) at the earliest. An exchange must save, within the horizon, what its drains
-    and the boots of the machines in their place cost. And nodes are not exchanged for an offer
-    that they, or their like, were exchanged from a moment ago (twice the horizon).
+    after its launch) at the earliest. An exchange must save, within the horizon, in price and in
+    interruptions that are expected, what its drains and the boots of the machines in their place
+    cost. And nodes are not exchanged for an offer that they, or their like, were exchanged from a
+    moment ago (twice the horizon).
     """
 
     name = "churn"
@@ -51,8 +52,11 @@ class _Deal:
         rate = sum((launch.usd_per_hour for launch in self.launches), Decimal(0))
         part = rate * runs / brought if 0 < runs < brought else rate
         saved = sum((drain.saving_usd_per_hour for drain in self.drains), Decimal(0))
+        risk = sum((drain.risk_usd_per_hour for drain in self.drains), Decimal(0))
+        new = sum((launch.risk_usd_per_hour for launch in self.launches), Decimal(0))
+        risk -= new * runs / brought if 0 < runs < brought else new
         return {
-            "saves_usd": (saved - part) * horizon_seconds / _HOUR,
+            "saves_usd": (saved + risk - part) * horizon_seconds / _HOUR,
             "drain_usd": sum((drain.drain_usd for drain in self.drains), Decimal(0)),
             "boot_usd": (part if self.launches else saved) * boot_seconds / _HOUR,
         }

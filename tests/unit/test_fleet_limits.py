@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from costplan.planner.fleet_limits import Sized, fleet_rows
-from costplan.planner.settings import Settings
+from costplan.planner.settings import Safety, Settings
+from costplan.planner.spread import family_of
 from costplan.planner.types import Market
 from costplan.planner.workload import Limits, MarketRules, Quota
 from tests.fleets import key, rules, spot
@@ -47,4 +49,32 @@ def test_without_rules_there_are_no_rows_and_each_spot_pool_has_its_own() -> Non
     assert fleet_rows(rules(), [SPOT.key]) == ()
     pools = [spot("b"), spot("c"), spot("b"), key("a")]
     rows = fleet_rows(rules(market=MarketRules(pool_max_share=0.5)), pools)
-    assert [row.pool for row in rows] == [spot("b"), spot("c")]
+    assert [set(row.members) for row in rows] == [{spot("b")}, {spot("c")}]
+
+
+def test_zones_and_families_of_spot_have_rows_of_their_own() -> None:
+    near, like, far = spot("m5.large"), spot("m5.xlarge"), replace(spot("r5.large"), zone="us-b")
+    safety = Safety(max_zone_spot_share=0.5, max_family_spot_share=0.75)
+    rows = fleet_rows(rules(safety=safety), [near, like, far, key("m5.large")])
+    assert {row.name: (row.share, set(row.members)) for row in rows} == {
+        "safety.max_zone_spot_share of aws/us-a": (0.5, {near, like}),
+        "safety.max_zone_spot_share of aws/us-b": (0.5, {far}),
+        "safety.max_family_spot_share of aws/m5": (0.75, {near, like}),
+        "safety.max_family_spot_share of aws/r5": (0.75, {far}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("provider", "instance_type", "family"),
+    [
+        ("aws", "m5.large", "aws/m5"),
+        ("aws", "u-12tb1.112xlarge", "aws/u-12tb1"),
+        ("gcp", "n2-standard-8", "gcp/n2"),
+        ("azure", "Standard_D4s_v5", "azure/Ds_v5"),
+        ("azure", "Standard_NC24ads_A100_v4", "azure/NCads_v4"),
+        ("azure", "Standard_E64-16s_v3", "azure/Es_v3"),
+        ("local", "small.2", "local/small"),
+    ],
+)
+def test_families(provider: str, instance_type: str, family: str) -> None:
+    assert family_of(replace(key(instance_type), provider=provider)) == family

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from costplan.planner.types import Decision
+from costplan.planner.settings import Safety
+from costplan.planner.types import Decision, Offer
 from costplan.planner.workload import MarketRules
 from costplan.policies.spot_mix import SpotMix
-from tests.fleets import drain, key, launch, node, plan, settings, spot, view
+from tests.fleets import SIZE, drain, key, launch, node, offers, plan, settings, spot, view
 from tests.judging import left, only
 
 
@@ -73,3 +75,29 @@ def test_an_offer_of_unknown_size_is_not_launched_under_a_share() -> None:
     seen = view(rules=mixed(spot_max_share=0.5), offers=())
     judgement = SpotMix().judge(plan(launch()), seen)
     assert only(judgement)[1] == "the size of its offers is not known"
+
+
+def test_no_zone_or_family_holds_more_spot_than_its_share() -> None:
+    """Of four machines two may be of one zone, and so of one family; on demand is not counted."""
+    safety = Safety(max_zone_spot_share=0.5)
+    far = replace(spot("b"), zone="us-b")
+    moves = [launch("1", spot("a")), launch("1", spot("b")), launch("1", spot("c"), far)]
+    judged = SpotMix().judge(
+        plan(*moves, launch("1", key("d"))),
+        view(
+            rules=settings(safety=safety),
+            offers=(*offers(), Offer(key=far, resources=SIZE, arch="x86_64")),
+        ),
+    )
+    assert [getattr(move, "keys", ()) for move in judged.moves] == [
+        (spot("a"),), (spot("b"),), (far,), (key("d"),),
+    ]  # fmt: skip
+    reason = only(judged)[1]
+    assert reason == "more than safety.max_zone_spot_share (0.5) would be in one zone"
+    family = Safety(max_family_spot_share=0.5)
+    kept = left(
+        SpotMix(),
+        [launch("1", spot("a"))] * 2 + [launch("1", key("d"))],
+        view(rules=settings(safety=family)),
+    )
+    assert kept == [launch("1", spot("a")), launch("1", key("d"))]

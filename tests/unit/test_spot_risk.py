@@ -14,10 +14,15 @@ from costplan.planner.risk import PRIORS
 from costplan.planner.spot_risk import (
     EPISODE_SECONDS,
     HALF_LIFE_HOURS,
+    HINT_PER_HOUR,
+    HINT_SECONDS,
     PRIOR_HOURS,
+    SHOCK_SHARE,
     believed,
     from_exposure,
     hazard_of,
+    hint_name,
+    zone_name,
 )
 from costplan.planner.tick import Readings
 from costplan.planner.types import Market, OfferKey, Phase, Quote, Resources
@@ -86,18 +91,20 @@ def seconds(count: float) -> datetime:
 
 
 def test_without_experience_the_lists_word_stands() -> None:
-    assert hazard_of(quote(0.01), Learnt()) == 0.01
-    assert hazard_of(quote(None), Learnt()) == PRIORS["aws"].middle
+    assert hazard_of(quote(0.01), Learnt()) == pytest.approx(0.01)
+    assert hazard_of(quote(None), Learnt()) == pytest.approx(PRIORS["aws"].middle)
     assert believed((quote(0.01),), Learnt()) == (quote(0.01),)
 
 
 def test_quiet_hours_make_a_pool_trusted_and_losses_feared() -> None:
-    quiet = Learnt(exposure={str(SPOT): Exposure(hours=PRIOR_HOURS)})
+    seen = Exposure(hours=PRIOR_HOURS)
+    quiet = Learnt(exposure={str(SPOT): seen, zone_name(SPOT): seen})
     assert hazard_of(quote(0.01), quiet) == pytest.approx(0.005)
-    bad = Learnt(exposure={str(SPOT): Exposure(hours=12.0, episodes=3.0)})
+    zone = Exposure(hours=12.0)
+    bad = Learnt(exposure={str(SPOT): Exposure(hours=12.0, episodes=3.0), zone_name(SPOT): zone})
     assert hazard_of(quote(0.0), bad) == pytest.approx(3 / (PRIOR_HOURS + 12))
-    seen = believed((quote(0.01), quote(0.0, FIRM)), bad)
-    assert [one.hazard_per_hour for one in seen] == [
+    found = believed((quote(0.01), quote(0.0, FIRM)), bad)
+    assert [one.hazard_per_hour for one in found] == [
         pytest.approx((0.01 * PRIOR_HOURS + 3) / (PRIOR_HOURS + 12)),
         0.0,
     ]
@@ -106,7 +113,7 @@ def test_quiet_hours_make_a_pool_trusted_and_losses_feared() -> None:
 def test_hours_are_of_pools_however_many_machines_they_had() -> None:
     before = nodes(node(1), node(2), node(3, FIRM), node(4, phase=Phase.GONE))
     learnt = from_exposure(Learnt(), before, read(seconds(600)), NOON)
-    assert set(learnt.exposure) == {str(SPOT)}
+    assert set(learnt.exposure) == {str(SPOT), zone_name(SPOT)}
     assert learnt.exposure[str(SPOT)].hours == pytest.approx(1 / 6)
     assert learnt.exposure[str(SPOT)].episodes == 0
 
@@ -151,3 +158,70 @@ def test_experience_fades_by_half_in_a_week() -> None:
 def test_time_in_which_nobody_looked_does_not_count(since: datetime | None) -> None:
     found = from_exposure(Learnt(), nodes(node(1)), read(seconds(60)), since)
     assert found.exposure == {}
+
+
+OTHER = replace(SPOT, instance_type="r5.large")
+FAR = replace(SPOT, zone="b")
+"""Another pool of the zone, and one of another zone."""
+
+
+def test_pools_of_a_zone_that_go_together_are_a_shock_of_the_zone() -> None:
+    """The first one's loss looks like its own, until another of the zone follows at once."""
+    before = nodes(node(1), node(2, OTHER), node(3, FAR))
+    first = from_exposure(Learnt(), before, read(seconds(60), notices=["i-1"]), NOON)
+    assert first.exposure[str(SPOT)].episodes == pytest.approx(1)
+    assert first.exposure[zone_name(SPOT)].episodes == 0
+    both = from_exposure(first, before, read(seconds(360), notices=["i-2"]), seconds(60))
+    assert both.exposure[zone_name(SPOT)].episodes == pytest.approx(1)
+    assert both.exposure[str(SPOT)].episodes == pytest.approx(0, abs=1e-3)
+    assert both.exposure[str(OTHER)].episodes == 0
+    third = replace(SPOT, instance_type="c5.large")
+    more = nodes(*before.values(), node(4, third))
+    goes_on = from_exposure(both, more, read(seconds(420), notices=["i-4"]), seconds(360))
+    assert goes_on.exposure[zone_name(SPOT)].episodes == pytest.approx(1, abs=1e-3)
+    assert goes_on.exposure[str(third)].episodes == 0
+
+
+def test_losses_in_two_zones_are_no_shock() -> None:
+    before = nodes(node(1), node(2, FAR))
+    found = from_exposure(Learnt(), before, read(seconds(60), notices=["i-1", "i-2"]), NOON)
+    assert {found.exposure[str(key)].episodes for key in (SPOT, FAR)} == {1.0}
+    assert found.exposure[zone_name(SPOT)].episodes == 0
+
+
+def test_a_shock_makes_pools_of_its_zone_feared_that_we_never_had() -> None:
+    learnt = Learnt(exposure={zone_name(SPOT): Exposure(hours=2.0, episodes=1.0)})
+    here, far = believed((quote(0.01, OTHER), quote(0.01, FAR)), learnt)
+    shared = (SHOCK_SHARE * 0.01 * PRIOR_HOURS + 1) / (PRIOR_HOURS + 2)
+    assert here.hazard_per_hour == pytest.approx((1 - SHOCK_SHARE) * 0.01 + shared)
+    assert far.hazard_per_hour == 0.01
+
+
+def test_a_hint_is_believed_for_two_hours_and_then_forgotten() -> None:
+    before = nodes(node(1))
+    warned = read(seconds(60), notices=["i-1"], kind="rebalance")
+    learnt = from_exposure(Learnt(), before, warned, NOON)
+    assert dict(learnt.hints) == {str(SPOT): seconds(60)}
+    assert hazard_of(quote(0.01), learnt) == pytest.approx(HINT_PER_HOUR, rel=0.01)
+    assert hazard_of(quote(0.01, OTHER), learnt) < 0.011
+    at = seconds(60 + HINT_SECONDS)
+    assert not from_exposure(learnt, before, read(at), at - timedelta(seconds=60)).hints
+
+
+def test_hints_that_come_to_nothing_are_believed_less_and_true_ones_more() -> None:
+    before, at = nodes(node(1)), seconds(60)
+    learnt = from_exposure(Learnt(), before, read(at, notices=["i-1"], kind="rebalance"), NOON)
+    quiet = learnt
+    for _ in range(7):
+        at += timedelta(minutes=15)
+        quiet = from_exposure(quiet, before, read(at), at - timedelta(minutes=15))
+    assert hazard_of(quote(0.01), quiet) < 0.8 * HINT_PER_HOUR
+    true = from_exposure(learnt, before, read(seconds(120), notices=["i-1"]), seconds(60))
+    assert true.exposure[hint_name(SPOT)].episodes == 1
+    assert hazard_of(quote(0.01), true) > HINT_PER_HOUR
+
+
+def test_hints_of_machines_that_are_not_ours_or_not_spot_are_ignored() -> None:
+    before = nodes(node(2, FIRM))
+    warned = read(seconds(60), notices=["i-2", "i-9"], kind="rebalance")
+    assert not from_exposure(Learnt(), before, warned, NOON).hints
