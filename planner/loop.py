@@ -30,6 +30,7 @@ from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
 from costplan.planner.nodes import Node
+from costplan.planner.price_trust import trusted
 from costplan.planner.recall import recalled
 from costplan.planner.reconcile import World, order_control, order_notices, step
 from costplan.planner.reflect import reflect
@@ -67,6 +68,7 @@ def tick(
     replan: bool,
 ) -> Ticked:
     """One tick. A plan is made when asked for, and when the fleet is not what is needed."""
+    readings = trusted(readings, state, settings)
     now = readings.at
     learnt = from_outcomes(state.learnt, readings.outcomes, settings, now)
     nodes = reflect(state.nodes, readings, settings)

@@ -2,19 +2,22 @@
 
 A feed that breaks tells of machines for nothing, or for a hundred times their price. What the same
 type costs in other zones and regions, and a spot machine's price on demand, are known at the same
-moment, so no memory is needed to see it. What runs already is not judged: it is paid for anyway.
+moment, so no memory is needed to see it. What runs is paid for anyway: there a price that is
+out of all proportion is taken for a fault of the feed, and the last one goes on.
 """
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from statistics import median
 
 from costplan.planner.settings import Settings
-from costplan.planner.types import Market, OfferKey, Quote
+from costplan.planner.tick import Readings, State
+from costplan.planner.types import Gap, Market, OfferKey, Quote
 from costplan.planner.units import seconds_text
 from costplan.planner.wording import usd
 
@@ -40,6 +43,42 @@ def doubts(
             if why:
                 found[quote.key] = why
     return found
+
+
+def trusted(readings: Readings, state: State, settings: Settings) -> Readings:
+    """The readings without prices of running pools that are out of all proportion to those of
+    their like, or to the last one; a gap names each."""
+    rates: dict[OfferKey, Decimal] = {}
+    for name, meter in state.meters.items():
+        node = state.nodes.get(name)
+        if node is not None and meter.ended_at is None:
+            rates[node.key] = meter.usd_per_hour
+    if not rates:
+        return readings
+    types = {(key.provider, key.instance_type) for key in rates}
+    alike = [q for q in readings.quotes if (q.key.provider, q.key.instance_type) in types]
+    factor = settings.safety.price_factor
+    found: dict[OfferKey, str] = {}
+    for quote in alike:
+        if quote.key in rates:
+            why = _jump(quote, alike, factor) or _leap(quote, rates[quote.key], factor)
+            if why:
+                found[quote.key] = why
+    if not found:
+        return readings
+    gaps = tuple(
+        Gap(kind="price", subject=f"{key}: {why}", assumed="the last one goes on")
+        for key, why in sorted(found.items())
+    )
+    left = tuple(quote for quote in readings.quotes if quote.key not in found)
+    return replace(readings, quotes=left, gaps=(*readings.gaps, *gaps))
+
+
+def _leap(quote: Quote, last: Decimal, factor: float) -> str:
+    most = Decimal(repr(factor))
+    if not last or last / most <= quote.usd_per_hour <= last * most:
+        return ""
+    return f"it is quoted at {usd(quote.usd_per_hour)}/h, a moment ago at {usd(last)}/h"
 
 
 def _doubt(quote: Quote, alike: Sequence[Quote], settings: Settings, now: datetime) -> str:

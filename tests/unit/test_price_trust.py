@@ -18,13 +18,16 @@ from costplan.policies.default import default_policies
 from costplan.policies.trust import Trust
 from tests.fleets import (
     NOON,
+    after,
     key,
     launch,
     load,
+    machine,
     offers,
     plan,
     quote,
     readings,
+    rented,
     rules,
     spot,
     tasks,
@@ -117,3 +120,26 @@ def test_a_broken_feed_neither_wins_nor_stops_the_plan() -> None:
     assert {each.instance_type for move in bought for each in move.keys} <= {"a", "m.large"}
     assert all(spot() not in move.keys for move in bought)
     assert all(move.usd_per_hour >= Decimal("0.4") for move in bought)
+
+
+@pytest.mark.parametrize(
+    ("usd", "goes_on"), [("0.5", "0.5"), ("0.0001", "0.4"), ("40", "0.4"), ("3.9", "3.9")]
+)
+def test_a_running_machine_goes_on_at_its_last_price_where_the_feed_is_out_of_its_mind(
+    usd: str, goes_on: str
+) -> None:
+    there = rented("n-1", keys=(spot(),))
+    state = State(nodes={"n-1": there})
+    for seconds, price in ((0.0, "0.4"), (60.0, usd), (120.0, usd)):
+        read = readings(
+            seconds,
+            load=load(at=after(seconds)),
+            machines=(machine(there),),
+            quotes=(replace(quote(spot(), price), observed_at=after(seconds)),),
+        )
+        done = tick(read, state, rules(), default_policies(), replan=False)
+        state = done.state
+    assert state.meters["n-1"].usd_per_hour == Decimal(goes_on)
+    assert [gap.assumed for gap in done.snapshot.gaps if gap.kind == "price"] == (
+        ["the last one goes on"] if usd != goes_on else []
+    )
