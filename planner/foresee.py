@@ -78,6 +78,9 @@ def foresee(asked: Asked) -> Chosen:
         short = f"the outlook ends within {seconds_text(round(boot + LEAST_STEP_SECONDS))}"
         return Chosen(choice=asked.today, ahead=replace(told, left_out=short))
     is_more = _is_more(asked, seen)
+    if not asked.items:
+        nothing = "there is no machine to keep, and none to buy"
+        return Chosen(choice=asked.today, ahead=replace(told, left_out=nothing))
     if not is_more and not _lets_go(asked):
         return Chosen(choice=asked.today, ahead=told)
     horizon = horizon_of(asked.question, asked.items, seen, asked.snapshot, asked.learnt, settings)

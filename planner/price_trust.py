@@ -46,12 +46,14 @@ def doubts(
 
 
 def trusted(readings: Readings, state: State, settings: Settings) -> Readings:
-    """The readings without prices of running pools that are out of all proportion to those of
-    their like, or to the last one; a gap names each."""
-    rates: dict[OfferKey, Decimal] = {}
-    for name, meter in state.meters.items():
-        node = state.nodes.get(name)
-        if node is not None and meter.ended_at is None:
+    """The readings without prices of our nodes' pools that are out of all proportion to those of
+    their like, or to the last one; a gap names each. A node that has no price yet waits for one."""
+    rates: dict[OfferKey, Decimal | None] = {}
+    for name, node in state.nodes.items():
+        meter = state.meters.get(name)
+        if meter is None:
+            rates.setdefault(node.key, None)
+        elif meter.ended_at is None:
             rates[node.key] = meter.usd_per_hour
     if not rates:
         return readings
@@ -74,7 +76,7 @@ def trusted(readings: Readings, state: State, settings: Settings) -> Readings:
     return replace(readings, quotes=left, gaps=(*readings.gaps, *gaps))
 
 
-def _leap(quote: Quote, last: Decimal, factor: float) -> str:
+def _leap(quote: Quote, last: Decimal | None, factor: float) -> str:
     most = Decimal(repr(factor))
     if not last or last / most <= quote.usd_per_hour <= last * most:
         return ""

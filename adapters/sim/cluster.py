@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
-from costplan.adapters.sim.clock import VirtualClock
+from costplan.adapters.sim.clock import Alarm, VirtualClock
 from costplan.adapters.sim.drains import Drains, Network
 from costplan.adapters.sim.machines import Machine
 from costplan.adapters.sim.scheduler import Loss, Scheduler
@@ -67,6 +67,7 @@ class SimCluster:
         self._away_until = 0
         self._is_down = False
         self._stale: Load | None = None
+        self._back: Alarm | None = None
         self._submitted = 0
         self._starts = 0
         self.scheduler, self._drains = self._start()
@@ -237,7 +238,10 @@ class SimCluster:
             self.scheduler, self._drains = self._start()
             self._is_down, self._stale = True, None
             self.away(seconds)
-            self.clock.after(seconds, self._come_back)
+            if self._back is not None:
+                # One that dies while it is down comes back once.
+                self._back.cancel()
+            self._back = self.clock.after(seconds, self._come_back)
 
     def _come_back(self) -> None:
         self._is_down = False

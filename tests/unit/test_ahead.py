@@ -177,6 +177,13 @@ def test_looking_ahead_can_be_turned_off() -> None:
     assert plan_of(done).ahead is None
 
 
+def test_where_nothing_runs_and_nothing_can_be_bought_nothing_is_planned() -> None:
+    read = readings(load=load(tasks(queued=40, mean=60.0)), outlook=outlook([5.0] * 48))
+    done = tick(read, State(), rules(), default_policies(), replan=True)
+    assert (bought(done), ahead_of(done).bought) == ([], 0)
+    assert ahead_of(done).left_out == "there is no machine to keep, and none to buy"
+
+
 def test_an_outlook_that_is_over_is_not_used() -> None:
     found = ahead_of(ticked(outlook([9.0, 9.0]), fleet("a", "b"), now=600))
     assert found.bought == 0
