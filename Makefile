@@ -17,7 +17,7 @@ BENCHMARKS = $(sort $(subst /,.,$(basename $(shell grep -l '__main__' tests/benc
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint typecheck bench lock clean
+.PHONY: help demo test soak lint typecheck bench lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(READY) ## Train on a cluster that costplan holds, with two interruptions
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadscope $(ARGS)
+
+soak: $(READY) ## Run 10,000 fault campaigns; takes one to two hours
+	@$(BIN)/python -m tests.bench.soak --worlds 10000 $(ARGS)
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -49,7 +49,8 @@ class Safety:
         limit = self.settings.budget.usd_per_hour
         if limit is None:
             return
-        alive = [machine for machine in world.cloud.machines() if machine.ended is None]
+        ours = world.provider.cluster
+        alive = [m for m in world.cloud.machines() if m.ended is None and m.request.cluster == ours]
         rate = sum((m.pool.usd_per_hour.at(world.clock.micros) for m in alive), Decimal(0))
         if rate > limit:
             yield f"{world.clock()}: {rate} $/h of {limit} with {len(alive)} machines"
