@@ -17,6 +17,7 @@ from importlib.metadata import version
 
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
+from costplan.adapters.forecast.boosting import member_of
 from costplan.adapters.reading import Reader
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
@@ -75,7 +76,8 @@ class Daemon:
         self._failure: CostplanError | None = None
         self.metrics = Metrics(self._load_age)
         self._state = State()
-        self._foreteller = Foreteller((), clock())
+        self._more = member_of(config.settings)
+        self._foreteller = Foreteller((), clock(), self._more)
         self._policies = default_policies()
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
@@ -90,7 +92,7 @@ class Daemon:
         self._lease_held = True
         self._state = self.store.load_state()
         past = self.store.demand(self.config.settings.cluster)
-        self._foreteller = await asyncio.to_thread(Foreteller, past, self._clock())
+        self._foreteller = Foreteller(past, self._clock(), self._more)
         reach("daemon.start.loaded")
         http = HttpService(
             self.config.http.host, self.config.http.port, health=self.health, metrics=self.metrics

@@ -58,6 +58,7 @@ def made_of(there: Cluster, name: str | None) -> Foretold:
     """The forecast of a cluster in a store, as of its last tick; raises InputError."""
     from dataclasses import replace
 
+    from costplan.adapters.forecast.boosting import member_of
     from costplan.planner.asked import STEP
     from costplan.planner.config_fields import suggestion
     from costplan.planner.errors import InputError
@@ -82,7 +83,8 @@ def made_of(there: Cluster, name: str | None) -> Foretold:
     if name == stored.settings.cluster:
         settings = _own(settings, stored.settings)
         load = fresh_load(stored.readings, settings)
-        return foretold(parts, load, there.state().learnt, settings, stored.at)
+        learnt = there.state().learnt
+        return foretold(parts, load, learnt, settings, stored.at, member_of(settings))
     # Of a cluster that is not driven any more nothing but its history is known.
     end = max(part.start for part in parts)
     bare = replace(settings, cluster=name, kinds=(), calendar=())

@@ -72,5 +72,9 @@ def differing(old: DaemonConfig, new: DaemonConfig) -> Sequence[str]:
         "prices": (old.prices_file, new.prices_file),
         "http": (old.http, new.http),
         "log": (old.log, new.log),
+        "forecast.boosting": (
+            old.settings.forecast.boosting,
+            new.settings.forecast.boosting,
+        ),
     }
     return [name for name, (was, is_now) in parts.items() if was != is_now]

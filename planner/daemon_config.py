@@ -241,7 +241,7 @@ def _settings(file: DaemonSection) -> Settings:
         ),
         budget=_budget(file.budget),
         safety=_safety(file.safety),
-        forecast=Forecasting(use=file.forecast.use),
+        forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
     )

@@ -205,9 +205,10 @@ class SafetySection(Section):
 
 
 class ForecastSection(Section):
-    """Whether plans are told of demand to come."""
+    """Whether plans are told of demand to come, and what foretells it."""
 
     use: Flag = _FORECAST.use
+    boosting: Flag = _FORECAST.boosting
 
 
 class JobSection(Section):

@@ -6,7 +6,7 @@ readings are of, and of what was seen before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import NormalDist
@@ -24,7 +24,7 @@ from costplan.planner.asked import (
 )
 from costplan.planner.calendar import scheduled
 from costplan.planner.forecast.ensemble import Forecaster
-from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray, Forecast
+from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray, Forecast, Member
 from costplan.planner.known_work import KnownWork, known_work
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
@@ -47,13 +47,15 @@ MOST_LEARNT = 24 * 12
 """Steps that are learnt before one tick: of a long history a day at a time, which takes some 50 ms,
 so that a daemon that starts does not look away from its cluster for seconds."""
 _DIGITS = 3
+_More = Callable[[], Member] | None
 
 
 class Series:
     """One kind's demand as it grows: whole steps in a forecaster, and the one under way."""
 
-    def __init__(self, parts: Iterable[DemandPart], now: datetime) -> None:
+    def __init__(self, parts: Iterable[DemandPart], now: datetime, more: _More = None) -> None:
         oldest = step_start(now) - LEARNT_STEPS * STEP
+        self._more = more
         self._open = {part.start: part for part in parts if part.start >= oldest}
         self._forecaster: Forecaster | None = None
         self._made: tuple[datetime, Forecast] | None = None
@@ -81,7 +83,8 @@ class Series:
         if not steps:
             return 0
         if self._forecaster is None:
-            self._forecaster = Forecaster(min(self._open))
+            more = None if self._more is None else self._more()
+            self._forecaster = Forecaster(min(self._open), more)
         start = self._forecaster.at
         values = np.full(steps, np.nan)
         for at in [at for at in self._open if at < start + steps * STEP]:
@@ -125,11 +128,13 @@ class Foreteller:
     Of each tick: `told` before it, `unkept` goes to disk with it, `kept` once it is there.
     """
 
-    def __init__(self, past: Iterable[DemandPart], now: datetime) -> None:
+    def __init__(self, past: Iterable[DemandPart], now: datetime, more: _More = None) -> None:
+        """`more` makes a third member for each series."""
         by_kind: dict[str, list[DemandPart]] = {}
         for part in merged(past):
             by_kind.setdefault(part.kind, []).append(part)
-        self.series = {kind: Series(parts, now) for kind, parts in sorted(by_kind.items())}
+        self.series = {k: Series(parts, now, more) for k, parts in sorted(by_kind.items())}
+        self._more = more
         self._asked: Asked | None = None
         self._until = now
         self._unkept: tuple[DemandPart, ...] = ()
@@ -176,7 +181,7 @@ class Foreteller:
             self._unkept = merged((*self._unkept, *found))
             for part in found:
                 if part.kind not in self.series:
-                    self.series[part.kind] = Series((), part.start)
+                    self.series[part.kind] = Series((), part.start, self._more)
                 self.series[part.kind].add(part)
         self.learn(now, MOST_LEARNT)
 

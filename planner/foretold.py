@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from costplan.planner.asked import STEP_SECONDS, DemandPart, step_start
 from costplan.planner.calendar import ScheduledJob, runs
-from costplan.planner.forecast.types import QUANTILES
+from costplan.planner.forecast.types import QUANTILES, Member
 from costplan.planner.foretell import ENDS_SECONDS, Foreteller
 from costplan.planner.known_work import KnownWork, known_work
 from costplan.planner.learnt import Learnt
@@ -50,15 +50,20 @@ class Foretold:
 
 
 def foretold(
-    parts: Iterable[DemandPart], load: Load | None, learnt: Learnt, settings: Settings, at: datetime
+    parts: Iterable[DemandPart],
+    load: Load | None,
+    learnt: Learnt,
+    settings: Settings,
+    at: datetime,
+    more: Callable[[], Member] | None = None,
 ) -> Foretold:
     """What a tick at that moment would be told, of the kinds that are configured and those of which
-    there is a history, from what was asked for before it."""
+    there is a history, from what was asked for before it. `more` makes third members."""
     by_kind: dict[str, list[DemandPart]] = {kind.name: [] for kind in settings.kinds}
     for part in parts:
         if part.start < at:
             by_kind.setdefault(part.kind, []).append(part)
-    foreteller = Foreteller((part for kept in by_kind.values() for part in kept), at)
+    foreteller = Foreteller((part for kept in by_kind.values() for part in kept), at, more)
     foreteller.learn(at)
     known = {} if load is None else known_work(load, learnt, settings)
     return Foretold(

@@ -133,9 +133,10 @@ class Safety:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecasting:
-    """Whether a tick is told of demand to come."""
+    """Whether a tick is told of demand to come, and whether scikit-learn helps to foretell it."""
 
     use: bool = True
+    boosting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
-"""The built-in forecaster: last value and ridge, with quantiles of like moments, kept honest.
+"""The forecaster: last value and ridge, with quantiles of like moments, kept honest.
 
-Two members foretell the change of demand at some distances ahead: none, and a ridge regression on
-features.py. What each got wrong in the past at a distance, weighed by how like that moment was
-(level of demand, time of day, age), gives its quantiles. The members are mixed by their pinball
-loss of late. How wide the quantiles lie around their median is then tracked so that as many
-outcomes fall between the 10 % and the 90 % quantile as should (adaptive conformal inference,
-Gibbs and Candes 2021, on the logarithm of the width). What the members told before an outcome was
-known is kept until then; mix and width are scored on it as they are when the outcome comes.
+The two built-in members foretell the change of demand at some distances ahead: none, and a ridge
+regression on features.py. What each got wrong in the past at a distance, weighed by how like that
+moment was (level of demand, time of day, age), gives its quantiles. The members, and a third one
+where it is given, are mixed by their pinball loss of late. How wide the quantiles lie around their
+median is then tracked so that as many outcomes fall between the 10 % and the 90 % quantile as
+should (adaptive conformal inference, Gibbs and Candes 2021, on the logarithm of the width). What
+the members told before an outcome was known is kept until then; mix and width are scored on it as
+they are when the outcome comes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.forecast.features import COUNT, IN_UNITS, IntArray, features
+from costplan.planner.forecast.more import Learner
 from costplan.planner.forecast.outcomes import LEVELS, Outcomes
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
@@ -29,6 +31,7 @@ from costplan.planner.forecast.types import (
     DemandHistory,
     FloatArray,
     Forecast,
+    Member,
 )
 
 AHEAD = np.array([1, 3, 6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 240, 288])
@@ -41,6 +44,8 @@ LAGS = -(-AHEAD // ORIGIN_STEPS)
 """Origins after which the outcome at each distance is known."""
 PENDING = int(LAGS.max()) + 1
 WINDOW = 28 * ORIGINS_PER_DAY
+LEAST_MOMENTS = 4 * ORIGINS_PER_DAY
+"""Moments that a third member learns from at least."""
 MEMBERS = ("last value", "ridge")
 LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
@@ -61,7 +66,7 @@ LEAST_LIKE = 0.02
 FORGET_LOSS = 0.5 ** (1 / (4 * ORIGINS_PER_DAY))
 SHARPNESS = 8.0
 """A member with a tenth more loss has less than half the other's share."""
-HANDICAP = np.stack([np.ones(len(AHEAD)), 1 + 0.75 * AHEAD / HORIZON_STEPS])
+HANDICAP = np.stack([np.ones(len(AHEAD)), *[1 + 0.75 * AHEAD / HORIZON_STEPS] * 2])
 """What the loss of each member is taken times. A day ahead a regression on weeks of a series that
 wanders finds a way back to the mean that is not there, and its losses come to light a day late."""
 WIDEN = 0.05 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.75
@@ -79,8 +84,11 @@ _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 class Forecaster:
     """Forecasts one series as it grows, a step at a time. Same series, same forecast."""
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, start: datetime, more: Member | None = None) -> None:
+        """`more` is a third member, with nothing learnt."""
         self._start = start
+        self._more = None if more is None else Learner(more, len(AHEAD), WINDOW, LEAST_MOMENTS)
+        self.members = MEMBERS if more is None else (*MEMBERS, more.name)
         self._first_step = int((start - _MONDAY).total_seconds() // STEP_SECONDS)
         self._values = np.empty(1024)
         self._sums = np.zeros(1025)
@@ -91,13 +99,14 @@ class Forecaster:
         self._past = Outcomes(len(MEMBERS), many, WINDOW)
         self._ridge = np.zeros((PENDING, many))
         self._inputs = np.zeros((PENDING, many, COUNT))
-        self._told = np.zeros((PENDING, len(MEMBERS), many, len(LEVELS)))
+        self._told = np.zeros((PENDING, len(self.members), many, len(LEVELS)))
         self._gram = np.zeros((many, COUNT, COUNT))
         self._moment = np.zeros((many, COUNT))
         self._squares = np.zeros(many)
         self._outcomes = np.zeros(many)
         self._mass = np.zeros(many)
-        self._loss = np.zeros((len(MEMBERS), many))
+        self._loss = np.zeros((len(self.members), many))
+        self._scored = np.zeros(many)
         self._wider = np.zeros(many)
 
     @classmethod
@@ -141,7 +150,7 @@ class Forecaster:
             weights=MappingProxyType(
                 {
                     name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
-                    for name, row in zip(MEMBERS, weights, strict=True)
+                    for name, row in zip(self.members, weights, strict=True)
                 }
             ),
             notes=self._notes(known),
@@ -169,6 +178,9 @@ class Forecaster:
         self._score()
         origin, inputs = len(self._origins), self._present()
         self._origins.append(self._steps - 1)
+        if self._more is not None:
+            self._more.learn(origin)
+            self._more.add(origin, inputs)
         told, ridge = self._members(inputs)
         self._ridge[origin % PENDING] = ridge
         self._inputs[origin % PENDING] = inputs
@@ -192,6 +204,9 @@ class Forecaster:
         self._outcomes[k] += 1
         self._mass[k] = self._mass[k] * FORGET_FIT + 1.0
         self._past.add(k, origins, np.stack([change, change - self._ridge[origins % PENDING, k]]))
+        if self._more is not None:
+            self._more.came(k, origins, change)
+            self._scored[k] += self._more.was_ready(origins)
         told = self._told[origins % PENDING, :, k]
         off = change[:, None, None] - told
         pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=2)
@@ -215,6 +230,9 @@ class Forecaster:
         self._past.forget(first)
         told = self._past.quantiles(self._likeness(self._steps - 1, first), first)
         told[1] += ridge[:, None]
+        if self._more is not None:
+            more = self._more.told(inputs) if self._more.is_ready else told[1]
+            told = np.concatenate([told, more[None]])
         for k in np.flatnonzero(self._past.count < FEW):
             shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
             told[:, k] = shorter
@@ -251,8 +269,10 @@ class Forecaster:
 
     def _weights(self) -> FloatArray:
         """Shares of the members (members, ahead)."""
-        loss = self._loss * HANDICAP + 1e-12
+        loss = self._loss * HANDICAP[: len(self.members)] + 1e-12
         shares = (loss.min(axis=0) / loss) ** SHARPNESS
+        # A third member counts once some of its own forecasts are scored; before, it has ridge's.
+        shares[len(MEMBERS) :, self._scored < FEW] = 0.0
         return np.asarray(shares / shares.sum(axis=0))
 
     def _mixed(self, told: FloatArray, weights: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +59,17 @@ class Forecast:
         if share not in QUANTILES:
             raise ValueError(f"quantile {share}: must be one of {QUANTILES}")
         return np.asarray(self.values[QUANTILES.index(share)])
+
+
+class Member(Protocol):
+    """Something that foretells changes of demand, beside the two members that are built in."""
+
+    @property
+    def name(self) -> str: ...
+
+    def learn(self, inputs: FloatArray, changes: FloatArray) -> None:
+        """From past moments (moments, ahead, features) and what came after them (moments, ahead);
+        NaN where that is not known."""
+
+    def told(self, inputs: FloatArray) -> FloatArray:
+        """The quantiles of the change (ahead, quantiles) after a moment (ahead, features)."""

@@ -1,6 +1,6 @@
 """How well demand is foretold, beside the last value, and how fast.
 
-    python -m tests.bench.forecast [--only NAME]
+    python -m tests.bench.forecast [--only NAME] [--boosting]
 
 Every demand series of the reference data that has 14 days or more, in steps of 5 minutes: what was
 recorded as such, and jobs laid over each other from submission to end. The first half of a series
@@ -8,7 +8,8 @@ is only learnt from (8 days at least); in the rest a forecast is made every hour
 is its pinball loss over that of the last value with the plain quantiles of the changes of the last
 28 days, both over the quantiles 0.1, 0.5, 0.9 and 0.95; `inside` the share of outcomes between the
 10 % and the 90 % quantile; at 1, 6 and 24 hours. `ms` is what the forecast takes when a step has
-come. Exits with the number of series in which a ratio is not below 1 or a share not in 77-83 %.
+come; `--boosting` adds the optional third member. Exits with the number of series in which a ratio
+is not below 1 or a share not in 77-83 %.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from costplan.adapters.forecast.boosting import Boosting
 from costplan.planner.forecast.ensemble import Forecaster
 from costplan.planner.forecast.types import (
     QUANTILES,
@@ -99,11 +101,13 @@ def pinball(told: FloatArray, came: FloatArray) -> FloatArray:
     return np.maximum(LEVELS * off, (LEVELS - 1) * off)[:, SCORED].mean(axis=1)
 
 
-def measure(start: datetime, values: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+def measure(
+    start: datetime, values: FloatArray, *, boosting: bool = False
+) -> tuple[FloatArray, FloatArray, float]:
     """Ratios and shares inside at AHEAD, and the median milliseconds of a forecast."""
     filled = pd.Series(values).ffill().bfill().to_numpy()
     first = max(len(values) // 2, 8 * STEPS_PER_DAY)
-    forecaster = Forecaster(start)
+    forecaster = Forecaster(start, Boosting() if boosting else None)
     forecaster.extend(values[: first + 1])
     losses, inside, seconds = np.zeros((2, len(AHEAD))), np.zeros(len(AHEAD)), []
     origins = range(first, len(values) - int(AHEAD.max()), EVERY)
@@ -131,6 +135,7 @@ def main(arguments: list[str]) -> int:
     """Prints a row for each series; returns how many miss a goal."""
     parser = argparse.ArgumentParser(description="Forecast real demand, beside the last value.")
     parser.add_argument("--only", default="", help="series whose name has this text")
+    parser.add_argument("--boosting", action="store_true", help="with scikit-learn's member")
     chosen = parser.parse_args(arguments)
     if not DATA.is_dir():
         raise DataAbsent(f"{DATA} is absent: nothing to forecast")
@@ -140,7 +145,7 @@ def main(arguments: list[str]) -> int:
     for name, start, values in series():
         if chosen.only not in name:
             continue
-        ratio, inside, ms = measure(start, values)
+        ratio, inside, ms = measure(start, values, boosting=chosen.boosting)
         is_met = (ratio < 1).all() and (abs(inside - 0.8) <= 0.03).all()
         missed += not is_met
         print(f"{name:<24} {len(values) / STEPS_PER_DAY:5.0f} {np.nanmean(values):7.1f}"

@@ -1,0 +1,1 @@
+"""Forecasters that need more than numpy."""
