@@ -15,6 +15,8 @@ from costplan.planner.tick import ActionOutcome, Launch, MovePlan, NewNode, Outc
 from costplan.planner.types import OfferKey, Phase
 
 MOST_PREFIXES = 5_000
+REJOIN_SECONDS = 60.0
+"""Workers are back within so long of their scheduler."""
 MOST_BOOTS = 20
 MOST_GAPS = 20
 MOST_BOOTS_OF_ONE = 5
@@ -61,6 +63,9 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         # A scheduler that was born again counts from zero.
         burst = busy - busy_before if busy >= busy_before else busy
         bursts, busy_before = (*bursts, burst)[-MOST_GAPS:] if burst > 0 else bursts, busy
+    reborn_at = learnt.reborn_at
+    if learnt.scheduler_id not in ("", load.scheduler_id):
+        reborn_at = now
     if load.clients == 0:
         # The pause until somebody connects again is not one between bursts of a session.
         idle_since = None
@@ -71,7 +76,16 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         bursts=bursts,
         idle_since=idle_since,
         busy_before=busy_before,
+        scheduler_id=load.scheduler_id,
+        reborn_at=reborn_at,
     )
+
+
+def is_reborn(learnt: Learnt, now: datetime) -> bool:
+    """True while workers may still be on their way to a scheduler that has just been born again:
+    one that it does not know has not left."""
+    at = learnt.reborn_at
+    return at is not None and now - at < timedelta(seconds=REJOIN_SECONDS)
 
 
 def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, Node]) -> Learnt:

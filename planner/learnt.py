@@ -38,7 +38,8 @@ class Learnt:
     says until when an offer is not asked for again. `exposure` is what each spot pool has done,
     and `boots` the last boots of each offer, by the offer's name. `exchanged` says when nodes of
     an offer were last exchanged for another's, by 'from > to'. `hints` says when a spot pool was
-    last said to be in danger, `capacity` what asking for each offer came to.
+    last said to be in danger, `capacity` what asking for each offer came to. `scheduler_id` is of
+    the scheduler that was last heard of, and `reborn_at` when it was found to be another.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -70,3 +71,5 @@ class Learnt:
     capacity: Mapping[str, Capacity] = field(
         default_factory=lambda: MappingProxyType(dict[str, Capacity]())
     )
+    scheduler_id: str = ""
+    reborn_at: datetime | None = None

@@ -23,6 +23,7 @@ from costplan.planner.learn import (
     from_exchanges,
     from_load,
     from_outcomes,
+    is_reborn,
     surplus_since,
 )
 from costplan.planner.ledger import LedgerEntry, Meter
@@ -78,7 +79,13 @@ def tick(
     state_now = replace(state, learnt=learnt)
     snapshot = assemble(readings, nodes, state_now, settings)
     learnt = from_load(learnt, snapshot.load, now)
-    world = World(load=snapshot.load, outcomes=readings.outcomes, settings=settings, now=now)
+    world = World(
+        load=snapshot.load,
+        outcomes=readings.outcomes,
+        settings=settings,
+        now=now,
+        is_reborn=is_reborn(learnt, now),
+    )
     nodes = order_notices(nodes, snapshot.notices, world)
     nodes = order_control(nodes, state.control, world)
     offers = buyable(snapshot.offers, learnt.refused, now)

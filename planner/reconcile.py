@@ -37,12 +37,16 @@ FAR = timedelta(days=3650)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a step looks at besides the nodes. `load` is None where it is too old to rest on."""
+    """What a step looks at besides the nodes. `load` is None where it is too old to rest on.
+
+    While `is_reborn`, workers that the scheduler does not know may only not be back yet.
+    """
 
     load: Load | None
     outcomes: tuple[ActionOutcome, ...]
     settings: Settings
     now: datetime
+    is_reborn: bool = False
 
 
 def order_notices(
@@ -245,7 +249,7 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
         return node, None
     there = loads_of(node, world.load)
     if not there:
-        return _ending(node, world.now, "its workers have left")
+        return _left(node, world)
     runs = sum(w.executing + w.long_running for w in there)
     bound = binding(there)
     if not runs and not bound:
@@ -304,8 +308,15 @@ def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
             return _ending(node, world.now, "ended by the operator's word, unseen")
         return node, None
     if not loads_of(node, world.load):
-        return _ending(node, world.now, "its workers have left")
+        return _left(node, world)
     return _retire(node)
+
+
+def _left(node: Node, world: World) -> tuple[Node, Action | None]:
+    """Ends a machine whose workers the scheduler does not know any more."""
+    if world.is_reborn and not (node.drain is not None and node.drain.discard):
+        return node, None
+    return _ending(node, world.now, "its workers have left")
 
 
 def _last_retired(node: Node, outcomes: Sequence[ActionOutcome]) -> ActionOutcome | None:

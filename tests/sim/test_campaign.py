@@ -20,6 +20,9 @@ from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, TERMINATE_FAULTS, world
 
 FIRST, SECOND = range(100), range(100, 200)
 """Halves, so that two processes can share them."""
+BROKEN_ONCE = (455, 10314)
+"""A machine whose first price was a glitch of the feed; one that was ended with results on it:
+the scheduler had been born again, and its worker was not back yet."""
 
 
 def _worlds(seeds: Iterable[int]) -> None:
@@ -41,6 +44,11 @@ class TestOtherWorlds:
     @pytest.mark.parametrize("seed", SECOND)
     def test_it_is_survived(self, seed: int) -> None:
         assert world(seed)["worlds"] == 1
+
+
+@pytest.mark.parametrize("seed", BROKEN_ONCE)
+def test_what_was_broken_once_is_not_any_more(seed: int) -> None:
+    assert world(seed)["worlds"] == 1
 
 
 def test_equal_seeds_are_equal_worlds() -> None:

@@ -18,6 +18,7 @@ from costplan.planner.learn import (
     from_exchanges,
     from_load,
     from_outcomes,
+    is_reborn,
     surplus_since,
 )
 from costplan.planner.learnt import Learnt
@@ -190,3 +191,16 @@ def test_exchanges_are_remembered_for_two_horizons() -> None:
     assert dict(found.exchanged) == {name: NOON}
     assert from_exchanges(found, plan(), there, rules(), after(3599)) is found
     assert not from_exchanges(found, plan(), there, rules(), after(3600)).exchanged
+
+
+def test_a_scheduler_that_is_another_one_has_been_born_again_for_a_minute() -> None:
+    def heard(seconds: float, name: str, learnt: Learnt) -> Learnt:
+        return from_load(learnt, replace(works(), scheduler_id=name), after(seconds))
+
+    first = heard(0, "one", Learnt())
+    assert not is_reborn(first, after(0))
+    again = heard(10, "two", heard(5, "one", first))
+    assert is_reborn(again, after(10))
+    assert is_reborn(heard(60, "two", again), after(69))
+    assert not is_reborn(again, after(70))
+    assert from_load(again, None, after(20)) is again

@@ -315,3 +315,25 @@ def test_a_node_that_is_called_back_is_said_to_be_until_the_scheduler_heard_it()
     assert (found.is_called_back, nothing) == (False, None)
     gone, cordon = stepped(replace(back, drain=order()), 13, runs("n-w-0"))
     assert (gone.phase, gone.is_called_back, type(cordon)) == (Phase.CORDONED, False, Cordon)
+
+
+# -- a scheduler that was born again --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.CORDONED, Phase.RETIRING])
+def test_workers_that_are_not_back_yet_have_not_left(phase: Phase) -> None:
+    """The machine is ended only once they had time to join the new scheduler."""
+    one = replace(rented("n-1", phase=phase), drain=order(Cause.OPERATOR))
+    seen = load(workers={})
+    waits, actions = step({"n-1": one}, replace(world(10, seen), is_reborn=True))
+    assert (waits["n-1"], actions) == (one, ())
+    ends, actions = step({"n-1": one}, world(70, seen))
+    assert ends["n-1"].phase is Phase.TERMINATING
+    assert isinstance(actions[0], Terminate)
+
+
+def test_who_lets_results_go_does_not_wait_for_workers_to_come_back() -> None:
+    drain = order(Cause.OPERATOR, discard=True)
+    one = replace(rented("n-1", phase=Phase.CORDONED), drain=drain)
+    ends, _ = step({"n-1": one}, replace(world(10, load(workers={})), is_reborn=True))
+    assert ends["n-1"].phase is Phase.TERMINATING
