@@ -16,6 +16,7 @@ from costplan.adapters.sim.world import World
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import DrainOrder, Node
 from costplan.planner.settings import Settings
+from costplan.planner.standing import is_staying
 from costplan.planner.types import Phase
 
 ENTRY_USD = Decimal("1e-12")
@@ -56,13 +57,13 @@ class Safety:
             yield f"{world.clock()}: {rate} $/h of {limit} with {len(alive)} machines"
 
     def _under_floor(self, ticked: Ticked) -> Iterable[str]:
-        """A worker that is drained by choice leaves as many as must be kept."""
+        """A worker that is drained by choice leaves as many as must be kept, ready or coming."""
         nodes = ticked.state.nodes.values()
         for kind in self.settings.kinds:
             staying = sum(
                 worker.shape == kind.name
                 for node in nodes
-                if node.phase is Phase.READY
+                if is_staying(node)
                 for worker in node.request.workers
             )
             chosen = [
