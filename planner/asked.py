@@ -29,8 +29,8 @@ class DemandPart:
 
     def __post_init__(self) -> None:
         require_utc(self.start, "start")
-        require(self.seconds > 0, f"nothing of the step: {self}")
-        require(self.worker_seconds >= 0, f"negative demand: {self}")
+        require(self.seconds > 0, "nothing of the step:", self)
+        require(self.worker_seconds >= 0, "negative demand:", self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

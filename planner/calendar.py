@@ -28,9 +28,9 @@ class ScheduledJob:
     days: tuple[int, ...] = tuple(range(len(DAYS)))
 
     def __post_init__(self) -> None:
-        require(0 <= self.start_minute < MINUTES_PER_DAY, f"no minute of a day: {self}")
-        require(self.duration_seconds > 0 and self.workers > 0, f"asks for nothing: {self}")
-        require(bool(self.days) and set(self.days) <= set(range(7)), f"no day of a week: {self}")
+        require(0 <= self.start_minute < MINUTES_PER_DAY, "no minute of a day:", self)
+        require(self.duration_seconds > 0 and self.workers > 0, "asks for nothing:", self)
+        require(bool(self.days) and set(self.days) <= set(range(7)), "no day of a week:", self)
 
 
 def runs(job: ScheduledJob, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

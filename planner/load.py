@@ -36,10 +36,11 @@ class TaskGroup:
 
     def __post_init__(self) -> None:
         counts = (self.queued, self.running, self.waiting, self.unrunnable, self.pinned)
-        require(min(*counts, self.observed_tasks) >= 0, f"negative count in {self}")
+        require(min(*counts, self.observed_tasks) >= 0, "negative count in", self)
         require(
             (self.mean_task_seconds is None) == (self.observed_tasks == 0),
-            f"a mean needs observed tasks, and they have one: {self}",
+            "a mean needs observed tasks, and they have one:",
+            self,
         )
 
 

@@ -77,7 +77,8 @@ class ProviderNode:
         require_utc(self.launched_at, "launched_at")
         require(
             (self.state is not MachineState.ENDED) or self.ended_at is not None,
-            f"machine {self.provider_id} ended at no time",
+            "a machine ended at no time:",
+            self.provider_id,
         )
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from costplan.planner.errors import InvariantBroken
+
+_NO_OFFSET = timedelta(0)
 
 
 class Market(StrEnum):
@@ -58,13 +60,17 @@ class Phase(StrEnum):
     GONE = "gone"
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str, *about: object) -> None:
+    """Raises InvariantBroken where the condition does not hold; what it is about is put into words
+    only then, for values are made by the thousand and are mostly right."""
     if not condition:
-        raise InvariantBroken(message)
+        raise InvariantBroken(" ".join((message, *map(str, about))))
 
 
 def require_utc(instant: datetime, field: str) -> None:
-    require(instant.utcoffset() == timedelta(0), f"{field} is not aware UTC: {instant!r}")
+    """Raises InvariantBroken, which names the field, where an instant is not aware UTC."""
+    if instant.tzinfo is not UTC and instant.utcoffset() != _NO_OFFSET:
+        raise InvariantBroken(f"{field} is not aware UTC: {instant!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +87,9 @@ class Resources:
 
     def __post_init__(self) -> None:
         require(
-            min(self.vcpu_milli, self.memory_bytes, self.gpus) >= 0, f"negative resource in {self}"
+            min(self.vcpu_milli, self.memory_bytes, self.gpus) >= 0, "negative resource in", self
         )
-        require(self.gpus > 0 or self.gpu_kind is None, f"a kind without GPUs in {self}")
+        require(self.gpus > 0 or self.gpu_kind is None, "a kind without GPUs in", self)
 
     def fits_in(self, other: Resources) -> bool:
         """True where `other` has at least as much of everything, of the kind asked for."""
@@ -147,8 +153,8 @@ class Quote:
     valid_until: datetime | None = None
 
     def __post_init__(self) -> None:
-        require(self.usd_per_hour > 0, f"a price must be above zero: {self}")
-        require(self.hazard_per_hour is None or self.hazard_per_hour >= 0, f"hazard of {self}")
+        require(self.usd_per_hour > 0, "a price must be above zero:", self)
+        require(self.hazard_per_hour is None or self.hazard_per_hour >= 0, "hazard of", self)
         require_utc(self.observed_at, "observed_at")
 
 
