@@ -16,7 +16,9 @@ from costplan.planner.catalogue import Catalogue
 from costplan.planner.market import catalogue_of
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import candidates
-from costplan.planner.optimize.problem import build
+from costplan.planner.optimize.problem import Problem, build
+from costplan.planner.optimize.rounding import Fleet
+from costplan.planner.optimize.single import is_single, solve_single
 from costplan.planner.optimize.solve import solve
 from costplan.planner.risk import cost_factor
 from costplan.planner.settings import Settings, WorkerKind
@@ -122,6 +124,15 @@ def shelf(
     return Shelf(columns=shop.columns(), bound_usd_per_hour=whole)
 
 
+def _packed(problem: Problem) -> tuple[Fleet, float] | None:
+    """A fleet and the least that any costs; a knapsack does where there is one kind of worker."""
+    if is_single(problem):
+        fleet = solve_single(problem)
+        return None if fleet is None else (fleet, fleet.cost)
+    solution = solve(problem)
+    return None if solution is None else (solution.fleet, solution.bound)
+
+
 class _Shop:
     """Collects columns, each (row, workers) once, in the order in which they were found."""
 
@@ -169,13 +180,14 @@ class _Shop:
             return 0.0
         workload = self._workload(count, market)
         problem = build(self.catalogue, candidates(self.catalogue, workload), workload)
-        solution = solve(problem) if problem.offers else None
-        if solution is None:
+        packed = _packed(problem) if problem.offers else None
+        if packed is None:
             return 0.0
-        for pool in pools(problem, solution.fleet, self.catalogue):
+        fleet, bound = packed
+        for pool in pools(problem, fleet, self.catalogue):
             for packing in pool.packings:
                 self._add(self.row_of[pool.key], packing.workers)
-        return solution.bound
+        return bound
 
     def add_plain(self, wanted: Mapping[str, int]) -> None:
         """Adds, for each kind and market, the cheapest machine for one worker and the one that is
