@@ -15,7 +15,7 @@ from types import MappingProxyType
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.market import catalogue_of
 from costplan.planner.optimize.fleet import pools
-from costplan.planner.optimize.offers import candidates
+from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import Problem, build
 from costplan.planner.optimize.rounding import Fleet
 from costplan.planner.optimize.single import is_single, solve_single
@@ -50,11 +50,10 @@ def missing_kinds(
     kinds: Sequence[WorkerKind], offers: Iterable[Offer], settings: Settings
 ) -> dict[str, str]:
     """Kinds that no machine that may be bought can hold, and why."""
-    sizes = {(room(offer.resources, settings), offer.key.market) for offer in offers}
-    allowed = [size for size, market in sizes if market in settings.market.allow]
+    allowed = [offer.resources for offer in offers if offer.key.market in settings.market.allow]
     found = {}
     for kind in kinds:
-        if any(fits(kind, size) for size in allowed):
+        if any(fits(kind, room(size, settings)) for size in allowed):
             continue
         what = f"{kind.need.vcpu_milli / 1000:g} vCPU"
         if kind.need.gpus:
@@ -139,16 +138,25 @@ class _Shop:
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self.catalogue, self.settings = catalogue, settings
         self.found: dict[tuple[int, tuple[tuple[str, int], ...]], None] = {}
+        self.chosen: dict[tuple[Market, ...], Candidates] = {}
         one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
-        chosen = candidates(catalogue, one)
+        chosen = self._candidates(one)
         self.rows = [int(row) for row in chosen.rows]
         factor = cost_factor(chosen.hazards.middle, settings.interruption)
-        self.cost = {
-            row: float(usd_from_pico(int(catalogue.price_pico[row]))) * float(factor[row])
-            for row in self.rows
-        }
-        self.row_of = {catalogue.key(row): row for row in self.rows}
+        self.usd = {row: usd_from_pico(int(catalogue.price_pico[row])) for row in self.rows}
+        self.cost = {row: float(self.usd[row]) * float(factor[row]) for row in self.rows}
+        self.key = {row: catalogue.key(row) for row in self.rows}
+        self.row_of = {key: row for row, key in self.key.items()}
         self.size = {row: catalogue.offer(row).resources for row in self.rows}
+        rooms = {size: room(size, settings) for size in self.size.values()}
+        self.room = {row: rooms[size] for row, size in self.size.items()}
+
+    def _candidates(self, workload: Workload) -> Candidates:
+        """The rows that may be bought, which do not depend on how many workers are wanted."""
+        allowed = workload.market.allow
+        if allowed not in self.chosen:
+            self.chosen[allowed] = candidates(self.catalogue, workload)
+        return self.chosen[allowed]
 
     def _workload(self, count: Mapping[str, int], market: MarketRules) -> Workload:
         """Rules on the fleet as a whole are the transition program's, not the packing's."""
@@ -179,7 +187,7 @@ class _Shop:
         if not any(count.values()):
             return 0.0
         workload = self._workload(count, market)
-        problem = build(self.catalogue, candidates(self.catalogue, workload), workload)
+        problem = build(self.catalogue, self._candidates(workload), workload)
         packed = _packed(problem) if problem.offers else None
         if packed is None:
             return 0.0
@@ -195,17 +203,14 @@ class _Shop:
         for kind in self.settings.kinds:
             if not wanted.get(kind.name):
                 continue
-            able = [row for row in self.rows if fits(kind, room(self.size[row], self.settings))]
+            able = [row for row in self.rows if fits(kind, self.room[row])]
             for market in self.settings.market.allow:
-                here = [row for row in able if self.catalogue.key(row).market is market]
+                here = [row for row in able if self.key[row].market is market]
                 if not here:
                     continue
                 self._add(min(here, key=lambda r: (self.cost[r], r)), {kind.name: 1})
                 most = wanted[kind.name]
-                full = {
-                    row: min(most, workers_on(kind, room(self.size[row], self.settings)))
-                    for row in here
-                }
+                full = {row: min(most, workers_on(kind, self.room[row])) for row in here}
                 best = min(here, key=lambda r: (self.cost[r] / full[r], r))
                 self._add(best, {kind.name: full[best]})
 
@@ -219,7 +224,7 @@ class _Shop:
         return tuple(self._column(row, dict(workers)) for row, workers in self.found)
 
     def _column(self, row: int, workers: dict[str, int]) -> Column:
-        key, price = self.catalogue.key(row), self._price(row)
+        key, price = self.key[row], self.usd[row]
         kinds = {kind.name: kind for kind in self.settings.kinds}
         need = Resources(
             vcpu_milli=sum(kinds[name].need.vcpu_milli * n for name, n in workers.items()),
@@ -227,20 +232,21 @@ class _Shop:
             gpus=sum(kinds[name].need.gpus * n for name, n in workers.items()),
             gpu_kind=self.size[row].gpu_kind if self._needs_gpu(workers, kinds) else None,
         )
+        dearest = price * DEAREST_ALTERNATIVE
         others = [
             other
             for other in self.rows
             if other != row
-            and self._like(key, self.catalogue.key(other))
-            and self._price(other) <= price * DEAREST_ALTERNATIVE
-            and need.fits_in(room(self.size[other], self.settings))
+            and self.usd[other] <= dearest
+            and need.fits_in(self.room[other])
+            and self._like(key, self.key[other])
         ]
         others = sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]
         rows = [row, *others]
         return Column(
-            keys=tuple(self.catalogue.key(r) for r in rows),
+            keys=tuple(self.key[r] for r in rows),
             workers=MappingProxyType(workers),
-            usd_per_hour=max(self._price(r) for r in rows),
+            usd_per_hour=max(self.usd[r] for r in rows),
             expected_usd_per_hour=self.cost[row],
             resources=self.size[row],
             risk_usd_per_hour=max(0.0, self.cost[row] - float(price)),
@@ -257,6 +263,3 @@ class _Shop:
 
     def _needs_gpu(self, workers: Mapping[str, int], kinds: Mapping[str, WorkerKind]) -> bool:
         return any(kinds[name].need.gpus for name in workers)
-
-    def _price(self, row: int) -> Decimal:
-        return usd_from_pico(int(self.catalogue.price_pico[row]))
