@@ -43,10 +43,7 @@ class Asset:
 
 def packing(node: Node) -> tuple[tuple[str, int], ...]:
     """How many workers of each kind a node runs, by kind."""
-    counts: dict[str, int] = {}
-    for worker in node.request.workers:
-        counts[worker.shape] = counts.get(worker.shape, 0) + 1
-    return tuple(sorted(counts.items()))
+    return node.request.packing
 
 
 def expected_usd(key: OfferKey, usd: Decimal, quote: Quote | None, settings: Settings) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,8 +26,17 @@ class WorkerSpec:
     resources: Mapping[str, float]
 
 
+class _Asked:
+    """Room on a request for what follows from its workers, which a tick asks for again and
+    again."""
+
+    __slots__ = ("_names", "_packing")
+    _names: tuple[str, ...]
+    _packing: tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchRequest:
+class LaunchRequest(_Asked):
     """One machine, please: acceptable offers in order of preference, the plan priced the worst.
 
     The same request is sent again after a crash, letter for letter.
@@ -44,6 +54,25 @@ class LaunchRequest:
     def __post_init__(self) -> None:
         require(bool(self.keys), "a launch request names at least one offer")
         require(0 < len(self.token) <= 64, "a token has 1 to 64 characters")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its workers."""
+        try:
+            return self._names
+        except AttributeError:
+            object.__setattr__(self, "_names", tuple(worker.name for worker in self.workers))
+            return self._names
+
+    @property
+    def packing(self) -> tuple[tuple[str, int], ...]:
+        """How many workers of each kind it has, by kind."""
+        try:
+            return self._packing
+        except AttributeError:
+            counts = Counter(worker.shape for worker in self.workers)
+            object.__setattr__(self, "_packing", tuple(sorted(counts.items())))
+            return self._packing
 
 
 class MachineState(StrEnum):
@@ -170,7 +199,7 @@ class Node:
     @property
     def workers(self) -> tuple[str, ...]:
         """Names of its Dask workers."""
-        return tuple(worker.name for worker in self.request.workers)
+        return self.request.names
 
     @property
     def token(self) -> str:

@@ -101,8 +101,16 @@ class Resources:
         )
 
 
+class _Named:
+    """Room on a key for what follows from it: a tick asks for both hundreds of times a key."""
+
+    __slots__ = ("_hash", "_text")
+    _hash: int
+    _text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class OfferKey:
+class OfferKey(_Named):
     """What names a thing that can be bought. `zone` is '' where the source prices by region."""
 
     provider: str
@@ -111,9 +119,22 @@ class OfferKey:
     instance_type: str
     market: Market
 
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            parts = (self.provider, self.region, self.zone, self.instance_type, self.market)
+            object.__setattr__(self, "_hash", hash(parts))
+            return self._hash
+
     def __str__(self) -> str:
-        place = self.zone or self.region
-        return f"{self.provider}/{place}/{self.instance_type}/{self.market}"
+        try:
+            return self._text
+        except AttributeError:
+            place = self.zone or self.region
+            text = f"{self.provider}/{place}/{self.instance_type}/{self.market}"
+            object.__setattr__(self, "_text", text)
+            return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
