@@ -35,11 +35,11 @@ def doubts(
         return {}
     wanted = frozenset(keys)
     types = {(key.provider, key.instance_type) for key in wanted}
-    alike = [q for q in quotes if (q.key.provider, q.key.instance_type) in types]
+    alike = _by_type(quotes, types)
     found = {}
-    for quote in alike:
+    for quote in (q for of_type in alike.values() for q in of_type):
         if quote.key in wanted:
-            why = _doubt(quote, alike, settings, now)
+            why = _doubt(quote, alike[_type(quote.key)], settings, now)
             if why:
                 found[quote.key] = why
     return found
@@ -58,12 +58,13 @@ def trusted(readings: Readings, state: State, settings: Settings) -> Readings:
     if not rates:
         return readings
     types = {(key.provider, key.instance_type) for key in rates}
-    alike = [q for q in readings.quotes if (q.key.provider, q.key.instance_type) in types]
+    alike = _by_type(readings.quotes, types)
     factor = settings.safety.price_factor
     found: dict[OfferKey, str] = {}
-    for quote in alike:
+    for quote in (q for of_type in alike.values() for q in of_type):
         if quote.key in rates:
-            why = _jump(quote, alike, factor) or _leap(quote, rates[quote.key], factor)
+            like = alike[_type(quote.key)]
+            why = _jump(quote, like, factor) or _leap(quote, rates[quote.key], factor)
             if why:
                 found[quote.key] = why
     if not found:
@@ -74,6 +75,21 @@ def trusted(readings: Readings, state: State, settings: Settings) -> Readings:
     )
     left = tuple(quote for quote in readings.quotes if quote.key not in found)
     return replace(readings, quotes=left, gaps=(*readings.gaps, *gaps))
+
+
+def _type(key: OfferKey) -> tuple[str, str]:
+    return key.provider, key.instance_type
+
+
+def _by_type(
+    quotes: Sequence[Quote], types: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], list[Quote]]:
+    """The quotes of these types, type by type."""
+    found: dict[tuple[str, str], list[Quote]] = {}
+    for quote in quotes:
+        if (name := _type(quote.key)) in types:
+            found.setdefault(name, []).append(quote)
+    return found
 
 
 def _leap(quote: Quote, last: Decimal | None, factor: float) -> str:
@@ -95,13 +111,10 @@ def _doubt(quote: Quote, alike: Sequence[Quote], settings: Settings, now: dateti
 
 
 def _jump(quote: Quote, alike: Sequence[Quote], factor: float) -> str:
+    """Why a price is out of all proportion to those of its type, '' where it is not."""
     key, most = quote.key, Decimal(repr(factor))
     peers = [
-        other.usd_per_hour
-        for other in alike
-        if other.key != key
-        and other.key.market is key.market
-        and (other.key.provider, other.key.instance_type) == (key.provider, key.instance_type)
+        other.usd_per_hour for other in alike if other.key.market is key.market and other.key != key
     ]
     if len(peers) >= LEAST_PEERS:
         usual = median(peers)
@@ -112,9 +125,7 @@ def _jump(quote: Quote, alike: Sequence[Quote], factor: float) -> str:
     firm = [
         other.usd_per_hour
         for other in alike
-        if other.key.market is Market.ON_DEMAND
-        and (other.key.provider, other.key.region, other.key.instance_type)
-        == (key.provider, key.region, key.instance_type)
+        if other.key.market is Market.ON_DEMAND and other.key.region == key.region
     ]
     deepest = most * Decimal(repr(DEEPEST_DISCOUNT))
     if firm and not min(firm) / deepest <= quote.usd_per_hour <= max(firm) * most:
