@@ -92,12 +92,14 @@ def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, N
     """Seconds that each node took that became ready in this tick, of all and by its offer."""
     found: list[float] = []
     boots = dict(learnt.boots)
-    for node_id, node in sorted(after.items()):
-        was = before.get(node_id)
-        if was is None or was.ready_at is not None or node.ready_at is None:
-            continue
+    ready = (
+        node_id
+        for node_id, node in after.items()
+        if node.ready_at is not None and node_id in before and before[node_id].ready_at is None
+    )
+    for node in (after[node_id] for node_id in sorted(ready)):
         asked = node.launched_at or _asked_at(node)
-        if asked is not None and node.ready_at > asked:
+        if asked is not None and node.ready_at is not None and node.ready_at > asked:
             seconds = (node.ready_at - asked).total_seconds()
             found.append(seconds)
             own = boots.pop(str(node.key), ())

@@ -157,10 +157,10 @@ def tick(
 def _plan_key(wanted: Needs, state: State, readings: Readings) -> str:
     """What a plan rests on: asked again with the same, it would say the same."""
     refused = tuple(sorted(state.learnt.refused))
-    alive = tuple(
-        (n.node_id, n.phase, n.drain is None)
-        for n in sorted(state.nodes.values(), key=lambda n: n.node_id)
-        if n.phase is not Phase.GONE
+    alive = "|".join(
+        f"{node_id},{node.phase.value},{node.drain is None}"
+        for node_id, node in sorted(state.nodes.items())
+        if node.phase is not Phase.GONE
     )
     paused = state.control.paused_until
     text = repr((sorted(wanted.target.items()), sorted(wanted.here.items()), refused, paused,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -179,7 +179,7 @@ def _stays(
         for kind, since in learnt.surplus_since.items()
         if kind in too_many
     }
-    keeps = _holds(fleet, learnt, settings) if hold else {}
+    keeps = _Holds(learnt, settings) if hold else None
     found = _Stays({}, {})
     idle: list[Asset] = []
     for asset in fleet:
@@ -188,23 +188,35 @@ def _stays(
             found.kept[node_id] = asset.pinned
         elif asset.idle_seconds is not None:
             idle.append(asset)
-        elif not all(spare.get(kind, -1.0) >= keeps.get(node_id, 0.0) for kind, _ in asset.workers):
+        elif not all(kind in spare for kind, _ in asset.workers) or any(
+            spare[kind] < _keep(keeps, node_id) for kind, _ in asset.workers
+        ):
             found.kept[node_id] = "it works"
     _sort_out(idle, found, keeps, learnt, settings)
     return found
 
 
-def _holds(fleet: Iterable[Asset], learnt: Learnt, settings: Settings) -> dict[str, float]:
-    """Seconds for which each node is kept though nobody needs it."""
-    boot, longest = boot_seconds(learnt, settings), float(settings.scaling.idle_seconds)
-    shares = {a.node.node_id: share_of(launch_number(a.node.node_id)) for a in fleet}
-    return {n: hold_seconds(boot, learnt.idle_gaps, longest, share) for n, share in shares.items()}
+class _Holds:
+    """Seconds for which a node is kept though nobody needs it."""
+
+    def __init__(self, learnt: Learnt, settings: Settings) -> None:
+        self._boot, self._gaps = boot_seconds(learnt, settings), learnt.idle_gaps
+        self._longest = float(settings.scaling.idle_seconds)
+
+    def of(self, node_id: str) -> float:
+        """Those of one node, by its place among all."""
+        share = share_of(launch_number(node_id))
+        return hold_seconds(self._boot, self._gaps, self._longest, share)
+
+
+def _keep(keeps: _Holds | None, node_id: str) -> float:
+    return 0.0 if keeps is None else keeps.of(node_id)
 
 
 def _sort_out(
     idle: list[Asset],
     found: _Stays,
-    keeps: Mapping[str, float],
+    keeps: _Holds | None,
     learnt: Learnt,
     settings: Settings,
 ) -> None:
@@ -215,7 +227,7 @@ def _sort_out(
     there = 0.0
     for asset in sorted(idle, key=_last_to_go):
         node_id, seconds = asset.node.node_id, asset.idle_seconds or 0.0
-        own = keeps.get(node_id, 0.0)
+        own = _keep(keeps, node_id)
         ours = sum(threads.get(kind, 1) * count for kind, count in asset.workers)
         said = f"idle for {seconds:.0f} s"
         if seconds >= own:

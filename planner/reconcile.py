@@ -85,6 +85,8 @@ _DRAINABLE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING)
 def order_control(nodes: Mapping[str, Node], control: Control, world: World) -> dict[str, Node]:
     """Nodes that the operator wants gone get an order; their running tasks are waited for."""
     found = dict(nodes)
+    if not control.down and not control.drains:
+        return found
     asked = {request.node_id: request for request in control.drains}
     for node_id, node in nodes.items():
         if node.phase is Phase.GONE or not (control.down or node_id in asked):
