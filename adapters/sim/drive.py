@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from costplan.adapters.performing import perform
@@ -38,9 +39,10 @@ from costplan.planner.tick import (
     Snapshot,
     State,
 )
-from costplan.planner.types import Gap
+from costplan.planner.types import Gap, Offer, OfferKey, Quote
 
 T = TypeVar("T")
+_Market = tuple[list[tuple[OfferKey, bool]], list[tuple[OfferKey, Decimal, float | None]]]
 
 
 class Crash(BaseException):
@@ -148,6 +150,7 @@ class Driver:
     outcomes: list[ActionOutcome] = field(default_factory=list)
     foreteller: Foreteller | None = None
     _planned_at: datetime | None = None
+    _named: tuple[_Market | None, str] = (None, "")
 
     def run(self, seconds: float, every: float = 5.0) -> None:
         """Ticks, and lets `every` seconds pass after each, until `seconds` have passed."""
@@ -198,10 +201,6 @@ class Driver:
         notices = _tried("notices", provider.notices, gaps)
         offers = _tried("offers", provider.offers, gaps)
         quotes = _tried("prices", lambda: provider.quotes(provider.keys), gaps)
-        market = (
-            [(o.key, o.available) for o in offers or ()],
-            [(q.key, q.usd_per_hour, q.hazard_per_hour) for q in quotes or ()],
-        )
         return Readings(
             at=self.world.clock(),
             load=load,
@@ -211,8 +210,19 @@ class Driver:
             quotes=tuple(quotes or ()),
             outcomes=tuple(self.outcomes),
             gaps=tuple(gaps),
-            market_digest=hashlib.sha256(repr(market).encode()).hexdigest()[:16],
+            market_digest=self._market(offers or (), quotes or ()),
         )
+
+    def _market(self, offers: Sequence[Offer], quotes: Sequence[Quote]) -> str:
+        """What names the market, put into words again where it has changed."""
+        market = (
+            [(o.key, o.available) for o in offers],
+            [(q.key, q.usd_per_hour, q.hazard_per_hour) for q in quotes],
+        )
+        if market != self._named[0]:
+            digest = hashlib.sha256(repr(market).encode()).hexdigest()[:16]
+            self._named = market, digest
+        return self._named[1]
 
 
 def _tried(kind: str, read: Callable[[], T], gaps: list[Gap]) -> T | None:

@@ -40,6 +40,11 @@ class SimProvider:
         """Ids that were to be terminated and were never ours: must stay empty."""
         self._cloud = cloud
         self._clock = cloud.clock
+        self._pools = [cloud.pools[key] for key in sorted(cloud.pools)]
+        self._offers = [
+            (replace(pool.offer, available=False), replace(pool.offer, available=True))
+            for pool in cloud.pools.values()
+        ]
 
     # The five verbs and the price feed.
 
@@ -47,10 +52,8 @@ class SimProvider:
         """All that can be bought; an offer without capacity is marked unavailable."""
         with self._clock.lock:
             self._read("offers")
-            return tuple(
-                replace(pool.offer, available=self._cloud.room(pool) != 0)
-                for pool in self._cloud.pools.values()
-            )
+            pools = zip(self._offers, self._cloud.pools.values(), strict=True)
+            return tuple(offer[self._cloud.room(pool) != 0] for offer, pool in pools)
 
     def nodes(self) -> Sequence[ProviderNode]:
         """Every machine of the cluster, ended ones for a while."""
@@ -95,17 +98,17 @@ class SimProvider:
         """The price in force of each key that is sold here."""
         with self._clock.lock:
             self._read("quotes")
-            now, micros = self._clock(), self._clock.micros
+            now, micros, wanted = self._clock(), self._clock.micros, frozenset(keys)
             return tuple(
                 Quote(
-                    key=key,
-                    usd_per_hour=self._cloud.pools[key].usd_per_hour.at(micros),
-                    hazard_per_hour=self._cloud.pools[key].quoted_hazard_per_hour,
+                    key=pool.key,
+                    usd_per_hour=pool.usd_per_hour.at(micros),
+                    hazard_per_hour=pool.quoted_hazard_per_hour,
                     observed_at=now,
                     source=self.name,
                 )
-                for key in sorted(keys)
-                if key in self._cloud.pools
+                for pool in self._pools
+                if pool.key in wanted
             )
 
     @property
