@@ -15,22 +15,33 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from costplan.planner.errors import InputError
+from costplan.planner.wording import counted
 
 UNITS = ("gpu", "cpu", "node")
 """What a job may count: the kinds of unit that demand files have."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "submit": ("submit", "submit_s", "submit_time", "submitted", "create_s", "arrival_s"),
-    "duration": ("duration", "duration_s", "duration_seconds", "run_s"),
-    "start": ("start_s", "start_time", "scheduled_s", "started"),
-    "end": ("end_s", "end_time", "delete_s", "finished"),
-    "gpu": ("gpus", "num_gpus", "num_gpu"),
-    "cpu": ("cpus", "num_cpus", "num_cpu"),
-    "node": ("nodes", "num_nodes"),
-}
-"""Column names that are understood without being told, by what they mean."""
+    "submit": (
+        "submit", "submit_s", "submit_seconds", "submit_time", "submitted", "submitted_at",
+        "create_s", "created_at", "arrival", "arrival_s", "arrival_time",
+    ),
+    "duration": (
+        "duration", "duration_s", "duration_sec", "duration_seconds", "run_s", "run_seconds",
+        "run_time", "runtime", "runtime_s",
+    ),
+    "start": ("start_s", "start_time", "scheduled_s", "started", "started_at"),
+    "end": ("end_s", "end_time", "delete_s", "finished", "ended_at"),
+    "gpu": ("gpus", "gpu", "num_gpus", "num_gpu", "n_gpus", "gpu_count"),
+    "cpu": ("cpus", "cpu", "num_cpus", "num_cpu", "n_cpus", "cpu_count", "vcpus"),
+    "node": ("nodes", "node_count", "num_nodes", "num_node", "n_nodes"),
+}  # fmt: skip
+"""Column names that are understood without being told, in any case, by what they mean."""
+MOST_UNITS = 100_000
+"""A job of more is a mistake of the file: each unit is a task of its own."""
 
 _GUIDE = "docs/simulate.md"
+_MAGIC = b"PAR1"
+_NUMBERS = "give seconds and counts as numbers, and instants as timestamps"
 Floats = NDArray[np.float64]
 
 
@@ -83,21 +94,26 @@ def read_jobs(
     notes = []
     known = np.isfinite(submit) & np.isfinite(seconds) & np.isfinite(units)
     if not known.all():
-        notes.append(f"{int((~known).sum()):,} jobs without a time or a count left out")
+        notes.append(f"{_jobs(~known)} without a time or a count left out")
     begin = submit[known].min() + skip_days * 86400 if known.any() else 0.0
     works = known & (seconds > 0) & (units > 0)
     if (known & ~works).any():
-        notes.append(f"{int((known & ~works).sum()):,} jobs of no {unit} or no duration left out")
+        notes.append(f"{_jobs(known & ~works)} of no {unit} or no duration left out")
     at = submit - begin
     here = works & (at >= 0) & (at < days * 86400)
     if not here.any():
+        raise _nothing(path, len(submit), works, f"the {days:g} days from day {skip_days:g}", notes)
+    if (here & (units > MOST_UNITS)).any():
+        row = int(np.flatnonzero(here & (units > MOST_UNITS))[0])
         raise InputError(
-            str(path), f"no job in the {days:g} days from day {skip_days:g}", "choose other days"
+            f"{path}: {found[unit]}",
+            f"row {row + 1} has {units[row]:,.0f}, more than the {MOST_UNITS:,} that a job may",
+            f"name the column that counts them, as in --columns {unit}=COLUMN",
         )
     ends = np.minimum(at + seconds, days * 86400)
-    cut = int((here & (at + seconds > days * 86400)).sum())
-    if cut:
-        notes.append(f"{cut:,} jobs cut at the end of the {days:g} days")
+    cut = here & (at + seconds > days * 86400)
+    if cut.any():
+        notes.append(f"{_jobs(cut)} cut at the end of {_days(days)}")
     order = np.argsort(at[here], kind="stable")
     jobs = tuple(
         TraceJob(at_seconds=float(a), seconds=float(e - a), units=math.ceil(u - 1e-9))
@@ -107,18 +123,48 @@ def read_jobs(
     return TraceJobs(jobs=jobs, unit=unit, notes=tuple(notes))
 
 
+def _jobs(rows: NDArray[np.bool_]) -> str:
+    return counted(int(rows.sum()), "job")
+
+
+def _days(days: float) -> str:
+    return "the day" if days == 1 else f"the {days:g} days"
+
+
+def _nothing(
+    path: Path, rows: int, works: NDArray[np.bool_], days: str, notes: Sequence[str]
+) -> InputError:
+    """Why a file leaves no job to simulate."""
+    if not rows:
+        return InputError(str(path), "has no rows", "give a row a job")
+    if not works.any():
+        return InputError(
+            str(path),
+            f"has no job that can be run: {', '.join(notes)}",
+            "give when each came, a duration and a count above 0",
+        )
+    return InputError(str(path), f"no job in {days}", "choose other days")
+
+
 def _table(path: Path) -> pa.Table:
+    """The file's columns, Parquet and CSV told apart by content; fields of CSV may be parted by
+    commas, semicolons or tabs."""
+    if path.is_dir():
+        raise InputError(str(path), "is a folder", "name a Parquet or CSV file in it")
     try:
-        if path.suffix == ".csv":
-            return pacsv.read_csv(path)
-        return pq.read_table(path)
+        with path.open("rb") as file:
+            is_parquet = file.read(len(_MAGIC)) == _MAGIC
+        if is_parquet:
+            return pq.read_table(path)
+        with pa.input_stream(path) as stream:
+            head = stream.read(4096).partition(b"\n")[0]
+        parted = max(",;\t", key=lambda mark: head.count(mark.encode()))
+        return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(delimiter=parted))
     except FileNotFoundError as error:
         raise InputError(str(path), "there is no such file") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         said = str(error).partition("\n")[0]
-        raise InputError(
-            str(path), f"is no table: {said}", "give Parquet, or CSV as .csv"
-        ) from None
+        raise InputError(str(path), f"is no table: {said}", "give Parquet or CSV") from None
 
 
 def _columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
@@ -133,15 +179,21 @@ def _columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict
                 + ", ".join(names)
             )  # fmt: skip
     found = dict(given)
+    spelt: dict[str, str] = {}
+    for name in names:
+        spelt.setdefault(name.strip().lower(), name)
     for what, known in NAMES.items():
         if what not in found:
-            there = next((name for name in known if name in names), None)
+            there = next((spelt[name] for name in known if name in spelt), None)
             if there is not None:
                 found[what] = there
     if any(unit in given for unit in UNITS):
         for unit in UNITS:
             if unit not in given:
                 found.pop(unit, None)
+    twice = next((name for name in found.values() if list(names).count(name) > 1), None)
+    if twice is not None:
+        raise InputError(str(path), f"has the column {twice} twice", "keep one")
     return found
 
 
@@ -167,15 +219,42 @@ def _seconds(path: Path, table: pa.Table, name: str) -> Floats:
 
 
 def _numbers(path: Path, table: pa.Table, name: str) -> Floats:
+    """A column of numbers or of spans of time, as numbers and seconds; what is missing is NaN."""
     column = table[name]
-    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    if not is_number:
-        raise InputError(
-            f"{path}: {name}",
-            f"holds {column.type}, not numbers",
-            "give seconds or counts as numbers, and instants as timestamps",
-        )
+    kind = column.type
+    if pa.types.is_duration(kind):
+        return _floats(pc.cast(column, pa.duration("us")).cast(pa.int64())) / 1e6
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _floats(_spelt_out(path, name, column))
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
+    ):
+        raise InputError(f"{path}: {name}", f"holds {kind}, not numbers", _NUMBERS)
     return _floats(column)
+
+
+def _spelt_out(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers that are written as text; raises InputError that names the first that is none."""
+    try:
+        return pc.cast(column, pa.float64())
+    except pa.ArrowInvalid:
+        for row, value in enumerate(column.to_pylist(), start=1):
+            if value is not None and not _is_number(value):
+                raise InputError(
+                    f"{path}: {name}", f"row {row} has {value!r}, which is no number", _NUMBERS
+                ) from None
+        raise InputError(f"{path}: {name}", "holds text, not numbers", _NUMBERS) from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,7 +47,7 @@ def test_a_duration_may_be_a_start_and_an_end_and_counts_may_be_fractions(tmp_pa
     path = csv(tmp_path, "create_s,scheduled_s,delete_s,num_gpu", "0,5,65,0.5", "9,,70,1")
     found = read_jobs(path, days=1)
     assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
-    assert found.notes == ("1 jobs without a time or a count left out",)
+    assert found.notes == ("1 job without a time or a count left out",)
 
 
 def test_jobs_beyond_the_days_are_cut_and_those_of_nothing_left_out(tmp_path: Path) -> None:
@@ -58,8 +59,8 @@ def test_jobs_beyond_the_days_are_cut_and_those_of_nothing_left_out(tmp_path: Pa
         TraceJob(at_seconds=3600, seconds=82800, units=4),
     )
     assert found.notes == (
-        "1 jobs of no cpu or no duration left out",
-        "1 jobs cut at the end of the 1 days",
+        "1 job of no cpu or no duration left out",
+        "1 job cut at the end of the day",
     )
 
 
@@ -75,10 +76,16 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
         (("a,b", "1,2"), {}, "no column says how many GPUs"),
         (("submit,gpus", "1,2"), {}, "no column says how long a job ran"),
         (("duration,gpus", "1,2"), {}, "no column says when a job was submitted"),
-        (("submit,duration,gpus", "x,1,1"), {}, "submit: holds string, not numbers"),
+        (("submit,duration,gpus", "1,1,1", "x,1,1"), {}, "submit: row 2 has 'x', which is no num"),
+        (("submit,duration,gpus", "1,10min,1"), {}, "duration: row 1 has '10min', which is no"),
+        (("submit,duration,gpus", "1,00:10:00,1"), {}, r"duration: holds time32\[s\], not num"),
         (("submit,duration,gpus", "1,1,1"), {"submit": "t0"}, "has no column t0"),
         (("submit,duration,gpus", "1,1,1"), {"tasks": "gpus"}, "tasks means nothing"),
-        (("submit,duration,gpus", "1,0,1"), {}, "no job in the 1 days"),
+        (("submit,duration,gpus", "1,-5,1"), {}, "can be run: 1 job of no gpu or no duration"),
+        (("submit,duration,gpus", "nan,5,1"), {}, "can be run: 1 job without a time or a count"),
+        (("submit,duration,gpus",), {}, "has no rows; give a row a job"),
+        (("submit,duration,gpus", "1,5,2e9"), {}, "gpus: row 1 has 2,000,000,000, more than"),
+        (("submit,duration,gpus,gpus", "1,5,1,2"), {}, "has the column gpus twice"),
         (("submit,duration,gpus", "1,2"), {}, "is no table"),
     ],
 )
@@ -87,6 +94,54 @@ def test_what_is_wrong_with_a_file_is_said(
 ) -> None:
     with pytest.raises(InputError, match=said):
         read_jobs(csv(tmp_path, *lines), days=1, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("jobs.csv", "submit,duration,gpus"),
+        ("jobs.CSV", "\ufeffSubmit_Time, Runtime ,GPU_count"),
+        ("jobs.tsv", "submitted_at\tduration_sec\tnum_gpus"),
+        ("jobs.txt", "arrival_time;run_time;n_gpus"),
+    ],
+)
+def test_csv_is_known_by_content_and_names_in_any_case(
+    tmp_path: Path, name: str, head: str
+) -> None:
+    mark = next(mark for mark in ";\t," if mark in head)
+    path = tmp_path / name
+    path.write_text("\n".join([head, mark.join(("5", "60", "2"))]) + "\n", encoding="utf-8")
+    found = read_jobs(path, days=1)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=2),)
+    assert found.unit == "gpu"
+
+
+def test_spans_of_time_decimals_and_numbers_as_text_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.parquet"
+    spans = [timedelta(minutes=1), timedelta(seconds=30)]
+    table = {"submit": ["0", "5"], "duration": spans, "cpus": [Decimal("2"), Decimal("1")]}
+    pq.write_table(pa.table(table), path)
+    assert read_jobs(path, days=1).jobs == (
+        TraceJob(at_seconds=0, seconds=60, units=2),
+        TraceJob(at_seconds=5, seconds=30, units=1),
+    )
+
+
+def test_instants_count_from_the_same_moment_in_any_zone(tmp_path: Path) -> None:
+    lines = ("2026-01-01T02:00:00+02:00,60,1", "2026-01-01T00:10:00Z,60,1")
+    found = read_jobs(csv(tmp_path, "submit,duration,gpus", *lines), days=1)
+    assert [job.at_seconds for job in found.jobs] == [0, 600]
+
+
+def test_jobs_of_other_days_are_told_from_jobs_of_nothing(tmp_path: Path) -> None:
+    path = csv(tmp_path, "submit,duration,gpus", "1,5,1")
+    with pytest.raises(InputError, match="no job in the 1 days from day 3; choose other days"):
+        read_jobs(path, days=1, skip_days=3)
+
+
+def test_a_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder; name a Parquet or CSV file in it"):
+        read_jobs(tmp_path, days=1)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
