@@ -7,6 +7,7 @@ own type where the file has it, else the one that its place among types and zone
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from costplan.adapters.backtest.recorded_file import read_columns
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.steps import Steps
 from costplan.planner.errors import InputError
@@ -63,17 +62,10 @@ def read_courses(path: Path) -> tuple[Course, ...]:
     row a change. A series of one price says nothing of how prices move and is left out. Raises
     InputError.
     """
-    try:
-        table = pq.read_table(path, columns=list(_COLUMNS)).to_pydict()
-    except FileNotFoundError as error:
-        raise InputError(str(path), "there is no such file") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise InputError(str(path), f"is no file of spot prices: {said}") from None
+    table = read_columns(path, _COLUMNS, "a file of spot prices")
     changes: dict[tuple[str, str], dict[datetime, float]] = {}
-    columns = (table[name] for name in _COLUMNS)
-    for row, (at, zone, kind, usd) in enumerate(zip(*columns, strict=True)):
-        if not isinstance(at, datetime) or not zone or not kind or not usd or not usd > 0:
+    for row, (at, zone, kind, usd) in enumerate(zip(*table.values(), strict=True), start=1):
+        if not isinstance(at, datetime) or not zone or not kind or not _is_price(usd):
             raise InputError(
                 f"{path}: row {row}",
                 f"has {at!s}, {zone}, {kind}, {usd}",
@@ -85,6 +77,10 @@ def read_courses(path: Path) -> tuple[Course, ...]:
     if not courses:
         raise InputError(str(path), "has no price that changes", "leave --spot-prices out")
     return courses
+
+
+def _is_price(usd: object) -> bool:
+    return isinstance(usd, (int, float, Decimal)) and 0 < usd < math.inf
 
 
 def _course(kind: str, zone: str, changes: dict[datetime, float]) -> Course | None:

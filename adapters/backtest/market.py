@@ -9,17 +9,17 @@ the cloud's notice.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from costplan.adapters.backtest.courses import Course, course_of
+from costplan.adapters.backtest.recorded_file import read_columns
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.machines import Pool
 from costplan.adapters.sim.steps import Steps, always
@@ -37,6 +37,7 @@ MOST_ZONES = 3
 _LARGEST_BITS = 5
 """Machines of 16 workers (five binary digits) and more count as one size."""
 SHIFT_SECONDS = 5 * 86400.0
+_TRACE_COLUMNS = ("trace_id", "kind", "gap_s", "tick", "run_ticks", "n_available")
 NOTICE_SECONDS = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
 
 
@@ -93,18 +94,19 @@ def read_availability(path: Path, part: str | None = None) -> tuple[Availability
     Without it: the set (ids that are alike but for zone and type) that lasts the longest. Raises
     InputError.
     """
-    wanted = ["trace_id", "kind", "gap_s", "tick", "run_ticks", "n_available"]
-    try:
-        table = pq.read_table(path, columns=wanted).to_pydict()
-    except FileNotFoundError as error:
-        raise InputError(str(path), "there is no such file") from error
-    except (pa.ArrowException, OSError, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise InputError(str(path), f"is no file of spot traces: {said}") from None
+    table = read_columns(path, _TRACE_COLUMNS, "a file of spot traces")
     runs: dict[str, list[tuple[int, int, float, int]]] = {}
-    for name, kind, gap, tick, ticks, there in zip(*table.values(), strict=True):
-        if kind == "availability" and (part is None or part in name):
-            runs.setdefault(name, []).append((int(tick), int(ticks), float(gap), int(there)))
+    rows = enumerate(zip(*table.values(), strict=True), start=1)
+    for row, (name, kind, gap, tick, ticks, there) in rows:
+        if kind != "availability" or (part is not None and part not in str(name)):
+            continue
+        if not name or not _are_counts(tick, ticks, there) or not ticks or not _is_time(gap):
+            raise InputError(
+                f"{path}: row {row}",
+                f"has {name}, a gap of {gap} s, tick {tick}, {ticks} ticks, {there} available",
+                "give an id, a gap above 0, at least a tick, and how many were to be had",
+            )
+        runs.setdefault(str(name), []).append((int(tick), int(ticks), float(gap), int(there)))
     if not runs:
         what = "" if part is None else f" with {part} in its id"
         raise InputError(str(path), f"has no availability trace{what}", "name another --spot-set")
@@ -113,6 +115,15 @@ def read_availability(path: Path, part: str | None = None) -> tuple[Availability
         longest = max(traces, key=lambda trace: trace.seconds).set_name
         traces = [trace for trace in traces if trace.set_name == longest]
     return tuple(traces)
+
+
+def _are_counts(*values: object) -> bool:
+    """Whether all are whole numbers of at least 0."""
+    return all(isinstance(v, (int, float)) and v >= 0 and v == v // 1 for v in values)
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, (int, float)) and 0 < seconds < math.inf
 
 
 def _trace(name: str, parts: Sequence[tuple[int, int, float, int]]) -> Availability:

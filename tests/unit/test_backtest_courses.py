@@ -71,10 +71,10 @@ def test_a_series_that_never_moves_is_left_out(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "prices.parquet", [(0.0, "a", "m5", 1.0), (1.0, "a", "m5", -1.0)])
-    with pytest.raises(InputError, match=r"row 1: has .*; give an instant"):
+    with pytest.raises(InputError, match=r"row 2: has .*; give an instant"):
         read_courses(path)
     with pytest.raises(InputError, match="there is no such file"):
         read_courses(tmp_path / "none.parquet")
     pq.write_table(pa.table({"zone": ["a"]}), tmp_path / "other.parquet")
-    with pytest.raises(InputError, match="is no file of spot prices"):
+    with pytest.raises(InputError, match="a file of spot prices is Parquet with"):
         read_courses(tmp_path / "other.parquet")
