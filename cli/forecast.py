@@ -42,14 +42,14 @@ def forecast(
 
     check_word("--format", output, FORMATS)
     if html is not None:
-        check_out(html)
+        check_out(html, "--html")
     with opened(config, store, read_only=True) as there:
         made = _only(made_of(there, cluster), kind)
         there.note_if_dead(f"this is as of {made.at:%Y-%m-%d %H:%M:%S} UTC")
     if html is not None:
         from costplan.cli.forecast_page import page_text
 
-        write_out(html, page_text(made))
+        write_out(html, page_text(made), "--html")
         note(f"written to {html}")
     write(_text(made, output))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from costplan.planner.errors import InputError
 
 
-def check_out(path: Path) -> None:
-    """Returns where a file can be put at `path`; raises InputError otherwise.
+def check_out(path: Path, option: str = "--out") -> None:
+    """Returns where a file can be put at `path`; raises InputError, of that option, otherwise.
 
     To be asked before the work is done, so that an answer is not lost to a misspelt folder.
     """
-    subject = f"--out {path}"
+    subject = f"{option} {path}"
     if path.is_dir():
         raise InputError(subject, "is a folder", "name a file in it")
     folder = path.resolve().parent
@@ -23,11 +23,11 @@ def check_out(path: Path) -> None:
         raise InputError(subject, "may not be written", "name another file")
 
 
-def write_out(path: Path, text: str) -> None:
+def write_out(path: Path, text: str, option: str = "--out") -> None:
     """Puts the text at `path`; a reader sees what was there before or all of the new text.
 
     A device or pipe is written to as it is: replacing it would take it away.
-    Raises InputError where the disk refuses.
+    Raises InputError, of that option, where the disk refuses.
     """
     target = path.resolve()
     try:
@@ -44,4 +44,4 @@ def write_out(path: Path, text: str) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"--out {path}", f"cannot be written: {error.strerror}") from error
+        raise InputError(f"{option} {path}", f"cannot be written: {error.strerror}") from error

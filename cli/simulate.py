@@ -99,9 +99,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.policies.default import default_policies
 
     errors.check_word("--format", output, FORMATS)
-    for path in (html, out):
+    for option, path in (("--html", html), ("--out", out)):
         if path is not None:
-            check_out(path)
+            check_out(path, option)
     flags = _given(
         policies=policy or None,
         demand=_given(
@@ -134,7 +134,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     if html is not None:
         from costplan.cli.simulate_page import page_text
 
-        write_out(html, page_text(section.simulate, prepared, found))
+        write_out(html, page_text(section.simulate, prepared, found), "--html")
         errors.note(f"written to {html}")
     if out is None:
         write(text)
@@ -154,6 +154,8 @@ def _text(path: Path | None) -> str | None:
 
 def _pairs(option: str, text: str | None) -> dict[str, Any]:
     """'a=1,b=x' as a mapping; raises InputError."""
+    import re
+
     from costplan.planner.errors import InputError
 
     found: dict[str, Any] = {}
@@ -163,7 +165,7 @@ def _pairs(option: str, text: str | None) -> dict[str, Any]:
             raise InputError(f"{option} {text}", f"{part!r} is not key=value", "write a=1,b=2")
         if key in found:
             raise InputError(f"{option} {text}", f"{key} is given twice", "keep one")
-        is_number = value.replace(".", "", 1).isdigit()
+        is_number = re.fullmatch(r"-?\d+(\.\d+)?", value) is not None
         found[key] = (float(value) if "." in value else int(value)) if is_number else value
     if option == "--columns":
         plural = {"gpus": "gpu", "cpus": "cpu", "nodes": "node"}

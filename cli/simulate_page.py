@@ -11,7 +11,7 @@ import jinja2
 from costplan.adapters.backtest.outcome import KINDS, PolicyOutcome
 from costplan.adapters.backtest.prepare import Prepared
 from costplan.cli.simulate_view import bound_of, regret_text, wait_text
-from costplan.planner.wording import plain
+from costplan.planner.wording import counted, plain
 
 WIDTH, HEIGHT = 960, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 24
@@ -36,7 +36,7 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    bound = bound_of(found)
+    bound = bound_of(prepared, found)
     highest = max((one.usd for one in found), default=0) or 1
     rows = [
         {
@@ -52,7 +52,7 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
             "late": f"{one.missed_deadlines:,}",
             "interrupted": f"{one.interruptions:,}",
             "events": f"{one.scale_events:,}",
-            "regret": "" if bound is None else regret_text(one, bound),
+            "regret": regret_text(one, bound),
         }
         for one in found
     ]  # fmt: skip
@@ -62,11 +62,10 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
     return (
         environment.from_string(source).render(
             name=plain(name),
-            jobs=f"{found[0].jobs:,}" if found else "0",
+            jobs=counted(found[0].jobs if found else 0, "job"),
             days=f"{days:g}",
             rows=rows,
             kinds=KINDS,
-            has_bound=bound is not None,
             panels=[_panel(one, top or 1, queue or 1, days) for one in found],
             notes=[plain(note) for note in prepared.notes],
             width=WIDTH,

@@ -8,23 +8,24 @@ from decimal import Decimal
 
 from costplan.adapters.backtest.outcome import KINDS, PolicyOutcome
 from costplan.adapters.backtest.prepare import Prepared
-from costplan.adapters.backtest.run import regret
+from costplan.adapters.backtest.run import foresight, regret
 from costplan.cli.view import Block, Column, Facts, Grid, Style, View
 from costplan.planner.units import seconds_text
-from costplan.planner.wording import percent, plain
+from costplan.planner.wording import counted, percent, plain
 
 VERSION = 1
 _KINDS_SHOWN = tuple(kind for kind in KINDS if kind != "work")
 
 
-def bound_of(found: Sequence[PolicyOutcome]) -> Decimal | None:
-    """What perfect foresight costs, None where it was not asked for."""
-    return next((one.usd for one in found if one.policy == "foresight"), None)
+def bound_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> Decimal:
+    """What perfect foresight costs, also where it is not among the policies."""
+    there = next((one for one in found if one.policy == "foresight"), None)
+    return (foresight(prepared.backtest) if there is None else there).usd
 
 
 def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> View:
     """The table, and what it rests on."""
-    bound = bound_of(found)
+    bound = bound_of(prepared, found)
     columns = [
         Column(head="policy"),
         Column(head="$", is_number=True),
@@ -34,9 +35,8 @@ def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome])
         Column(head="late", is_number=True),
         Column(head="interrupted", is_number=True),
         Column(head="launches and ends", is_number=True, optional=True),
+        Column(head="over foresight", is_number=True),
     ]
-    if bound is not None:
-        columns.append(Column(head="over foresight", is_number=True))
     rows = tuple(_row(one, bound) for one in found)
     plain_rows: tuple[Style, ...] = tuple("plain" for _ in rows)
     grid = Grid(columns=tuple(columns), rows=rows, styles=plain_rows)
@@ -45,11 +45,11 @@ def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome])
         grid,
         Facts((("rests on", tuple(plain(note) for note in prepared.notes)),)),
     ]
-    return View(title=f"{name}: {jobs:,} jobs, simulated", blocks=tuple(blocks))
+    return View(title=f"{name}: {counted(jobs, 'job')}, simulated", blocks=tuple(blocks))
 
 
-def _row(one: PolicyOutcome, bound: Decimal | None) -> tuple[str, ...]:
-    cells = [
+def _row(one: PolicyOutcome, bound: Decimal) -> tuple[str, ...]:
+    return (
         one.policy,
         f"{one.usd:,.2f}",
         *(f"{one.usd_by_kind[kind]:,.2f}" for kind in _KINDS_SHOWN),
@@ -58,10 +58,8 @@ def _row(one: PolicyOutcome, bound: Decimal | None) -> tuple[str, ...]:
         f"{one.missed_deadlines:,}",
         f"{one.interruptions:,}",
         f"{one.scale_events:,}",
-    ]
-    if bound is not None:
-        cells.append(regret_text(one, bound))
-    return tuple(cells)
+        regret_text(one, bound),
+    )
 
 
 def regret_text(one: PolicyOutcome, bound: Decimal) -> str:
@@ -81,7 +79,7 @@ def wait_text(seconds: float) -> str:
 
 def document_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> str:
     """The outcome as JSON; money as text, to the last digit."""
-    bound = bound_of(found)
+    bound = bound_of(prepared, found)
     backtest = prepared.backtest
     return (
         json.dumps(
@@ -102,8 +100,8 @@ def document_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome])
     )
 
 
-def _policy(one: PolicyOutcome, bound: Decimal | None) -> dict[str, object]:
-    more = None if bound is None else regret(one.usd, bound)
+def _policy(one: PolicyOutcome, bound: Decimal) -> dict[str, object]:
+    more = regret(one.usd, bound)
     return {
         "policy": one.policy,
         "usd": f"{one.usd:f}",

@@ -56,11 +56,15 @@ class TraceJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceJobs:
-    """Jobs in order of arrival, the unit that they count, and what was left out, in words."""
+    """Jobs in order of arrival, the unit that they count, and what was left out, in words.
+
+    `begins` says which moment of their own clock is second 0.
+    """
 
     jobs: tuple[TraceJob, ...]
     unit: str
     notes: tuple[str, ...]
+    begins: str
 
     @property
     def unit_hours(self) -> float:
@@ -120,7 +124,18 @@ def read_jobs(
         for a, e, u in zip(at[here][order], ends[here][order], units[here][order], strict=True)
         if e > a
     )
-    return TraceJobs(jobs=jobs, unit=unit, notes=tuple(notes))
+    return TraceJobs(
+        jobs=jobs,
+        unit=unit,
+        notes=tuple(notes),
+        begins=_begins(table[found["submit"]], float(begin)),
+    )
+
+
+def _begins(column: pa.ChunkedArray, second: float) -> str:
+    if not pa.types.is_timestamp(column.type):
+        return f"second {second:,.10g}"
+    return str(np.datetime64(round(second), "s")).replace("T", " ")
 
 
 def _jobs(rows: NDArray[np.bool_]) -> str:

@@ -14,6 +14,7 @@ from costplan.adapters.backtest.outcome import Deadline
 from costplan.adapters.backtest.run import Backtest
 from costplan.adapters.backtest.scenario import BacktestSection, GenerateSection, ShapeSection
 from costplan.adapters.feeds.price_file import PriceList
+from costplan.adapters.sim.clock import START
 from costplan.planner.errors import InputError
 from costplan.planner.guard import Policy
 from costplan.planner.settings import Settings, WorkerKind
@@ -73,6 +74,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         until_seconds=seconds + _AFTER_SECONDS,
     )
     one = _one_type(section, sold)
+    _check_policies(section, sold, one)
     backtest = Backtest(
         jobs=found.jobs,
         wares=sold,
@@ -88,13 +90,15 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
     )
     place = sold[0].pool.key
     lines = [
-        f"demand: {source}: {counted(len(found.jobs), 'job')}, {found.unit_hours:,.0f} "
-        f"{found.unit}-hours in {section.days:g} days",
+        f"demand: {source}: {counted(len(found.jobs), 'job')}, "
+        f"{counted(round(found.unit_hours), f'{found.unit}-hour')} in {section.days:g} days",
         *(f"demand: {note}" for note in found.notes),
         f"a worker: {_worker_text(kind)}",
         f"prices: {prices.name}, {place.provider}/{place.region}, "
         f"{counted(len(sold), 'offer')} of the {counted(section.types, 'cheapest type')} "
-        "of each market and the cheapest of each size, over which the demand's clock is laid",
+        "of each market and the cheapest of each size",
+        f"clock: {found.begins} of the demand is laid on {START:%A %Y-%m-%d %H:%M} UTC, from "
+        "where on these prices hold and what was recorded of spot begins",
         _price_text(recorded, section),
         _spot_text(recorded, section),
         f"one type: {one}, the cheapest on demand for a worker"
@@ -140,7 +144,7 @@ def generated(made: GenerateSection, days: float) -> TraceJobs:
         jobs.append(TraceJob(at_seconds=at, seconds=seconds, units=units))
     if not jobs:
         raise InputError("demand.generate.jobs_per_hour", "made no job at all", "ask for more")
-    return TraceJobs(jobs=tuple(jobs), unit=made.unit, notes=())
+    return TraceJobs(jobs=tuple(jobs), unit=made.unit, notes=(), begins="the first Monday")
 
 
 def _where(section: BacktestSection) -> Where:
@@ -169,6 +173,20 @@ def _one_type(section: BacktestSection, sold: tuple[Ware, ...]) -> str:
     return cheapest.pool.key.instance_type
 
 
+def _check_policies(section: BacktestSection, sold: tuple[Ware, ...], one_type: str) -> None:
+    """Returns where each policy can buy what it uses; before hours are spent on the others."""
+    on_spot = any(
+        ware.pool.key.market is Market.SPOT and ware.pool.key.instance_type == one_type
+        for ware in sold
+    )
+    if "dask-adaptive-spot" in section.policies and not on_spot:
+        raise InputError(
+            "policies: dask-adaptive-spot",
+            f"its one type, {one_type}, is not sold on spot",
+            "name the other policies with --policy, or another type with --one-type",
+        )
+
+
 def _worker_text(kind: WorkerKind) -> str:
     need = kind.need
     gpus = f", {counted(need.gpus, 'GPU')}" if need.gpus else ""
@@ -180,6 +198,10 @@ def _worker_text(kind: WorkerKind) -> str:
 
 
 def _recorded(section: BacktestSection) -> Recorded:
+    if section.spot is None and section.spot_set is not None:
+        raise InputError(
+            f"spot_set {section.spot_set}", "there are no traces to choose from", "add --spot FILE"
+        )
     return Recorded(
         traces=()
         if section.spot is None

@@ -105,6 +105,8 @@ class DemandSection(Section):
         if (self.file is None) == (self.generate is None):
             what = "neither" if self.file is None else "both"
             raise refusal(f"{what} a file and generated jobs", "give file, or generate")
+        if self.file is None and (self.columns or self.skip_days):
+            raise refusal("columns and skip_days are of a file", "give file, or leave them out")
         return self
 
 

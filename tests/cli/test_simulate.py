@@ -81,6 +81,89 @@ def test_the_deadline_of_a_file_is_said_and_checked(tmp_path: Path, jobs: Path) 
     assert "deadline.times: 0.5 is not from 1 to 1000" in run(path).stderr
 
 
+def test_regret_is_against_the_bound_that_was_not_asked_for(jobs: Path) -> None:
+    words = ("--demand", jobs, "--policy", "on-demand-peak", *SHORT)
+    (one,) = json.loads(run(*words, "--format", "json").stdout)["policies"]
+    both = json.loads(run(*words, "--policy", "foresight", "--format", "json").stdout)
+    assert one == both["policies"][0]
+    assert one["regret"] > 0
+    table = run(*words).stdout
+    assert "over foresight" in table
+    assert "the bound" not in table
+
+
+def test_a_job_of_known_dollars_under_each_policy(tmp_path: Path) -> None:
+    """Machines of $1.00 an hour, $0.40 on spot; jobs at 0 s for 60 s and at 1000 s for an hour.
+
+    All look each 300 s. Stock ones launch at 300 s and 1200 s and end what is idle at 600 s and
+    5100 s; an end takes 2 s.
+    """
+    head = (
+        "provider,region,zone,instance_type,market,arch,vcpu,memory_bytes,gpus,gpu_kind,"
+        "usd_per_hour,hazard_per_hour,observed_at,source"
+    )
+    row = "aws,r,ra,g4dn.xlarge,{},x86_64,4,17179869184,1,T4,{},0,2026-01-01T00:00:00Z,ours"
+    prices, demand = tmp_path / "prices.csv", tmp_path / "jobs.csv"
+    prices.write_text("\n".join([head, row.format("on_demand", 1), row.format("spot", 0.4)]) + "\n")
+    demand.write_text("submit,duration,gpus\n0,60,1\n1000,3600,1\n")
+    words = ("--demand", demand, "--prices", prices, "--days", "0.1", "--jobs", "1")
+    answer = json.loads(run(*words, "--format", "json").stdout)
+    found = {one["policy"]: one for one in answer["policies"]}
+    seconds = {
+        "dask-adaptive": 302 + 3902,
+        "dask-adaptive-spot": 302 + 3902,
+        # 70 % of busy slots: a second machine from 1500 s to 5102 s.
+        "target-utilisation": 302 + 3902 + 3602,
+        "on-demand-peak": 8702,
+        "foresight": 3660,
+    }
+    for policy, spent in seconds.items():
+        usd = Decimal("0.4") if policy in {"dask-adaptive-spot", "foresight"} else Decimal(1)
+        work = Decimal(found[policy]["usd_by_kind"]["work"])
+        assert float(found[policy]["usd"]) == pytest.approx(float(usd) * spent / 3600, abs=1e-11)
+        assert float(work) == pytest.approx(float(usd) * 3660 / 3600, abs=1e-11)
+        assert found[policy]["regret"] == pytest.approx(float(usd) * spent / 1464 - 1, abs=1e-6)
+    for policy in ("costplan", "costplan-no-forecast"):
+        assert 0.4 * 3660 / 3600 < float(found[policy]["usd"]) < 0.4 * 4500 / 3600
+    for one in found.values():
+        assert sum(map(Decimal, one["usd_by_kind"].values())) == Decimal(one["usd"])
+        assert (one["interruptions"], one["missed_deadlines"]) == (0, 0)
+    assert found["on-demand-peak"]["wait_p50_seconds"] < 120
+    assert 300 < found["dask-adaptive"]["wait_p95_seconds"] < 600
+    events = {policy: one["scale_events"] for policy, one in found.items()}
+    assert events == {
+        "costplan": 4,
+        "costplan-no-forecast": 4,
+        "dask-adaptive": 4,
+        "dask-adaptive-spot": 4,
+        "target-utilisation": 6,
+        "on-demand-peak": 2,
+        "foresight": 0,
+    }
+
+
+def test_the_clock_of_the_demand_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text("submit_time,duration,gpus\n2017-10-03 05:12:00,60,1\n")
+    answer = run("--demand", path, "--policy", "foresight", *SHORT)
+    said = " ".join(answer.stdout.split())
+    assert "2017-10-03 05:12:00 of the demand is laid on Monday 2026-01-05 00:00 UTC" in said
+
+
+def test_a_policy_that_can_buy_nothing_is_said_before_the_others_run(
+    tmp_path: Path, jobs: Path
+) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(
+        "provider,region,zone,instance_type,market,arch,vcpu,memory_bytes,gpus,gpu_kind,"
+        "usd_per_hour,hazard_per_hour,observed_at,source\n"
+        "aws,r,ra,g4dn.xlarge,on_demand,x86_64,4,17179869184,1,T4,1,0,2026-01-01T00:00:00Z,ours\n"
+    )
+    answer = run("--demand", jobs, "--prices", prices, "--days", "0.1")
+    assert answer.exit_code == 1
+    assert "dask-adaptive-spot: its one type, g4dn.xlarge, is not sold on spot" in answer.stderr
+
+
 def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> None:
     page = tmp_path / "out.html"
     words = ("--demand", jobs, "--policy", "dask-adaptive", "--html", page, *SHORT)
@@ -107,6 +190,10 @@ def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> Non
         (("--demand", "JOBS", "--region", "aws/us-est-1"), "is not in the price list"),
         (("--demand", "JOBS", "--one-type", "z9.huge"), "is not among the types"),
         (("--demand", "JOBS", "--spot", "none.parquet"), "there is no such file"),
+        (("--demand", "JOBS", "--spot-set", "aws"), "there are no traces to choose from"),
+        (("--demand", "JOBS", "--html", "none/out.html"), "--html none/out.html: there is no"),
+        (("--demand", "JOBS", "--gpu-shape", "vcpu=-4,memory=1GiB"), "vcpu: -4 is not above 0"),
+        (("examples/month.yaml", "--skip-days", "1"), "columns and skip_days are of a file"),
         (("--demand", "JOBS", "--spot-prices", "none.parquet"), "there is no such file"),
         (
             ("--demand", "JOBS", "--gpu-shape", "vcpu=9000,memory=1GiB,gpu=1"),

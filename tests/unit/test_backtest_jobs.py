@@ -31,6 +31,7 @@ def test_jobs_are_read_in_order_of_arrival(tmp_path: Path) -> None:
         TraceJob(at_seconds=50, seconds=10, units=2),
     )
     assert found.unit_hours == pytest.approx(40 / 3600)
+    assert found.begins == "second 0"
     assert found.notes == ()
 
 
@@ -41,6 +42,7 @@ def test_instants_are_seconds_after_the_first(tmp_path: Path) -> None:
     found = read_jobs(path, days=1)
     assert found.unit == "node"
     assert [(job.at_seconds, job.units) for job in found.jobs] == [(0, 3), (300, 1)]
+    assert found.begins == "2026-01-05 00:00:00"
 
 
 def test_a_duration_may_be_a_start_and_an_end_and_counts_may_be_fractions(tmp_path: Path) -> None:
