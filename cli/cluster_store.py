@@ -48,6 +48,8 @@ def opened(config: Path | None, store: Path | None, *, read_only: bool) -> Itera
     path = store if store is not None else Path(file.store_path) if file else Path()
     if not path.exists():
         raise InputError(str(path), "there is no store", "start one with `costplan run`")
+    if path.is_dir():
+        raise InputError(str(path), "is a folder", "name the store's file in it")
     book = Store.open(path, read_only=read_only, clock=utc_now)
     try:
         yield Cluster(book, path, file)

@@ -134,6 +134,9 @@ def test_where_there_is_nothing_it_says_what_to_do(tmp_path: Path) -> None:
     none = run("--store", tmp_path / "none.db")
     assert (none.exit_code, none.stdout) == (1, "")
     assert "there is no store; start one with `costplan run`" in none.stderr
+    folder = run("--store", tmp_path)
+    assert (folder.exit_code, folder.stdout) == (1, "")
+    assert f"{tmp_path}: is a folder; name the store's file in it" in folder.stderr
     for name, is_ticked in (("new.db", False), ("ticked.db", True)):
         forecast_samples.write_store(tmp_path / name, (), is_ticked=is_ticked)
         empty = run("--store", tmp_path / name)
