@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costplan.planner.guard import GuardView, Judgement, Refusal, is_voluntary, judged, launches
-from costplan.planner.learn import exchange_name, no_return_seconds
+from costplan.planner.learn import (
+    boot_seconds,
+    boots_of_offer,
+    exchange_name,
+    no_return_seconds,
+)
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.tick import DrainNode, Move, MovePlan, NewNode
 from costplan.planner.types import Decision
@@ -42,7 +47,7 @@ class _Deal:
     drains: list[DrainNode]
     launches: list[NewNode]
 
-    def numbers(self, boot_seconds: int, horizon_seconds: int, runs: int) -> dict[str, Decimal]:
+    def numbers(self, view: GuardView, horizon_seconds: int, runs: int) -> dict[str, Decimal]:
         """Dollars that the deal saves within the horizon and costs, as `runs` workers are
         replaced: of a launch that brings more, only their part counts.
 
@@ -58,8 +63,23 @@ class _Deal:
         return {
             "saves_usd": (saved + risk - part) * horizon_seconds / _HOUR,
             "drain_usd": sum((drain.drain_usd for drain in self.drains), Decimal(0)),
-            "boot_usd": (part if self.launches else saved) * boot_seconds / _HOUR,
+            "boot_usd": self._boot_usd(view, saved) * (part / rate if rate else 1),
         }
+
+    def _boot_usd(self, view: GuardView, saved: Decimal) -> Decimal:
+        """What the machines in their place cost until they work, by the boots of their offers."""
+        learnt, settings = view.state.learnt, view.settings
+        if not self.launches:
+            return saved * Decimal(repr(boot_seconds(learnt, settings))) / _HOUR
+        return sum(
+            (
+                launch.usd_per_hour
+                * Decimal(repr(boots_of_offer(learnt, settings, str(launch.keys[0]))))
+                / _HOUR
+                for launch in self.launches
+            ),
+            Decimal(0),
+        )
 
 
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
@@ -111,7 +131,7 @@ def _losses(
     for deal in _deals(plan):
         there = [drain.node_id for drain in deal.drains if drain.node_id in nodes]
         runs = sum(len(nodes[node_id].request.workers) for node_id in there)
-        numbers = deal.numbers(view.settings.scaling.boot_seconds, plan.horizon_seconds, runs)
+        numbers = deal.numbers(view, plan.horizon_seconds, runs)
         if numbers["saves_usd"] < numbers["drain_usd"] + numbers["boot_usd"]:
             shown = {name: f"{usd:.6f}" for name, usd in numbers.items()}
             losses |= {drain.node_id: shown for drain in deal.drains}

@@ -163,6 +163,15 @@ def test_an_exchange_that_does_not_is_not() -> None:
     assert numbers["boot_usd"] == "0.023333"
 
 
+def test_an_exchange_pays_the_boots_that_were_seen_of_what_comes() -> None:
+    """600 s of $0.70 an hour are $0.116667; with $0.0333 for the drain just below $0.15."""
+    moves = exchange("0.0333")
+    state = {"learnt": Learnt(boots={str(key()): (600.0,)}, boot_seconds=(10.0,))}
+    assert left(Churn(), moves, view(node("n-1"), state=state)) == moves
+    _, _, numbers = only(Churn().judge(plan(*exchange("0.0334")), view(node("n-1"), state=state)))
+    assert numbers["boot_usd"] == "0.116667"
+
+
 def test_of_a_machine_that_brings_more_work_only_the_part_that_replaces_counts() -> None:
     """$4.00 for eight workers, of which two replace a node of $1.60: $1.00 of it counts.
 
