@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from costplan.adapters.backtest.prepare import prepare
+from costplan.adapters.backtest.scenario import read_scenario
+from costplan.adapters.backtest.spread import spread
+from costplan.adapters.clock import utc_now
 from costplan.cli.main import app
+from costplan.cli.price_source import read_prices
 
 JOBS = "submit_s,duration_s,num_gpus\n0,1800,2\n600,1200,1\n5000,900,4\n"
 SHORT = ("--days", "0.25", "--region", "aws/us-east-1", "--types", "2", "--jobs", "1")
@@ -208,6 +213,22 @@ def test_bad_input_is_one_line(jobs: Path, words: tuple[str, ...], said: str) ->
     assert answer.exit_code == 1, answer.output
     assert said in answer.stderr
     assert "Traceback" not in answer.output
+
+
+def test_processes_tell_how_far_they_are(jobs: Path) -> None:
+    flags = {"demand": {"file": str(jobs)}, "days": 0.1, "types": 1, "region": "aws/us-east-1"}
+    made = prepare(read_scenario(None, flags), read_prices(None, now=utc_now()), ())
+    told: dict[str, list[float]] = {"on-demand-peak": [], "dask-adaptive": []}
+
+    def progress(policy: str, share: float) -> None:
+        told[policy].append(share)
+
+    found = spread(made.backtest, tuple(told), processes=2, scheduler=None, progress=progress)
+    assert [one.policy for one in found] == list(told)
+    for shares in told.values():
+        assert shares == sorted(shares)
+        assert 0 < shares[0] < 0.1
+        assert shares[-1] == 1.0
 
 
 def test_the_example_runs() -> None:
