@@ -24,42 +24,56 @@ def bound_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> Decimal:
 
 
 def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> View:
-    """The table, and what it rests on."""
-    bound = bound_of(prepared, found)
-    columns = [
-        Column(head="policy"),
-        Column(head="$", is_number=True),
-        *(Column(head=kind, is_number=True, optional=True) for kind in _KINDS_SHOWN),
-        Column(head="wait p50", is_number=True),
-        Column(head="p95", is_number=True),
-        Column(head="late", is_number=True),
-        Column(head="interrupted", is_number=True),
-        Column(head="launches and ends", is_number=True, optional=True),
-        Column(head="over foresight", is_number=True),
-    ]
-    rows = tuple(_row(one, bound) for one in found)
-    plain_rows: tuple[Style, ...] = tuple("plain" for _ in rows)
-    grid = Grid(columns=tuple(columns), rows=rows, styles=plain_rows)
+    """What each policy costs, how long its jobs wait, and what that rests on."""
     jobs = found[0].jobs if found else 0
     blocks: list[Block] = [
-        grid,
+        _money(found, bound_of(prepared, found)),
+        _service(found),
         Facts((("rests on", tuple(plain(note) for note in prepared.notes)),)),
     ]
     return View(title=f"{name}: {counted(jobs, 'job')}, simulated", blocks=tuple(blocks))
 
 
-def _row(one: PolicyOutcome, bound: Decimal) -> tuple[str, ...]:
-    return (
-        one.policy,
-        f"{one.usd:,.2f}",
-        *(f"{one.usd_by_kind[kind]:,.2f}" for kind in _KINDS_SHOWN),
-        wait_text(one.wait_p50_seconds),
-        wait_text(one.wait_p95_seconds),
-        f"{one.missed_deadlines:,}",
-        f"{one.interruptions:,}",
-        f"{one.scale_events:,}",
-        regret_text(one, bound),
+def _money(found: Sequence[PolicyOutcome], bound: Decimal) -> Grid:
+    """Dollars, what of them was waste by kind, and what is over the bound."""
+    columns = (
+        Column(head="policy"),
+        Column(head="$", is_number=True),
+        *(Column(head=k, is_number=True, optional=k != "idle") for k in _KINDS_SHOWN),
+        Column(head="over foresight", is_number=True),
     )
+    rows = tuple(
+        (
+            one.policy,
+            f"{one.usd:,.2f}",
+            *(f"{one.usd_by_kind[kind]:,.2f}" for kind in _KINDS_SHOWN),
+            regret_text(one, bound),
+        )
+        for one in found
+    )
+    return Grid(columns=columns, rows=rows, styles=_plain(rows))
+
+
+def _service(found: Sequence[PolicyOutcome]) -> Grid:
+    """How long jobs waited, and what they and the fleet went through."""
+    heads = ("wait p50", "p95", "late", "interrupted", "launches and ends")
+    columns = (Column(head="policy"), *(Column(head=head, is_number=True) for head in heads))
+    rows = tuple(
+        (
+            one.policy,
+            wait_text(one.wait_p50_seconds),
+            wait_text(one.wait_p95_seconds),
+            f"{one.missed_deadlines:,}",
+            f"{one.interruptions:,}",
+            f"{one.scale_events:,}",
+        )
+        for one in found
+    )
+    return Grid(columns=columns, rows=rows, styles=_plain(rows))
+
+
+def _plain(rows: Sequence[object]) -> tuple[Style, ...]:
+    return tuple("plain" for _ in rows)
 
 
 def regret_text(one: PolicyOutcome, bound: Decimal) -> str:

@@ -6,6 +6,8 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -38,6 +40,9 @@ def test_policies_stand_side_by_side(jobs: Path) -> None:
     assert lines[0] == "backtest: 3 jobs, simulated"
     assert [line.split()[0] for line in lines[2:4]] == ["costplan", "foresight"]
     assert "the bound" in lines[3]
+    assert [line.split()[0] for line in lines[6:8]] == ["costplan", "foresight"]
+    assert lines[1].split()[1:6] == ["$", "idle", "boot", "drain", "recompute"]
+    assert " ".join(lines[5].split()) == "policy wait p50 p95 late interrupted launches and ends"
     assert "prices: bundled prices, aws/us-east-1" in answer.stdout
 
 
@@ -167,6 +172,18 @@ def test_a_policy_that_can_buy_nothing_is_said_before_the_others_run(
     answer = run("--demand", jobs, "--prices", prices, "--days", "0.1")
     assert answer.exit_code == 1
     assert "dask-adaptive-spot: its one type, g4dn.xlarge, is not sold on spot" in answer.stderr
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_policy_that_never_gets_spot_is_named(tmp_path: Path, jobs: Path, processes: int) -> None:
+    traces = tmp_path / "traces.parquet"
+    row = {"trace_id": "s/z/t", "kind": "availability", "gap_s": 300.0, "tick": 0}
+    pq.write_table(pa.Table.from_pylist([row | {"run_ticks": 9999, "n_available": 0}]), traces)
+    words = ("--policy", "dask-adaptive-spot", "--policy", "foresight", "--spot", traces)
+    short = (*SHORT[:2], "--tick", "30min", *SHORT[2:-1], str(processes))
+    answer = run("--demand", jobs, *words, *short)
+    assert answer.exit_code == 1
+    assert "policies: dask-adaptive-spot: does not get the work done: 7 tasks" in answer.stderr
 
 
 def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> None:
