@@ -86,7 +86,7 @@ def transition_question(
         boot_hours=boot_seconds(state.learnt, settings) / SECONDS_PER_HOUR,
         stay_share=1.0 - (0.0 if tight else settings.scaling.replace_saving_share),
         shortage_cost=SHORTAGE_FACTOR * dearest * hours,
-        refused_usd=_refused_usd(on_offer.columns, snapshot, state, settings, dearest),
+        refused_usd=_refused_usd(on_offer.columns, snapshot, state, settings, wanted, dearest),
     )
 
 
@@ -95,10 +95,16 @@ def _refused_usd(
     snapshot: Snapshot,
     state: State,
     settings: Settings,
+    wanted: Needs,
     dearest: float,
 ) -> dict[tuple[OfferKey, ...], float]:
-    """A launch that is refused is asked for elsewhere by the next plan, and its work waits."""
-    if not state.learnt.capacity:
+    """A launch that is refused is asked for elsewhere by the next plan, and its work waits.
+
+    Where no worker is missing none waits: a machine that is to be exchanged stays until its heir
+    is ready. Were the wait counted there, a dearer machine would be held until the refusals are
+    forgotten, and be exchanged long after everything else has come to rest.
+    """
+    if not state.learnt.capacity or not any(wanted.short.values()):
         return {}
     wait = SHORTAGE_FACTOR * dearest * settings.cadence.plan_seconds / SECONDS_PER_HOUR
     found = {}

@@ -118,6 +118,21 @@ def test_what_was_refused_lately_has_to_be_as_much_cheaper_as_waiting_costs() ->
     assert first(State(learnt=learnt)) == spot("a")
 
 
+@pytest.mark.parametrize("refusals", [0, 4])
+def test_an_exchange_waits_for_nothing_and_is_tried_whatever_was_refused(refusals: int) -> None:
+    """What runs stays until its heir is ready, so that a refusal costs nothing."""
+    there = rented("n-1", keys=(spot("a"),))
+    state = State(
+        nodes={"n-1": there}, learnt=taught(*[answer(Outcome.NO_CAPACITY, spot())] * refusals)
+    )
+    busy = load(tasks(running=4, mean=600.0), workers={n: does(4) for n in there.workers})
+    made = planned(state, a="0.70", load=busy, machines=(machine(there),))
+    assert made.plan is not None
+    assert made.needs.short == dict.fromkeys(made.needs.short, 0)
+    replaced = [move.replaces for move in made.plan.moves if isinstance(move, NewNode)]
+    assert replaced == [("n-1",)]
+
+
 @pytest.mark.parametrize(
     ("hint", "lost_minutes", "moves"), [(True, 30, True), (True, 5, False), (False, 30, False)]
 )
