@@ -28,14 +28,19 @@ from costplan.planner.nodes import Notice
 from costplan.planner.settings import Settings
 from costplan.planner.tick import DrainNode, DrainRequest, NewNode, Readings
 from costplan.planner.types import Phase, Quote
-from tests.sim.checks import Safety, ledger_against_bill, orphans
+from tests.sim.checks import Safety, ledger_against_bill, left_cordoned, orphans, unwritten
 from tests.sim.kept import Kept
 from tests.sim.loops import SETTINGS, driver_of, with_budget, with_floor, world_of
 from tests.sim.scenes import key, request
 
 EVERY_SECONDS = 10.0
-SETTLES = 40
-"""Ticks in which what was under way when the troubles stopped comes to its end."""
+SETTLES = 14
+SETTLE_SECONDS = 30.0
+"""Ticks, and the time between them, in which what was under way when the troubles stopped comes to
+its end: the longest of it, a machine that hangs, is missed after 300 s."""
+PLAN_SECONDS, TICKS_A_PLAN = 60.0, 3
+QUIET_SECONDS = PLAN_SECONDS / TICKS_A_PLAN
+"""Between ticks once all is well: nobody is waited for but machines that boot or leave."""
 PLANS = 5
 """So many plans after the last trouble the fleet is what is wanted."""
 STAYS = 5
@@ -111,6 +116,7 @@ class Campaign:
         self.counts: Counter[str] = Counter()
         self.deadly = ""
         self.strangers: list[Machine] = []
+        self.jobs: list[int] = []
         self.driver = self._born()
 
     # What happens.
@@ -123,7 +129,9 @@ class Campaign:
             Stage(prefix="reduce", tasks=max(1, tasks // 10), seconds=seconds / 2, after=(0,)),
         )  # fmt: skip
         self._note(f"work {tasks} x {seconds:.0f} s, {result_mib} MiB each", "jobs")
-        self.world.cluster.submit(Job(name=f"job-{len(self.done)}", stages=stages))
+        self.jobs.append(
+            self.world.cluster.submit(Job(name=f"job-{len(self.done)}", stages=stages))
+        )
 
     def pass_time(self, ticks: int) -> None:
         """So many ticks."""
@@ -246,25 +254,45 @@ class Campaign:
         # notice are taken, and those that hang are missed.
         for _ in range(SETTLES):
             self._tick()
-            self.world.clock.advance(EVERY_SECONDS)
+            self.world.clock.advance(SETTLE_SECONDS)
         self._until(lambda: not self._is_unsettled(), "what was under way is settled")
         self.work(tasks=MOST_WORKERS * 100, seconds=30.0, result_mib=0)
-        for _ in range(PLANS):
-            self._plan()
-        first = self._fleet()
-        if not self._is_as_planned():
-            self._broken(f"after {PLANS} plans {first} is not what is wanted")
-        for _ in range(STAYS):
-            self._plan()
-            done = self.driver.history[-1]
-            moves = () if done.plan is None else done.plan.moves
-            if any(isinstance(move, NewNode | DrainNode) for move in moves):
-                self._broken(f"the fleet does not stay as it is: {moves}")
-        self._until(lambda: not self.world.cluster.open_jobs, "all work is done")
-        self._until(lambda: len(self._alive()) <= self.floor, "nothing is left")
+        self._rests()
+        self._ends()
         self._plan()
         self._until(lambda: not self._is_unsettled(), "the last answers are heard")
         self.finish()
+
+    def _rests(self) -> None:
+        """Within so many plans the fleet is what the work asks for, and no plan after that wants
+        another."""
+        for _ in range(PLANS):
+            self._plan()
+        if not self._is_as_planned():
+            self._broken(f"after {PLANS} plans {self._fleet()} is not what is wanted")
+        self.safety.broken += left_cordoned(self.world, self.kept.load().nodes.values())
+        for _ in range(STAYS):
+            done = self._tick(replan=True)
+            moves = () if done is None or done.plan is None else done.plan.moves
+            if any(isinstance(move, NewNode | DrainNode) for move in moves):
+                self._broken(f"the fleet does not stay as it is: {moves}")
+            self.world.clock.advance(PLAN_SECONDS)
+
+    def _ends(self) -> None:
+        """The work ends, and nothing is left that nobody wants: of three worlds it is done in one,
+        in the others its clients leave, and in the last an operator lets the fleet go besides."""
+        how = self.seed % 3
+        if how:
+            for job in self.jobs:
+                self.world.cluster.leave(job)
+        if how == 2:
+            self.kept.store.request_down()
+        self._until(lambda: not self.world.cluster.open_jobs, "all work is done")
+        stays = 0 if how == 2 else self.floor
+        self._until(lambda: len(self._alive()) <= stays, "nothing is left")
+        kept = sum(len(machine.request.workers) for machine in self._alive())
+        if kept < stays:
+            self._broken(f"{kept} workers are left of {stays} that are always kept")
 
     def finish(self) -> None:
         """What must be true of any world, whenever it is left."""
@@ -327,6 +355,7 @@ class Campaign:
             return self.driver.step(replan=replan)
         except Crash:
             self.kept.reopen()
+            self.safety.broken += unwritten(self.world, self.kept.load().nodes.values())
             self.driver = self._born()
             return None
         finally:
@@ -335,11 +364,11 @@ class Campaign:
 
     def _plan(self) -> None:
         """Until the next plan is due, and that."""
-        for _ in range(5):
+        for _ in range(TICKS_A_PLAN - 1):
             self._tick()
-            self.world.clock.advance(EVERY_SECONDS)
+            self.world.clock.advance(QUIET_SECONDS)
         self._tick(replan=True)
-        self.world.clock.advance(EVERY_SECONDS)
+        self.world.clock.advance(QUIET_SECONDS)
 
     def _until(self, is_so: Callable[[], bool], what: str) -> None:
         end = self.world.clock.seconds + LONGEST_SECONDS
@@ -347,7 +376,7 @@ class Campaign:
             if self.world.clock.seconds > end:
                 self._broken(f"never came to be: {what}")
             self._tick()
-            self.world.clock.advance(EVERY_SECONDS)
+            self.world.clock.advance(QUIET_SECONDS)
 
     def _is_unsettled(self) -> bool:
         unanswered = {Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN}

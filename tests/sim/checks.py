@@ -14,9 +14,10 @@ from costplan.adapters.sim.machines import Machine
 from costplan.adapters.sim.scheduler import Loss
 from costplan.adapters.sim.world import World
 from costplan.planner.ledger import LedgerEntry
-from costplan.planner.nodes import DrainOrder, Node
+from costplan.planner.nodes import Cause, DrainOrder, Node
 from costplan.planner.settings import Settings
 from costplan.planner.standing import is_staying
+from costplan.planner.tick import NewNode
 from costplan.planner.types import Phase
 
 ENTRY_USD = Decimal("1e-12")
@@ -45,6 +46,7 @@ class Safety:
         self.broken += self._over_budget(driver.world)
         self.broken += self._under_floor(ticked)
         self.broken += self._lost_by_choice(driver.world)
+        self.broken += _in_a_pause(ticked)
 
     def _over_budget(self, world: World) -> Iterable[str]:
         limit = self.settings.budget.usd_per_hour
@@ -98,6 +100,16 @@ class Safety:
         return loss.keys > 0 or order.is_voluntary
 
 
+def _in_a_pause(ticked: Ticked) -> Iterable[str]:
+    """What is decided although an operator has said that nothing is."""
+    until, plan = ticked.state.control.paused_until, ticked.plan
+    if until is None or ticked.snapshot.at >= until or plan is None:
+        return
+    for move in plan.moves:
+        if isinstance(move, NewNode) or move.cause in (Cause.SURPLUS, Cause.DEARER):
+            yield f"{ticked.snapshot.at}: {move} in a pause until {until}"
+
+
 def double_launches(machines: Iterable[Machine]) -> list[str]:
     """Nodes and tokens that have more than one machine."""
     found = list(machines)
@@ -113,6 +125,31 @@ def orphans(world: World, nodes: Iterable[Node]) -> list[str]:
         machine.machine_id
         for machine in world.cloud.machines()
         if machine.ended is None and machine.machine_id not in known
+    ]
+
+
+def unwritten(world: World, nodes: Iterable[Node]) -> list[str]:
+    """Machines of ours that run although no launch of theirs is on disk: what was in memory is
+    lost, and nothing that was done before it was written may be."""
+    tokens = {node.token for node in nodes}
+    return [
+        f"{machine.machine_id} of {machine.request.node_id} was launched before it was written"
+        for machine in world.cloud.machines()
+        if machine.ended is None
+        and machine.request.cluster == world.provider.cluster
+        and machine.request.token not in tokens
+    ]
+
+
+def left_cordoned(world: World, nodes: Iterable[Node]) -> list[str]:
+    """Workers that nobody wants to leave, and that take no tasks."""
+    workers = world.cluster.scheduler.workers
+    return [
+        f"{name} takes no tasks, and {node.node_id} is to stay"
+        for node in nodes
+        if is_staying(node)
+        for name in node.workers
+        if name in workers and not workers[name].takes_tasks
     ]
 
 

@@ -16,7 +16,7 @@ from costplan.adapters.sim.faults import Fault
 from costplan.planner.nodes import LaunchRequest
 from tests.sim.campaign import STEPS, Campaign
 from tests.sim.loops import world_of
-from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, TERMINATE_FAULTS, world
+from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, TERMINATE_FAULTS, memory, world
 
 FIRST, SECOND = range(100), range(100, 200)
 """Halves, so that two processes can share them."""
@@ -103,7 +103,7 @@ class Troubles(RuleBasedStateMachine):
     )
     def begin(self, seed: int, kind: dict[str, object]) -> None:
         """A world with some work in it."""
-        self.folder = tempfile.TemporaryDirectory(prefix="costplan-campaign-")
+        self.folder = tempfile.TemporaryDirectory(prefix="costplan-campaign-", dir=memory())
         self.made = Campaign(seed, Path(self.folder.name), **kind)  # type: ignore[arg-type]
         self.dice = random.Random(seed)  # noqa: S311 - not for secrets
         self.made.work(60, 15.0, 16)
