@@ -18,6 +18,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from costplan.adapters.sim.drains import Network
 from costplan.adapters.sim.drive import Crash, Driver, Ticked
 from costplan.adapters.sim.faults import Fault, Faults, rates
 from costplan.adapters.sim.machines import Fates, Machine
@@ -46,12 +47,16 @@ PLANS = 5
 STAYS = 5
 """And it stays so for as many more."""
 MOST_WORKERS = 24
+KEEPS_SECONDS = 180.0
+"""So long after the last one a client still wants its results: the fleet shrinks round them."""
 LONGEST_SECONDS = 2 * 3600.0
 STEPS = (
     "tick.before_commit", "store.commit.before", "store.commit.in", "store.commit.after",
     "tick.after_commit", "launch.before", "launch.after", "cordon.after", "retire.before",
     "retire.after", "terminate.before", "terminate.after", "tick.after_actions",
 )  # fmt: skip
+SLOW = Network(bytes_per_second=25e6)
+"""What a worker holds alone takes longer to copy than a tick: who does not wait loses it."""
 NONSENSE = (Decimal("1e-6"), Decimal(1000))
 """What a price is multiplied by where a feed is out of its mind."""
 
@@ -106,6 +111,7 @@ class Campaign:
             fates=Fates(boot_seconds=30.0, boot_spread=0.2),
             faults=Faults(seed=seed),
             is_moving=False,
+            network=SLOW,
         )
         # Who is away for long learns of ends that are listed for longer.
         self.world.cloud.account = replace(self.world.cloud.account, ended_listed_seconds=86400.0)
@@ -121,17 +127,21 @@ class Campaign:
 
     # What happens.
 
-    def work(self, tasks: int, seconds: float, result_mib: int) -> None:
-        """A client comes with a map and a reduction."""
+    def work(
+        self, tasks: int, seconds: float, result_mib: int, *, keeps_seconds: float | None = None
+    ) -> None:
+        """A client comes with a map and a reduction. It may keep the map's results for so long
+        after the last one: workers hold them alone, and have nothing else to do."""
+        keeps = keeps_seconds is not None
         stages = (
             Stage(prefix="map", tasks=tasks, seconds=seconds, spread=0.3,
-                  result_bytes=result_mib * 2**20),
+                  result_bytes=result_mib * 2**20, kept=keeps),
             Stage(prefix="reduce", tasks=max(1, tasks // 10), seconds=seconds / 2, after=(0,)),
         )  # fmt: skip
-        self._note(f"work {tasks} x {seconds:.0f} s, {result_mib} MiB each", "jobs")
-        self.jobs.append(
-            self.world.cluster.submit(Job(name=f"job-{len(self.done)}", stages=stages))
-        )
+        kept = f", kept for {keeps_seconds:.0f} s" if keeps else ""
+        self._note(f"work {tasks} x {seconds:.0f} s, {result_mib} MiB each{kept}", "jobs")
+        job = Job(name=f"job-{len(self.done)}", stages=stages, stays_seconds=keeps_seconds or 0.0)
+        self.jobs.append(self.world.cluster.submit(job))
 
     def pass_time(self, ticks: int) -> None:
         """So many ticks."""
@@ -256,7 +266,7 @@ class Campaign:
             self._tick()
             self.world.clock.advance(SETTLE_SECONDS)
         self._until(lambda: not self._is_unsettled(), "what was under way is settled")
-        self.work(tasks=MOST_WORKERS * 100, seconds=30.0, result_mib=0)
+        self.work(tasks=MOST_WORKERS * 100, seconds=30.0, result_mib=8, keeps_seconds=KEEPS_SECONDS)
         self._rests()
         self._ends()
         self._plan()

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from costplan.adapters.sim.cloud import Account
 from costplan.adapters.sim.cluster import Habits
+from costplan.adapters.sim.drains import Network
 from costplan.adapters.sim.drive import Driver, Memory, Record, nothing_happens
 from costplan.adapters.sim.faults import Faults
 from costplan.adapters.sim.machines import Fates, Pool
@@ -83,6 +84,7 @@ def world_of(
     fates: Fates | None = None,
     faults: Faults | None = None,
     is_moving: bool = True,
+    network: Network | None = None,
 ) -> World:
     """A world of these pools."""
     return make_world(
@@ -90,7 +92,7 @@ def world_of(
         account=Account(seed=seed),
         fates=fates or Fates(boot_seconds=45.0, boot_spread=0.2),
         faults=faults or Faults(seed=seed),
-        habits=Habits(seed=seed, back_seconds=15.0),
+        habits=Habits(seed=seed, back_seconds=15.0, network=network or Network()),
     )
 
 

@@ -6,8 +6,9 @@ import os
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from costplan.adapters.sim.faults import Fault
 from tests.sim.campaign import STEPS, Campaign
@@ -15,7 +16,7 @@ from tests.sim.campaign import STEPS, Campaign
 Move = Callable[[Campaign, random.Random], None]
 MOVES: Sequence[tuple[int, Move]] = (
     (4, lambda c, d: c.pass_time(d.randint(1, 8))),
-    (4, lambda c, d: c.work(d.choice((8, 60, 300)), d.choice((2, 15, 60)), d.choice((1, 64)))),
+    (4, lambda c, d: c.work(d.choice((8, 60, 300)), d.choice((2, 15, 60)), **d.choice(RESULTS))),
     (2, lambda c, d: c.answer("launch", d.choice(LAUNCH_FAULTS), d.randint(1, 6))),
     (1, lambda c, d: c.answer("terminate", d.choice(TERMINATE_FAULTS), d.randint(1, 4))),
     (1, lambda c, d: c.bad_line(d.choice((0.0, 0.1, 0.4)))),
@@ -30,6 +31,9 @@ MOVES: Sequence[tuple[int, Move]] = (
     (1, lambda c, d: c.prices(d.choice(("nonsense", "nothing", "true")), d)),
     (1, lambda c, d: c.scheduler(d.choice(("away", "stale", "restart")), d.choice((20.0, 90.0)))),
     (1, lambda c, d: c.operator(d.choice(("pause", "resume", "drain")), d)),
+)  # fmt: skip
+RESULTS: Sequence[Mapping[str, Any]] = (
+    {"result_mib": 1}, {"result_mib": 64, "keeps_seconds": 400.0},
 )  # fmt: skip
 NOTICES = ("reclaim", "rebalance", "false")
 LAUNCH_FAULTS = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ from costplan.adapters.sim.faults import Fault
 from costplan.planner.nodes import LaunchRequest
 from tests.sim.campaign import STEPS, Campaign
 from tests.sim.loops import world_of
-from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, TERMINATE_FAULTS, memory, world
+from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, RESULTS, TERMINATE_FAULTS, memory, world
 
 FIRST, SECOND = range(100), range(100, 200)
 """Halves, so that two processes can share them."""
@@ -113,9 +114,13 @@ class Troubles(RuleBasedStateMachine):
     def pass_time(self, ticks: int) -> None:
         self.made.pass_time(ticks)
 
-    @rule(tasks=st.sampled_from((8, 60, 300)), seconds=st.sampled_from((2, 15, 60)))
-    def work(self, tasks: int, seconds: int) -> None:
-        self.made.work(tasks, seconds, 16)
+    @rule(
+        tasks=st.sampled_from((8, 60, 300)),
+        seconds=st.sampled_from((2, 15, 60)),
+        results=st.sampled_from(RESULTS),
+    )
+    def work(self, tasks: int, seconds: int, results: Mapping[str, Any]) -> None:
+        self.made.work(tasks, seconds, **results)
 
     @rule(fault=st.sampled_from(LAUNCH_FAULTS), times=st.integers(1, 6))
     def launches(self, fault: Fault, times: int) -> None:
