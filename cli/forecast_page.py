@@ -16,7 +16,7 @@ from costplan.planner.foretold import Foretold, KindForecast
 from costplan.planner.wording import plain
 
 WIDTH, HEIGHT = 960, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 14, 30
 BANDS = ((0.05, 0.95), (0.1, 0.9), (0.25, 0.75))
 MOST_BACK = timedelta(days=3)
 _AHEAD = timedelta(seconds=ENDS_SECONDS[-1])
@@ -80,9 +80,11 @@ def _chart(kind: KindForecast, at: datetime) -> Chart:
     def y(workers: float) -> float:
         return HEIGHT - _BOTTOM - (HEIGHT - _BOTTOM - _TOP) * workers / most
 
-    middles = [at + timedelta(seconds=(begin + end) / 2) for begin, end in steps()]
-    edges = [x(middle) for middle in middles]
-    edges[0], edges[-1] = x(at), x(at + _AHEAD)
+    # Stairs: a number is the mean of its step, and a job that is due does not begin before it does.
+    edges = [x(at + timedelta(seconds=second)) for step in steps() for second in step]
+
+    def stairs(share: float) -> list[float]:
+        return [value for value in kind.at(share) for _ in range(2)]
 
     def line(values: Sequence[float], places: Sequence[float]) -> str:
         pairs = zip(places, values, strict=True)
@@ -90,7 +92,7 @@ def _chart(kind: KindForecast, at: datetime) -> Chart:
 
     bands = [
         (f"band{100 * (high - low):.0f}",
-         f"{line(kind.at(low), edges)} {line(kind.at(high)[::-1], edges[::-1])}")
+         f"{line(stairs(low), edges)} {line(stairs(high)[::-1], edges[::-1])}")
         for low, high in BANDS
     ]  # fmt: skip
     marks = [step * n for n in range(round(most / step) + 1)]
@@ -100,7 +102,7 @@ def _chart(kind: KindForecast, at: datetime) -> Chart:
             for run in _unbroken(seen)
         ),
         bands=tuple(bands),
-        median=line(kind.at(0.5), edges),
+        median=line(stairs(0.5), edges),
         now=f"{x(at):.1f}",
         rows=tuple((f"{y(mark):.1f}", f"{mark:,g}") for mark in marks),
         columns=tuple((f"{x(mark):.1f}", words) for mark, words in _times(start, at + _AHEAD)),
