@@ -57,23 +57,6 @@ class Certificate:
     value: Floats
 
 
-def terms(horizon: Horizon, worth: Worth) -> Terms:
-    """The bound's data at these multipliers."""
-    problem, rents = horizon.problem, worth.rents
-    earned = worth.upper[:, problem.klass] - _rent(horizon, rents)
-    dear = np.zeros(horizon.steps)
-    for multiplier, window in zip(rents.mu, horizon.windows, strict=True):
-        dear[window.first : window.stop] += multiplier
-    billed = horizon.prices()
-    cost = horizon.hours[:, None] * (horizon.costs() + dear[:, None] * billed)
-    begin = horizon.start_usd + (horizon.boots() * (1 + dear)) @ billed
-    begin[: horizon.reach] = np.inf
-    constant = (worth.pi * horizon.demand).sum(axis=1)
-    constant -= (rents.lam * horizon.limits_most()).sum(axis=1)
-    windows = sum(float(m) * w.usd for m, w in zip(rents.mu, horizon.windows, strict=True))
-    return Terms(cost=cost, earned=earned, begin=begin, worth=constant, windows=windows)
-
-
 def _rent(horizon: Horizon, rents: Rents) -> Floats:
     """What a node of each offer pays for limits and pools [T, O]."""
     problem = horizon.problem
@@ -117,26 +100,76 @@ def best_way(run: Floats, begin: Floats, stop: Floats) -> NDArray[np.bool_]:
     return is_on
 
 
-def certify(horizon: Horizon, worth: Worth) -> Certificate:
-    """The bound at these multipliers."""
-    data, stop = terms(horizon, worth), horizon.stop_usd
-    value = best_ways(data.cost - data.earned, data.begin, stop, is_on=False)
-    # No worker is worth more than its shortage costs, not even by the solver's tolerance.
-    most = np.outer(horizon.hours, horizon.shortage_usd)
-    above = (worth.pi / np.maximum(most, 1e-300)).max(axis=1)
-    theta = (1.0 - SAFE) / np.maximum(above, 1.0)
+class Certifier:
+    """Bounds of one horizon; what does not depend on the multipliers is computed once."""
+
+    def __init__(self, horizon: Horizon) -> None:
+        self.horizon = horizon
+        self._run = horizon.hours[:, None] * horizon.costs()
+        self._begin = horizon.start_usd + horizon.boots() @ horizon.prices()
+        self._begin[: horizon.reach] = np.inf
+
+    def terms(self, worth: Worth) -> Terms:
+        """The bound's data at these multipliers."""
+        horizon, rents = self.horizon, worth.rents
+        earned = worth.upper[:, horizon.problem.klass]
+        if rents.lam.any() or rents.sigma.any():
+            earned -= _rent(horizon, rents)
+        cost, begin = self._run, self._begin
+        dear = np.zeros(horizon.steps)
+        for multiplier, window in zip(rents.mu, horizon.windows, strict=True):
+            dear[window.first : window.stop] += multiplier
+        if dear.any():
+            billed = horizon.prices()
+            cost = cost + (horizon.hours * dear)[:, None] * billed
+            begin = begin + (horizon.boots() * dear) @ billed
+        constant = (worth.pi * horizon.demand).sum(axis=1)
+        constant -= (rents.lam * horizon.limits_most()).sum(axis=1)
+        windows = sum(float(m) * w.usd for m, w in zip(rents.mu, horizon.windows, strict=True))
+        return Terms(cost=cost, earned=earned, begin=begin, worth=constant, windows=windows)
+
+    def certify(self, worth: Worth) -> Certificate:
+        """The bound at these multipliers."""
+        horizon = self.horizon
+        data, stop = self.terms(worth), horizon.stop_usd
+        value = best_ways(data.cost - data.earned, data.begin, stop, is_on=False)
+        # No worker is worth more than its shortage costs, not even by the solver's tolerance.
+        most = np.outer(horizon.hours, horizon.shortage_usd)
+        above = (worth.pi / np.maximum(most, 1e-300)).max(axis=1)
+        theta = _safe(data, stop, (1.0 - SAFE) / np.maximum(above, 1.0))
+        kept = np.flatnonzero(horizon.fleet)
+        run = data.cost[:, kept] - theta[:, None] * data.earned[:, kept]
+        there = best_ways(run, data.begin[:, kept], stop[kept], is_on=True)
+        bound = float(theta @ data.worth) - data.windows + float(horizon.fleet[kept] @ there)
+        return Certificate(bound=max(bound, 0.0), value=value)
+
+
+def _safe(data: Terms, stop: Floats, theta: Floats) -> Floats:
+    """theta, lowered until no new node of any offer pays for itself.
+
+    Ways that paid once are lowered by themselves: all offers are looked at only between.
+    """
+    watched = np.zeros(len(stop), dtype=bool)
     for _ in range(MOST_LOWERED):
         ways = best_ways(data.cost - theta[:, None] * data.earned, data.begin, stop, is_on=False)
-        paying = np.flatnonzero(ways < 0)
-        if not len(paying):
-            break
-        theta = (1.0 - SAFE) * _lowered(data, stop, theta, paying)
-    theta *= _share(data, stop, theta)
-    kept = np.flatnonzero(horizon.fleet)
-    run = data.cost[:, kept] - theta[:, None] * data.earned[:, kept]
-    there = best_ways(run, data.begin[:, kept], stop[kept], is_on=True)
-    bound = float(theta @ data.worth) - data.windows + float(horizon.fleet[kept] @ there)
-    return Certificate(bound=max(bound, 0.0), value=value)
+        if (ways >= 0).all():
+            return theta
+        watched |= ways < 0
+        some = np.flatnonzero(watched)
+        few = Terms(
+            cost=data.cost[:, some],
+            earned=data.earned[:, some],
+            begin=data.begin[:, some],
+            worth=data.worth,
+            windows=data.windows,
+        )
+        for _ in range(MOST_LOWERED):
+            run = few.cost - theta[:, None] * few.earned
+            paying = np.flatnonzero(best_ways(run, few.begin, stop[some], is_on=False) < 0)
+            if not len(paying):
+                break
+            theta = (1.0 - SAFE) * _lowered(few, stop[some], theta, paying)
+    return theta * _share(data, stop, theta)
 
 
 def _lowered(data: Terms, stop: Floats, theta: Floats, paying: Ints) -> Floats:

@@ -28,8 +28,9 @@ from costplan.planner.optimize.problem import Bools, Floats, Ints
 class Worth:
     """Multipliers of a solution: `pi` [T, S] of the demand, in dollars a worker for the step, and
     `upper` [T, K], at least what a node of a class can earn at them; `rents` of the limits;
-    `in_use` [A] tells which scales they are made of."""
+    `in_use` [A] tells which scales they are made of, `value` is the program's, in dollars."""
 
+    value: float
     pi: Floats
     upper: Floats
     rents: Rents
@@ -43,8 +44,8 @@ class Outer:
         self.fleets, self.horizon = FleetProgram(horizon), horizon
         self.scales: list[Floats] = []
         self.earned: list[Floats] = []
-        self._scale_row: list[int] = []
-        self._scale_steps: list[Ints] = []
+        self._blocks: list[tuple[int, int, Ints]] = []
+        self._has: list[Bools] = []
         self._first_short = self.fleets.short_columns(Batch())
 
     def add_offers(self, offers: Sequence[int]) -> int:
@@ -53,26 +54,37 @@ class Outer:
         return self.fleets.add_offers(
             offers,
             lambda o: [
-                (row, steps, float(earned[klass[o]]))
-                for row, steps, earned in zip(
-                    self._scale_row, self._scale_steps, self.earned, strict=True
-                )
+                (row, steps, float(self.earned[scale][klass[o]]))
+                for scale, row, steps in self._blocks
             ],
         )
 
-    def add_scale(self, worth: Floats, earned: Floats, steps: Ints) -> None:
+    def add_scale(self, worth: Floats, earned: Floats, steps: Ints) -> int:
         """Adds a row to each of `steps`: `worth` [S] of workers, at least V_k(worth) of classes
-        [K]."""
-        horizon, shapes = self.horizon, len(worth)
-        batch, lines = Batch(), np.arange(len(steps))
-        for s in np.flatnonzero(worth):
-            batch.add(lines, self._first_short + steps * shapes + s, float(worth[s]))
-        for o, column in zip(self.fleets.offers, self.fleets.offer_column, strict=True):
-            batch.add(lines, column + steps, float(earned[horizon.problem.klass[o]]))
-        self._scale_row.append(self.fleets.rows(horizon.demand[steps] @ worth, INF, batch))
-        self._scale_steps.append(steps)
+        [K]; says how many."""
         self.scales.append(worth)
         self.earned.append(earned)
+        self._has.append(np.zeros(self.horizon.steps, dtype=bool))
+        return self.extend(len(self.scales) - 1, steps)
+
+    def extend(self, scale: int, steps: Ints) -> int:
+        """Adds rows of a known scale to those of `steps` that have none; says how many."""
+        horizon, worth, earned = self.horizon, self.scales[scale], self.earned[scale]
+        steps = steps[~self._has[scale][steps]]
+        if not len(steps):
+            return 0
+        self._has[scale][steps] = True
+        batch, lines = Batch(), np.arange(len(steps))
+        for s in np.flatnonzero(worth):
+            batch.add(lines, self._first_short + steps * len(worth) + s, float(worth[s]))
+        first = np.array(self.fleets.offer_column, dtype=np.int64)
+        offers = np.array(self.fleets.offers, dtype=np.int64)
+        value = earned[horizon.problem.klass[offers]]
+        places = (first[:, None] + steps).ravel()
+        batch.add(np.tile(lines, len(first)), places, np.repeat(value, len(steps)))
+        row = self.fleets.rows(horizon.demand[steps] @ worth, INF, batch)
+        self._blocks.append((scale, row, steps))
+        return len(steps)
 
     def solve(self) -> Worth:
         """Multipliers at the optimum of the program as it stands."""
@@ -80,9 +92,11 @@ class Outer:
         run_to_optimum(solver)
         dual = np.array(solver.getSolution().row_dual)
         alpha = np.zeros((len(self.scales), self.horizon.steps))
-        for a, (row, steps) in enumerate(zip(self._scale_row, self._scale_steps, strict=True)):
-            alpha[a, steps] = np.maximum(dual[row : row + len(steps)], 0.0)
+        for scale, row, steps in self._blocks:
+            alpha[scale, steps] = np.maximum(dual[row : row + len(steps)], 0.0)
+        value = float(solver.getInfo().objective_function_value)
         return Worth(
+            value=value + float(self.horizon.stop_usd @ self.horizon.fleet),
             pi=alpha.T @ np.stack(self.scales),
             upper=alpha.T @ np.stack(self.earned),
             rents=self.fleets.rents(dual),

@@ -2,13 +2,13 @@
 
 Patterns and scales are shared: what was found at one step is offered to every step. Steps differ
 less than their number suggests, so both come from the one-shot relaxations of a few demands that
-are unlike each other, or from the plan of the last tick.
+are unlike each other, with all patterns and offers that are nearly worth it there, or from the
+plan of the last tick. The inner program takes the patterns that pay in its steps until none does;
+that needs no dynamic program, and gets it close to its optimum.
 
-A round takes what nodes earn at the outer program's multipliers as their prices. At these, each
-step's demand is covered at least cost by the known patterns (cover.py): what that costs more than
-the multipliers say is what the step can still raise the bound by. Where it is most, the
-multipliers of the cover become a scale, and the dynamic program that prices the scale finds the
-patterns that are missing.
+A round then prices the inner program's multipliers, each that is not like one before it: they
+become scales of the outer program, and the dynamic program that prices a scale finds the patterns
+that are missing. The outer program is solved and certified until no offer pays for itself.
 """
 
 from __future__ import annotations
@@ -17,28 +17,38 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from costplan.planner.horizon.certificate import Certificate, certify
-from costplan.planner.horizon.cover import Cover
+from costplan.planner.horizon.certificate import Certifier
 from costplan.planner.horizon.inner import Inner, Point
 from costplan.planner.horizon.model import Horizon, Memory
 from costplan.planner.horizon.outer import Outer, Worth
-from costplan.planner.optimize.columns import relax
+from costplan.planner.optimize.bound import reduced_costs
+from costplan.planner.optimize.columns import Relaxation, cheapest, relax
 from costplan.planner.optimize.knapsack import Knapsack
 from costplan.planner.optimize.problem import Floats, Ints
 
 MOST_ROUNDS = 20
 SEEDS = 3
+SEED_TOLERANCE = 3e-4
+"""How close the one-shot relaxations come to their bounds, which are not used."""
+PROMISING = 0.02
+"""What an offer may earn too little of its cost at a seed to be looked at, as a share."""
+OFFERS_A_SEED = 20
 OFFERS_A_ROUND = 40
-SCALES_A_ROUND = 4
-DEAR_A_ROUND = 3
-ALIKE = 1e-4
+MOST_PASSES = 3
+"""How often known patterns are looked through before the dynamic programs are asked for others."""
+MOST_CERTIFIED = 6
+CLOSE = 3e-4
+"""What of its value the outer program may lose to offers that it does not have, as a share."""
+ALIKE = 1e-6
 """One less the cosine of scales that are taken for the same."""
-STALLED = 0.6
-"""What of the distance between the programs a round may leave before all steps are priced."""
-LITTLE = 0.01
+LITTLE = 0.003
 """What a pattern may lose in a step, as a share of its node, to be given to that step."""
 NEARBY = 2
-"""In how many steps before and after its own a dear scale is looked at."""
+"""In how many steps before and after its own a scale is looked at."""
+OPEN = 0.8
+"""What a node must earn of its cost at a seed's scale, by duality, to be priced exactly there."""
+LOOSE = 1e-4
+"""What a known scale may say too much of a class, as a share, and still do."""
 HELPS = 1e-7
 
 
@@ -57,19 +67,21 @@ class Relaxed:
 def relax_horizon(horizon: Horizon, memory: Memory | None, gap: float) -> Relaxed:
     """The relaxation to within `gap` or a number of rounds; `memory` is of the last plan."""
     search = Search(horizon, memory)
-    rounds, apart = 0, np.inf
-    point = search.inner.solve()
+    rounds = 0
+    point = search.settle()
+    if memory is None:
+        # Seeds know nothing of starts: their scales alone never come within the gap.
+        search.grow(point)
+        rounds, point = 1, search.settle()
     while True:
-        worth, found = search.certify()
-        before, apart = apart, point.cost - search.bound
-        if apart <= gap * search.bound or rounds == MOST_ROUNDS:
+        worth, fresh = search.certify()
+        if point.cost - search.bound <= gap * search.bound or rounds >= MOST_ROUNDS:
             break
-        dear = horizon.steps if apart > STALLED * before else DEAR_A_ROUND
-        grown = search.grow(point, worth, found, dear)
-        if not grown and not search.grow(point, worth, found, horizon.steps):
+        search.inner.add_offers(fresh)
+        if not search.grow(point) + len(fresh):
             break
         rounds += 1
-        point = search.inner.solve()
+        point = search.settle()
     return Relaxed(
         inner=search.inner,
         point=point,
@@ -102,116 +114,157 @@ class Search:
         self.horizon, self.problem = horizon, horizon.problem
         self.knapsack = Knapsack(horizon.problem)
         self.inner, self.outer = Inner(horizon), Outer(horizon)
-        self.cover = Cover(horizon)
+        self.certifier = Certifier(horizon)
         self.bound = 0.0
+        least = horizon.costs().min(axis=0)
+        self._least_cost = cheapest(self.problem, least)
         # Where nothing can be had in time, a place is worth what a shortage costs.
-        self._add_scale(horizon.shortage_usd, np.zeros(len(self.problem.capacity)))
+        self._add_scale(horizon.shortage_usd, None)
         if horizon.running is not None:
-            self._learn(horizon.running.classes, horizon.running.patterns)
-        offers = set(np.flatnonzero(horizon.fleet).tolist())
-        offers |= self._from_memory(memory) if memory is not None else self._from_seeds()
-        self.inner.add_offers(sorted(offers))
-        self.outer.add_offers(sorted(offers))
-        self._use(None)
+            self.inner.add_patterns(horizon.running.classes, horizon.running.patterns)
+        fleet = set(np.flatnonzero(horizon.fleet).tolist())
+        if memory is not None:
+            self._add_offers(sorted(fleet | self._from_memory(memory)))
+            self._use(None)
+        else:
+            seeds = self._seeds()
+            chosen = [self._promising(seed) for seed in seeds]
+            self._add_offers(sorted(fleet.union(*chosen)))
+            self._use(None)
+            for seed in seeds:
+                self.inner.add_patterns(seed.classes, seed.patterns)
 
-    def _use(self, point: Point | None) -> None:
+    def settle(self) -> Point:
+        """The inner program's optimum, once it has the known patterns that pay in their steps."""
+        point = self.inner.solve()
+        for _ in range(MOST_PASSES):
+            if not self._use(point):
+                break
+            point = self.inner.solve()
+        return point
+
+    def _use(self, point: Point | None) -> int:
         """Gives the inner program the known patterns of classes that it has offers of, in the
-        steps where they lose little at the multipliers of `point`; in all where there is none."""
+        steps where they lose little at the multipliers of `point`; in all where there is none.
+        Says how many pay there."""
         bought = np.zeros(len(self.problem.capacity), dtype=bool)
         bought[self.problem.klass[self.inner.fleets.offers]] = True
         classes, patterns = self.inner.known()
         wanted = np.repeat(bought[classes][:, None], self.horizon.steps, axis=1)
+        pays = wanted
         if point is not None:
             earned, cost = patterns @ point.pi.T, point.node[:, classes].T
+            pays = wanted & ((earned > cost * (1 + HELPS)) | np.isinf(cost))
             wanted &= (earned > cost * (1 - LITTLE)) | np.isinf(cost)
-        self.inner.use(wanted)
+        return self.inner.use(wanted) if pays.any() else 0
 
-    def _from_seeds(self) -> set[int]:
-        """Starts from the one-shot relaxations of demands that are unlike; the offers they buy."""
-        seed, offers = None, set()
+    def _seeds(self) -> list[Relaxation]:
+        """The one-shot relaxations of demands that are unlike, whose patterns in use are learnt,
+        and whose multipliers become scales."""
+        found: list[Relaxation] = []
         for t in unlike(self.horizon.demand, SEEDS):
-            seed = relax(replace(self.problem, count=self.horizon.demand[t]), self.knapsack, seed)
+            seed = relax(
+                replace(self.problem, count=self.horizon.demand[t]),
+                self.knapsack,
+                found[-1] if found else None,
+                tolerance=SEED_TOLERANCE,
+            )
             used = seed.configured > 1e-9
-            self._learn(seed.classes[used], seed.patterns[used])
-            offers |= set(seed.offers[seed.nodes > 1e-9].tolist())
-            self._add_scale(seed.duals.pi, np.zeros(len(self.problem.capacity)))
-        return offers
+            self.inner.add_patterns(seed.classes[used], seed.patterns[used])
+            found.append(seed)
+        return found
+
+    def _promising(self, seed: Relaxation) -> set[int]:
+        """Offers that the seed buys, and the best of each class and market that nearly pay."""
+        problem = self.problem
+        upper = self._add_scale(seed.duals.pi, (1 - PROMISING) * seed.class_price)
+        share = upper[problem.klass] / reduced_costs(problem, seed.duals).cost
+        near = np.flatnonzero(share > 1 - PROMISING)
+        near = near[np.argsort(-share[near], kind="stable")]
+        return set(seed.offers[seed.nodes > 1e-9].tolist()) | set(
+            self._leaders(near)[:OFFERS_A_SEED]
+        )
 
     def _from_memory(self, memory: Memory) -> set[int]:
         """Starts from the columns and scales of another plan; the offers it buys."""
-        self._learn(memory.classes, memory.patterns)
+        self.inner.add_patterns(memory.classes, memory.patterns)
         for scale in memory.scales:
-            self._add_scale(scale, np.zeros(len(self.problem.capacity)))
+            self._add_scale(scale, None)
         return set(memory.offers.tolist())
 
-    def _learn(self, classes: Ints, patterns: Ints) -> int:
-        self.cover.add_patterns(classes, patterns)
-        return self.inner.add_patterns(classes, patterns)
+    def _add_scale(self, worth: Floats, node: Floats | None) -> Floats:
+        """Adds a scale to all steps, exact for classes that may earn `node` [K] dollars; what
+        nodes can earn at it."""
+        bound = self.knapsack.bound(worth)
+        opened = OPEN * self._least_cost if node is None else node
+        upper = self.knapsack.price(worth, bound, bound > opened).upper
+        self.outer.add_scale(worth, upper, np.arange(self.horizon.steps))
+        return upper
 
-    def _add_scale(self, worth: Floats, node: Floats, steps: Ints | None = None) -> int:
-        """Adds a scale to `steps` (None: to all), and what the dynamic program finds at it that
-        earns more than `node` [K] dollars; says how many patterns are new."""
+    def certify(self) -> tuple[Worth, list[int]]:
+        """Multipliers of the outer program, of which the best certificate is kept, once it has
+        the offers that pay for themselves at them; and these, which the inner one lacks."""
+        fresh: list[int] = []
+        for _ in range(MOST_CERTIFIED):
+            worth = self.outer.solve()
+            found = self.certifier.certify(worth)
+            self.bound = max(self.bound, found.bound)
+            paying = np.flatnonzero(found.value < -1e-9)
+            order = np.argsort(found.value[paying] / self.problem.cost[paying], kind="stable")
+            leaders = self._leaders(paying[order])[:OFFERS_A_ROUND]
+            fresh += leaders
+            if not self.outer.add_offers(leaders) or found.bound >= worth.value * (1 - CLOSE):
+                break
+        return worth, fresh
+
+    def _leaders(self, offers: Ints) -> list[int]:
+        """The first of each class and market of these offers, in their order."""
+        group = self.problem.klass[offers] * 2 + self.problem.is_spot[offers]
+        leaders: list[int] = offers[np.sort(np.unique(group, return_index=True)[1])].tolist()
+        return leaders
+
+    def _add_offers(self, offers: list[int]) -> None:
+        """Adds offers to both programs."""
+        self.inner.add_offers(offers)
+        self.outer.add_offers(offers)
+
+    def grow(self, point: Point) -> int:
+        """Prices the inner program's multipliers in each step, and where they are like a scale that
+        is known, has that looked at there too; says how many rows and patterns are new."""
+        steps, outer, new = self.horizon.steps, self.outer, 0
+        worths, nodes = (v / self.horizon.hours[:, None] for v in (point.pi, point.node))
+        for t in np.flatnonzero(worths.any(axis=1)).tolist():
+            near = np.arange(max(0, t - NEARBY), min(steps, t + NEARBY + 1))
+            known = self._like(worths[t])
+            if known is None:
+                new += self._price(worths[t], nodes[t], near)
+            else:
+                new += outer.extend(known, near)
+        if not new:
+            # Only what is like known scales is left: they may have been priced at other costs.
+            for t in np.flatnonzero(worths.any(axis=1)).tolist():
+                new += self._price(worths[t], nodes[t], np.array([t]))
+        return new
+
+    def _like(self, worth: Floats) -> int | None:
+        """The known scale of which this is a multiple, or nearly."""
+        units = np.array([scale / np.linalg.norm(scale) for scale in self.outer.scales])
+        close = units @ (worth / np.linalg.norm(worth))
+        best = int(close.argmax())
+        return best if close[best] >= 1 - ALIKE else None
+
+    def _price(self, worth: Floats, node: Floats, steps: Ints) -> int:
+        """Adds a scale to `steps`, unless one is known that says as much, and what the dynamic
+        program finds at it that earns more than `node` [K] dollars; says how many rows and
+        patterns are new."""
         bound = self.knapsack.bound(worth)
         priced = self.knapsack.price(worth, bound, bound > node)
-        steps = np.arange(self.horizon.steps) if steps is None else steps
-        self.outer.add_scale(worth, priced.upper, steps)
-        if not node.any():
-            return 0
+        known, rows = self._like(worth), 0
+        if known is not None:
+            size = np.linalg.norm(worth) / np.linalg.norm(self.outer.scales[known])
+            less = priced.upper < self.outer.earned[known] * size * (1 - LOOSE)
+        if known is None or less.any():
+            rows = self.outer.add_scale(worth, priced.upper, steps)
         classes, patterns = priced.patterns(node, per_shape=1)
         gains = patterns @ worth > node[classes] * (1 + HELPS)
-        return self._learn(classes[gains], patterns[gains])
-
-    def certify(self) -> tuple[Worth, Certificate]:
-        """Multipliers of the outer program and their certificate, of which the best is kept."""
-        worth = self.outer.solve()
-        found = certify(self.horizon, worth)
-        self.bound = max(self.bound, found.bound)
-        return worth, found
-
-    def grow(self, point: Point, worth: Worth, found: Certificate, dear: int) -> int:
-        """One round, with so many dear steps; says how many offers, scales and patterns are new."""
-        new = self._add_offers(found) + self._add_scales(worth)
-        new += self._add_dear(point, worth, dear)
-        self._use(point)
-        return new
-
-    def _add_offers(self, found: Certificate) -> int:
-        """Adds offers that pay for themselves, the best of each class and market first."""
-        problem = self.problem
-        paying = np.flatnonzero(found.value < -1e-9)
-        paying = paying[np.argsort(found.value[paying] / problem.cost[paying], kind="stable")]
-        group = problem.klass[paying] * 2 + problem.is_spot[paying]
-        leaders = np.sort(np.unique(group, return_index=True)[1])
-        chosen = paying[leaders][:OFFERS_A_ROUND].tolist()
-        self.inner.add_offers(chosen)
-        return self.outer.add_offers(chosen)
-
-    def _add_scales(self, worth: Worth) -> int:
-        """Adds scales and patterns where the known patterns cost most above the multipliers."""
-        horizon, hours = self.horizon, self.horizon.hours
-        excess, pi = self.cover.excess(worth)
-        new = 0
-        chosen: list[Floats] = []
-        for t in np.argsort(-excess, kind="stable").tolist():
-            if excess[t] <= HELPS * self.bound / horizon.steps or len(chosen) >= SCALES_A_ROUND:
-                break
-            unit = pi[t] / np.linalg.norm(pi[t])
-            if any(unit @ other > 1 - ALIKE for other in chosen):
-                continue
-            chosen.append(unit)
-            new += 1 + self._add_scale(pi[t], worth.upper[t] / hours[t])
-        return new
-
-    def _add_dear(self, point: Point, worth: Worth, most: int) -> int:
-        """Adds scales and patterns at the inner program's own multipliers, in the steps where it
-        takes demand for dearer than the outer one; says how many are new."""
-        horizon, hours = self.horizon, self.horizon.hours
-        dearer = ((point.pi - worth.pi) * horizon.demand).sum(axis=1)
-        known = np.array([scale / np.linalg.norm(scale) for scale in self.outer.scales])
-        new = 0
-        for t in np.argsort(-dearer, kind="stable")[:most].tolist():
-            size = float(np.linalg.norm(point.pi[t]))
-            if size and (known @ point.pi[t]).max() < size * (1 - ALIKE / 100):
-                near = np.arange(max(0, t - NEARBY), min(horizon.steps, t + NEARBY + 1))
-                new += 1 + self._add_scale(point.pi[t] / hours[t], point.node[t] / hours[t], near)
-        return new
+        return rows + self.inner.add_patterns(classes[gains], patterns[gains])

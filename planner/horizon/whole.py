@@ -24,7 +24,12 @@ PATTERNS_A_STEP = 80
 GAP = 1e-4
 """What whole nodes may cost too much, as a share of the whole plan's cost."""
 MOST_TREE_NODES = 200
-MOST_COLUMNS = 6_000
+MOST_ROUNDED = 300
+NEARLY = 0.9
+"""What part of a node is rounded up at once."""
+WHOLE = 1e-6
+OPTIMAL = highspy.HighsModelStatus.kOptimal
+MOST_COLUMNS = 1_500
 """Up to so many columns the first steps are sought together with the later ones: what a node is
 worth later is then no price at the margin, which says nothing of the ones before it."""
 
@@ -86,6 +91,11 @@ def _seek_whole(solver: highspy.Highs, off_usd: float) -> None:
         ("mip_rel_gap", 0.0),
         ("mip_abs_gap", off_usd),
         ("mip_max_nodes", MOST_TREE_NODES),
+        # Few cuts, no restarts: the tree of such a small program costs less than they do.
+        ("mip_heuristic_run_feasibility_jump", False),
+        ("mip_allow_restart", False),
+        ("mip_lp_age_limit", 5),
+        ("mip_pool_soft_limit", 100),
     ):
         solver.setOptionValue(option, value)
 
@@ -148,16 +158,63 @@ def _search(inner: Inner, part: Inner, point: Point, steps: int) -> Floats | Non
             cost += inner.horizon.stop_usd[offer] - point.kept[steps, b]
         solver.changeColCost(last, cost)
         whole.append(np.arange(column, column + width))
-    _seek_whole(solver, max(GAP * point.cost, 1e-9))
-    places = np.concatenate(whole).astype(np.int32)
-    _declare(solver, places, highspy.HighsVarType.kInteger)
-    solver.run()
-    solution = solver.getSolution()
-    if not solution.value_valid:
-        return None
-    values = np.array(solution.col_value)
+    off, places = max(GAP * point.cost, 1e-9), np.concatenate(whole).astype(np.int32)
+    program = solver.getLp()
+    bounds = np.array(program.col_lower_)[places], np.array(program.col_upper_)[places]
+    values = _dive(solver, places, bounds, off)
+    if values is None:
+        _bound(solver, places, *bounds)
+        _seek_whole(solver, off)
+        _declare(solver, places, highspy.HighsVarType.kInteger)
+        solver.run()
+        solution = solver.getSolution()
+        if not solution.value_valid:
+            return None
+        values = np.array(solution.col_value)
     values[places] = np.rint(values[places])
     return values
+
+
+def _dive(
+    solver: highspy.Highs, places: NDArray[np.int32], bounds: tuple[Floats, Floats], off_usd: float
+) -> Floats | None:
+    """Values of all columns with whole ones at `places`, None where those that were found cost
+    `off_usd` more than divided ones do. Leaves the bounds that it came to.
+
+    Columns that are nearly whole are rounded up together, else the one that is nearest, and the
+    others follow; one that costs too much is rounded down instead. That is a few linear programs
+    of some hundred columns instead of a search tree.
+    """
+    low, high = bounds[0], bounds[1].copy()
+    most = np.inf
+    tried = np.zeros(0, dtype=np.int64)
+    for _ in range(MOST_ROUNDED):
+        solver.run()
+        cost = float(solver.getInfo().objective_function_value)
+        if solver.getModelStatus() == OPTIMAL and cost <= most:
+            most = min(most, cost + off_usd)
+            values = np.array(solver.getSolution().col_value)
+            floor = np.floor(values[places] + WHOLE)
+            above = values[places] - floor
+            if above.max(initial=0.0) <= WHOLE:
+                return values
+            tried = np.flatnonzero(above >= min(float(above.max()), NEARLY))
+            _bound(solver, places[tried], floor[tried] + 1, high[tried])
+        elif not len(tried):
+            break
+        elif len(tried) > 1:
+            _bound(solver, places[tried], floor[tried], high[tried])
+            tried = tried[above[tried].argmax()][None]
+            _bound(solver, places[tried], floor[tried] + 1, high[tried])
+        else:
+            _bound(solver, places[tried], np.minimum(low, floor)[tried], floor[tried])
+            high[tried] = floor[tried]
+            tried = tried[:0]
+    return None
+
+
+def _bound(solver: highspy.Highs, places: NDArray[np.int32], low: Floats, high: Floats) -> None:
+    solver.changeColsBounds(len(places), places, low, np.maximum(low, high))
 
 
 def _fix(inner: Inner, part: Inner, values: Floats, steps: int) -> None:

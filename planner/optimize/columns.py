@@ -62,11 +62,13 @@ def relax(
     *,
     cutoff: float = np.inf,
     penalty: float = PENALTY,
+    tolerance: float = TOLERANCE,
 ) -> Relaxation:
     """The relaxation of a problem; `seed` is that of another one with the same classes.
 
-    Stops once the bound passes `cutoff`: then there is nothing to gain here. A `penalty` that is
-    not many times what the limits drive the cost to leaves workers unplaced that have a place.
+    Stops within `tolerance` of the bound, or once that passes `cutoff`: then there is nothing to
+    gain here. A `penalty` that is not many times what the limits drive the cost to leaves workers
+    unplaced that have a place.
     """
     if seed is None:
         duals, first = _fluid_start(problem)
@@ -86,7 +88,7 @@ def relax(
         upper = knapsack.bound(duals.pi)
         priced = knapsack.price(duals.pi, upper, _open(upper, opening * class_price, most))
         bound = max(bound, lower_bound(problem, reduced, priced.upper))
-        if point is not None and point.objective <= bound * (1 + TOLERANCE):
+        if point is not None and point.objective <= bound * (1 + tolerance):
             break
         if bound >= cutoff:
             break
