@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
+from costplan.planner.load import Load
+from costplan.planner.nodes import Notice, ProviderNode
 from costplan.planner.ports import Cluster, PriceFeed, Provider
 from costplan.planner.snapshot import market_digest
 from costplan.planner.tick import ActionOutcome, Readings
@@ -68,7 +70,7 @@ class Reader:
             load=load,
             machines=None if machines is None else tuple(machines),
             machines_at=began,
-            notices=None if notices is None else tuple(notices),
+            notices=_with_workers(notices, load, machines, began),
             offers=self._offers,
             quotes=self._quotes,
             outcomes=tuple(outcomes),
@@ -83,6 +85,38 @@ class Reader:
         if offers != self._offers or _prices(quotes) != _prices(self._quotes):
             self._offers, self._quotes = offers, quotes
             self._digest = market_digest(offers, quotes)
+
+
+def _with_workers(
+    notices: Sequence[Notice] | None,
+    load: Load | None,
+    machines: Sequence[ProviderNode] | None,
+    now: datetime,
+) -> tuple[Notice, ...] | None:
+    """The cloud's notices, and those that only workers have heard of; None where neither is known.
+
+    A worker's name is its node's id and its place there.
+    """
+    heard = () if load is None else load.warned
+    if notices is None and not heard:
+        return None
+    known = {(notice.provider_id, notice.kind) for notice in notices or ()}
+    by_node = {m.node_id: m.provider_id for m in machines or () if m.node_id is not None}
+    found = list(notices or ())
+    for warned in heard:
+        provider_id = by_node.get(warned.worker.rpartition("-")[0])
+        if provider_id is None or (provider_id, warned.kind) in known:
+            continue
+        known.add((provider_id, warned.kind))
+        found.append(
+            Notice(
+                provider_id=provider_id,
+                kind=warned.kind,
+                effective_at=warned.effective_at,
+                observed_at=now,
+            )
+        )
+    return tuple(found)
 
 
 def _prices(quotes: Sequence[Quote]) -> list[tuple[object, ...]]:

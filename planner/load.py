@@ -103,6 +103,16 @@ class Departure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """What a worker was told by the cloud of its machine: a 'reclaim', 'rebalance' or
+    'maintenance', and when that happens."""
+
+    worker: str
+    kind: str
+    effective_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Counters since the scheduler started. Recomputed tasks had finished once before, restarted
     ones had begun; `recomputed_seconds` is the time the first runs of the recomputed had taken,
@@ -128,6 +138,7 @@ class Load:
     are counted, as tasks that need nothing special. `scheduler_id` changes when the scheduler
     restarts. `clients` are connected now (None where nobody counted), `clients_gone_since` is
     when the last one left. `departed` are workers that left, by name, newest event of each.
+    `warned` are warnings that workers heard from their machines' clouds.
     """
 
     at: datetime
@@ -138,6 +149,7 @@ class Load:
     scheduler_id: str = ""
     clients: int | None = None
     clients_gone_since: datetime | None = None
+    warned: tuple[Warned, ...] = ()
     departed: Mapping[str, Departure] = field(default_factory=_none_left)
     totals: Totals = Totals()
 

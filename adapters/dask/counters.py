@@ -100,7 +100,7 @@ class Tracker:
 
     __slots__ = (
         "actors", "busy_us", "cordoned_at", "executing", "held", "joined", "kinds", "last_busy",
-        "long_running", "metrics", "name", "spilled", "state", "us_per_key",
+        "long_running", "metrics", "name", "spilled", "state", "us_per_key", "warned",
     )  # fmt: skip
 
     def __init__(self, state: Any, now: float) -> None:
@@ -113,6 +113,7 @@ class Tracker:
         self.kinds: list[Kind] = []  # of its running tasks, where they were looked at
         self.us_per_key = 0  # to make one of its results again
         self.cordoned_at: float | None = None
+        self.warned: dict[str, float] = {}  # what its machine was warned of, and when that happens
 
     def look(self, kind_of: Callable[[Any], Kind]) -> None:
         """Looks at the tasks that the newest heartbeat says run, and moves their kinds' counts."""

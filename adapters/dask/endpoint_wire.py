@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad
+from costplan.planner.load import Departure, Load, TaskGroup, Totals, Warned, WorkerLoad
 from costplan.planner.nodes import Retired
 
 VERSION = 1
@@ -74,7 +74,8 @@ class Groups(_Strict):
 
 
 class Workers(_Strict):
-    """Workers, as columns; `status`, `gang` and `copied` are by place, `shuffling` lists places."""
+    """Workers, as columns; `status`, `gang`, `copied` and `warned` (what of, and when) are by
+    place, `shuffling` lists places."""
 
     name: _Names
     threads: _Counts
@@ -94,6 +95,7 @@ class Workers(_Strict):
     copied: dict[str, tuple[_Count, _Count]] = {}
     status: dict[str, Literal["paused", "closing"]] = {}
     gang: dict[str, Name] = {}
+    warned: dict[str, dict[Literal["reclaim", "rebalance", "maintenance"], _Instant]] = {}
     shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
 
     @model_validator(mode="after")
@@ -101,7 +103,7 @@ class Workers(_Strict):
         size = len(self.name)
         for name in type(self).model_fields:
             column = getattr(self, name)
-            if name in ("copied", "status", "gang"):
+            if name in ("copied", "status", "gang", "warned"):
                 if any(not (at.isascii() and at.isdigit() and int(at) < size) for at in column):
                     raise ValueError(f"{name} names a place that is none")
             elif name == "shuffling":
@@ -201,6 +203,11 @@ def load_of_answer(answer: LoadAnswer) -> Load:
         scheduler_id=answer.scheduler_id,
         clients=answer.clients,
         clients_gone_since=_instant_or_none(answer.clients_gone_ms),
+        warned=tuple(
+            Warned(worker=answer.workers.name[int(place)], kind=kind, effective_at=_instant(at))
+            for place, said in answer.workers.warned.items()
+            for kind, at in said.items()
+        ),
         departed={
             name: Departure(
                 worker=name,

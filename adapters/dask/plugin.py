@@ -71,11 +71,18 @@ class CostplanPlugin(SchedulerPlugin):
         )
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """Keeps what the scheduler says of a worker that leaves; its tasks are still on it."""
-        if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
+        """Keeps what the scheduler says of a worker that leaves, whose tasks are still on it, and
+        what a worker says that its machine is warned of."""
+        if topic not in ("all", WARNED_TOPIC) or not isinstance(msg, dict):
             return
-        tracker = self.counters.trackers.get(msg.get("worker", ""))
-        if tracker is not None:
+        tracker = self.counters.trackers.get(str(msg.get("worker", "")))
+        if tracker is None:
+            return
+        if topic == WARNED_TOPIC:
+            kind, at = msg.get("kind"), msg.get("effective_at")
+            if kind in WARNINGS and isinstance(at, (int, float)) and 0 < at < _LAST_SECOND:
+                tracker.warned[kind] = float(at)
+        elif msg.get("action") == "remove-worker":
             self.counters.restarted += self.departures.note(tracker, msg, self.now())
 
     def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:  # noqa: ARG002
@@ -85,3 +92,7 @@ class CostplanPlugin(SchedulerPlugin):
 
 
 WORKERS_CLIENT = "Client-worker-"
+WARNED_TOPIC = "costplan-notice"
+"""Where `adapters/node/agent.py` tells what the cloud says of a worker's machine."""
+WARNINGS = ("reclaim", "rebalance", "maintenance")
+_LAST_SECOND = 4_102_444_800.0  # the year 2100

@@ -155,7 +155,7 @@ class WorkerColumns:
             self._executing[place] = at.executing
 
     def _marks(self) -> dict[str, Any]:
-        """What few workers have, by their place: copied results, status, gang, shuffling."""
+        """What few workers have, by their place: copies, status, gang, warnings, shuffling."""
         gangs, shuffling = self._counters.gangs(), shuffling_workers(self._scheduler)
         copied = self._copies()
         marks: dict[str, Any] = {"copied": copied} if copied else {}
@@ -171,6 +171,12 @@ class WorkerColumns:
                 str(place): shortened(gangs[address])
                 for address, place in self._places.items()
                 if address in gangs
+            }
+        warned = {str(place): at.warned for place, at in enumerate(self.trackers) if at.warned}
+        if warned:
+            marks["warned"] = {
+                place: {kind: int(1000 * at) for kind, at in said.items()}
+                for place, said in warned.items()
             }
         if shuffling:
             found = [place for address, place in self._places.items() if address in shuffling]
