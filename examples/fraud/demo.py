@@ -184,16 +184,25 @@ def cost_lines(bill: Bill, ledger_usd: Decimal) -> Iterator[str]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: what was started is ended first."""
+    """SIGTERM and Ctrl-C end the demo once: what was started is ended first, undisturbed.
+
+    `timeout make demo` sends SIGTERM twice, by itself and through make, and the second one must
+    keep nothing from being ended.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(_number: int, _frame: object) -> NoReturn:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: list[str]) -> int:
