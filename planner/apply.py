@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from costplan.planner.accrual import running_usd
-from costplan.planner.market import catalogue_of
+from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.evaluate import evaluate
 from costplan.planner.plan_schema import OfferDocument, PlanDocument, PoolDocument, WorkerDocument
 from costplan.planner.settings import Settings, WorkerKind
@@ -288,7 +288,9 @@ def _rules(pools: tuple[PoolPlan, ...], here: Here) -> Iterator[str]:
     known = {quote.key for quote in here.quotes} & {o.key for o in here.offers if o.available}
     priced = tuple(pool for pool in _at_prices_now(pools, here) if pool.key in known)
     if len(priced) == len(pools):
-        yield from evaluate(priced, catalogue_of(here.offers, here.quotes), workload).violations
+        yield from evaluate(
+            priced, catalogue_of(priced_offers(here.offers, here.quotes)), workload
+        ).violations
 
 
 def _budget(pools: Iterable[PoolPlan], here: Here) -> Iterator[str]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 
-from costplan.planner.catalogue import Catalogue
-from costplan.planner.market import catalogue_of
+from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import Problem, build
@@ -108,10 +107,10 @@ def shelf(
     short: Mapping[str, int],
 ) -> Shelf:
     """What could be bought for `wanted` workers by kind, of which `short` are not there."""
-    catalogue = catalogue_of(offers, quotes)
-    if not len(catalogue) or not any(wanted.values()):
+    rows = priced_offers(offers, quotes)
+    if not rows or not any(wanted.values()):
         return Shelf(columns=(), bound_usd_per_hour=0.0)
-    shop = _Shop(catalogue, settings)
+    shop = _Shop(rows, settings)
     whole = shop.pack(wanted, settings.market)
     shop.pack(short, settings.market)
     if settings.market.spot_max_share < 1 or settings.market.on_demand_base_vcpu_milli:
@@ -135,19 +134,20 @@ def _packed(problem: Problem) -> tuple[Fleet, float] | None:
 class _Shop:
     """Collects columns, each (row, workers) once, in the order in which they were found."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
-        self.catalogue, self.settings = catalogue, settings
+    def __init__(self, priced: Sequence[tuple[Offer, Quote]], settings: Settings) -> None:
+        self.catalogue, self.settings = catalogue_of(priced), settings
         self.found: dict[tuple[int, tuple[tuple[str, int], ...]], None] = {}
         self.chosen: dict[tuple[Market, ...], Candidates] = {}
         one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
         chosen = self._candidates(one)
         self.rows = [int(row) for row in chosen.rows]
         factor = cost_factor(chosen.hazards.middle, settings.interruption)
-        self.usd = {row: usd_from_pico(int(catalogue.price_pico[row])) for row in self.rows}
+        pico = self.catalogue.price_pico.tolist()
+        self.usd = {row: usd_from_pico(pico[row]) for row in self.rows}
         self.cost = {row: float(self.usd[row]) * float(factor[row]) for row in self.rows}
-        self.key = {row: catalogue.key(row) for row in self.rows}
+        self.key = {row: priced[row][0].key for row in self.rows}
         self.row_of = {key: row for row, key in self.key.items()}
-        self.size = {row: catalogue.offer(row).resources for row in self.rows}
+        self.size = {row: priced[row][0].resources for row in self.rows}
         rooms = {size: room(size, settings) for size in self.size.values()}
         self.room = {row: rooms[size] for row, size in self.size.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,21 @@ from costplan.planner.catalogue import MARKETS, Catalogue, Labels
 from costplan.planner.types import Offer, OfferKey, Quote
 from costplan.planner.units import pico_from_usd
 
+_ORDER = attrgetter("provider", "region", "zone", "instance_type", "market")
+"""The order of keys; that of their fields compares a good deal faster."""
 
-def catalogue_of(offers: Sequence[Offer], quotes: Sequence[Quote]) -> Catalogue:
+
+def priced_offers(
+    offers: Sequence[Offer], quotes: Sequence[Quote]
+) -> tuple[tuple[Offer, Quote], ...]:
     """The offers that are available and have a quote, in the order of their keys."""
     priced = {quote.key: quote for quote in quotes}
-    rows = sorted(
-        ((o, priced[o.key]) for o in offers if o.available and o.key in priced),
-        key=lambda row: row[0].key,
-    )
+    rows = ((o, priced[o.key]) for o in offers if o.available and o.key in priced)
+    return tuple(sorted(rows, key=lambda row: _ORDER(row[0].key)))
+
+
+def catalogue_of(rows: Sequence[tuple[Offer, Quote]]) -> Catalogue:
+    """A catalogue of these rows, in their order."""
     keys = [offer.key for offer, _ in rows]
     sizes = [offer.resources for offer, _ in rows]
     hazards = [np.nan if q.hazard_per_hour is None else q.hazard_per_hour for _, q in rows]
