@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from costplan.planner.horizon.model import Horizon
-from costplan.planner.horizon.program import INF, Batch, FleetProgram
+from costplan.planner.horizon.program import INF, Batch, FleetProgram, Rents
 from costplan.planner.optimize.master import run_to_optimum
 from costplan.planner.optimize.problem import Bools, Floats, Ints
 
@@ -109,6 +109,10 @@ class Inner:
 
     def solve(self) -> Point:
         """The optimum of the program as it stands, and its multipliers."""
+        return self.solve_with_rents()[0]
+
+    def solve_with_rents(self) -> tuple[Point, Rents]:
+        """The same, and the multipliers of limits, pools and windows."""
         solver, horizon = self.fleets.solver, self.horizon
         run_to_optimum(solver)
         # What is added next leaves this solution feasible: the primal simplex goes on from it.
@@ -121,7 +125,7 @@ class Inner:
         nodes, starts = self.fleets.nodes(values)
         axes = (horizon.steps, self.shapes)
         value = float(solver.getInfo().objective_function_value)
-        return Point(
+        point = Point(
             cost=value + float(horizon.stop_usd @ horizon.fleet),
             nodes=nodes,
             starts=starts,
@@ -132,3 +136,4 @@ class Inner:
             node=node,
             kept=self.fleets.kept(dual),
         )
+        return point, self.fleets.rents(dual)

@@ -7,6 +7,7 @@ import numpy as np
 from costplan.planner.horizon.inner import Inner, Point
 from costplan.planner.horizon.model import Costs, Horizon, Memory, Plan
 from costplan.planner.horizon.relaxation import Relaxed, relax_horizon
+from costplan.planner.horizon.single import of_one_shape
 from costplan.planner.horizon.whole import make_whole
 from costplan.planner.optimize.problem import Floats, Ints
 
@@ -30,7 +31,7 @@ def plan_horizon(
     nodes that are there now, and the one after, which is what has to be launched now. `memory`
     is that of the last plan. The search ends within `gap` of the bound, or after so many rounds.
     """
-    relaxed = relax_horizon(horizon, memory, gap)
+    relaxed = of_one_shape(horizon, memory, gap) or relax_horizon(horizon, memory, gap)
     wanted = min(horizon.steps, horizon.reach + 1 if whole_steps is None else whole_steps)
     point = make_whole(relaxed.inner, relaxed.point, wanted)
     if point is None:
