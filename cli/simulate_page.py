@@ -11,7 +11,7 @@ import jinja2
 from costplan.adapters.backtest.outcome import KINDS, PolicyOutcome
 from costplan.adapters.backtest.prepare import Prepared
 from costplan.cli.simulate_view import bound_of, regret_text, wait_text
-from costplan.planner.wording import counted, plain
+from costplan.planner.wording import counted, days_text, plain
 
 WIDTH, HEIGHT = 960, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 24
@@ -20,13 +20,16 @@ _MOST_POINTS = 480
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Machines over time of one policy: the points of a line and of what waits, and the axes."""
+    """Machines over time of one policy: the points of a line and of what waits, its own highest
+    and those that are the height of every panel, and the axis of time."""
 
     policy: str
     machines: str
     waiting: str
-    most_machines: int
-    most_waiting: int
+    own_machines: str
+    own_waiting: str
+    most_machines: str
+    most_waiting: str
     days: tuple[tuple[str, str], ...]
 
 
@@ -63,7 +66,7 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
         environment.from_string(source).render(
             name=plain(name),
             jobs=counted(found[0].jobs if found else 0, "job"),
-            days=f"{days:g}",
+            days=days_text(days),
             rows=rows,
             kinds=KINDS,
             panels=[_panel(one, top or 1, queue or 1, days) for one in found],
@@ -104,8 +107,10 @@ def _panel(one: PolicyOutcome, top: int, queue: int, days: float) -> Panel:
         policy=one.policy,
         machines=line(one.machines_at, top),
         waiting=line(one.waiting_at, queue),
-        most_machines=top,
-        most_waiting=queue,
+        own_machines=f"{max(one.machines_at, default=0):,}",
+        own_waiting=f"{max(one.waiting_at, default=0):,}",
+        most_machines=f"{top:,}",
+        most_waiting=f"{queue:,}",
         days=tuple(
             (f"{_LEFT + (WIDTH - _RIGHT - _LEFT) * day * 86400 / end:.1f}", words)
             for day, words in marks

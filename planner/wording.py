@@ -45,6 +45,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def days_text(days: float) -> str:
+    """'1 day', '0.5 days', '30 days'."""
+    return f"{days:g} day{'' if days == 1 else 's'}"
+
+
 def market_text(market: Market) -> str:
     """'on-demand', 'spot', 'commitment-1y'."""
     return market.replace("_", "-")

@@ -21,7 +21,7 @@ from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.types import Market, Resources
 from costplan.planner.units import seconds_text
 from costplan.planner.where import check_where
-from costplan.planner.wording import counted
+from costplan.planner.wording import counted, days_text
 from costplan.planner.workload import Interruption, Where
 
 CPU_THREADS = 8
@@ -91,7 +91,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
     place = sold[0].pool.key
     lines = [
         f"demand: {source}: {counted(len(found.jobs), 'job')}, "
-        f"{counted(round(found.unit_hours), f'{found.unit}-hour')} in {section.days:g} days",
+        f"{counted(round(found.unit_hours), f'{found.unit}-hour')} in {days_text(section.days)}",
         *(f"demand: {note}" for note in found.notes),
         f"a worker: {_worker_text(kind)}",
         f"prices: {prices.name}, {place.provider}/{place.region}, "
