@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,12 +27,14 @@ from costplan.adapters.sim.work import Job, Stage
 from costplan.adapters.store import store as store_module
 from costplan.planner.nodes import Notice
 from costplan.planner.settings import Settings
-from costplan.planner.tick import DrainNode, DrainRequest, NewNode, Readings
-from costplan.planner.types import Phase, Quote
+from costplan.planner.standing import is_staying, workers_by_kind
+from costplan.planner.tick import DrainNode, DrainRequest, NewNode
+from costplan.planner.types import Phase
 from tests.sim.checks import Safety, ledger_against_bill, left_cordoned, orphans, unwritten
 from tests.sim.kept import Kept
 from tests.sim.loops import SETTINGS, driver_of, with_budget, with_floor, world_of
 from tests.sim.scenes import key, request
+from tests.sim.wrong import Trouble, Wrong
 
 EVERY_SECONDS = 10.0
 SETTLES = 14
@@ -47,7 +49,7 @@ PLANS = 5
 STAYS = 5
 """And it stays so for as many more."""
 MOST_WORKERS = 24
-KEEPS_SECONDS = 180.0
+KEEPS_SECONDS = 300.0
 """So long after the last one a client still wants its results: the fleet shrinks round them."""
 LONGEST_SECONDS = 2 * 3600.0
 STEPS = (
@@ -59,45 +61,6 @@ SLOW = Network(bytes_per_second=25e6)
 """What a worker holds alone takes longer to copy than a tick: who does not wait loses it."""
 NONSENSE = (Decimal("1e-6"), Decimal(1000))
 """What a price is multiplied by where a feed is out of its mind."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Trouble:
-    """What the readings of a campaign's driver are changed by until it is over."""
-
-    prices: Decimal | None = None
-    """Spot quotes are multiplied by this."""
-    without_prices: bool = False
-    skew: timedelta = timedelta(0)
-    """By how much the daemon's clock is wrong."""
-    notices: list[Notice] = field(default_factory=list)
-    """Of machines that are not taken, have long ended, or never were."""
-
-
-class Wrong(Driver):
-    """A driver whose readings may be wrong."""
-
-    __slots__ = ("trouble",)
-    trouble: Trouble
-
-    def read(self) -> Readings:
-        """The readings, made wrong."""
-        # Not super(): a dataclass with slots is another class than the one it was made from.
-        readings = Driver.read(self)
-        trouble = self.trouble
-        quotes = () if trouble.without_prices else readings.quotes
-        if trouble.prices is not None:
-            quotes = tuple(_mad(quote, trouble.prices) for quote in quotes)
-        notices = readings.notices
-        if notices is not None:
-            notices = (*notices, *trouble.notices)
-        return replace(readings, at=readings.at + trouble.skew, quotes=quotes, notices=notices)
-
-
-def _mad(quote: Quote, factor: Decimal) -> Quote:
-    if quote.key.market != "spot":
-        return quote
-    return replace(quote, usd_per_hour=quote.usd_per_hour * factor)
 
 
 class Campaign:
@@ -269,8 +232,6 @@ class Campaign:
         self.work(tasks=MOST_WORKERS * 100, seconds=30.0, result_mib=8, keeps_seconds=KEEPS_SECONDS)
         self._rests()
         self._ends()
-        self._plan()
-        self._until(lambda: not self._is_unsettled(), "the last answers are heard")
         self.finish()
 
     def _rests(self) -> None:
@@ -300,9 +261,11 @@ class Campaign:
         self._until(lambda: not self.world.cluster.open_jobs, "all work is done")
         stays = 0 if how == 2 else self.floor
         self._until(lambda: len(self._alive()) <= stays, "nothing is left")
-        kept = sum(len(machine.request.workers) for machine in self._alive())
-        if kept < stays:
-            self._broken(f"{kept} workers are left of {stays} that are always kept")
+        self._plan()
+        self._until(lambda: not self._is_unsettled(), "the last answers are heard")
+        kept = workers_by_kind(n for n in self.kept.load().nodes.values() if is_staying(n))
+        if kept["worker"] < stays:
+            self._broken(f"{kept['worker']} workers stay of {stays} that are always kept")
 
     def finish(self) -> None:
         """What must be true of any world, whenever it is left."""
@@ -386,7 +349,7 @@ class Campaign:
             if self.world.clock.seconds > end:
                 self._broken(f"never came to be: {what}")
             self._tick()
-            self.world.clock.advance(QUIET_SECONDS)
+            self.world.clock.advance(SETTLE_SECONDS)
 
     def _is_unsettled(self) -> bool:
         unanswered = {Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN}

@@ -17,6 +17,7 @@ from costplan.adapters.sim.faults import Fault
 from costplan.planner.nodes import LaunchRequest
 from tests.sim.campaign import STEPS, Campaign
 from tests.sim.loops import world_of
+from tests.sim.mistakes import MISTAKES
 from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, RESULTS, TERMINATE_FAULTS, memory, world
 
 FIRST, SECOND = range(100), range(100, 200)
@@ -59,6 +60,15 @@ def test_equal_seeds_are_equal_worlds() -> None:
 class TestCampaignsNotice:
     """A campaign that finds nothing must be one that would have."""
 
+    @pytest.mark.parametrize("what", MISTAKES)
+    def test_mistakes_in_the_product(self, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        mistake = MISTAKES[what]
+        for change in mistake.changes:
+            old = getattr(change.owner, change.name)
+            monkeypatch.setattr(change.owner, change.name, change.wrong(old))
+        with pytest.raises(AssertionError, match=rf"{mistake.says}(.|\n)*--seed {mistake.seed}"):
+            world(mistake.seed)
+
     def test_a_machine_launched_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A cloud that does not know tokens starts another machine for the same request."""
         cloud = world_of().cloud.__class__
@@ -70,7 +80,7 @@ class TestCampaignsNotice:
 
         monkeypatch.setattr(cloud, "launch", forgets)
         with pytest.raises(AssertionError, match=r"has 2 machines(.|\n)*again: .* --seed \d"):
-            _worlds(range(40))
+            _worlds(range(15, 16))
 
     def test_a_stranger_that_is_ended(self, tmp_path: Path) -> None:
         made = Campaign(1, tmp_path)
