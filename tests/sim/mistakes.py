@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from costplan.adapters.sim.provider import SimProvider
+from costplan.adapters.store.store import Store
 from costplan.planner import loop, needs, reconcile, transition_question
-from costplan.planner.tick import Launch
+from costplan.planner.tick import Launch, Retire
+from costplan.planner.types import Phase
 from tests.sim import loops
 
 Old = Callable[..., Any]
@@ -52,6 +54,26 @@ def _new_token(_: Old) -> Old:
     return asked
 
 
+def _late_journal(old: Old) -> Old:
+    """A node is on disk once its machine has been asked for, and not before."""
+
+    def write(self: Any, db: Any, tick: Any) -> Any:
+        nodes = tick.state_after.nodes
+        there = {name: node for name, node in nodes.items() if node.phase is not Phase.REQUESTED}
+        state = replace(tick.state_after, nodes=there)
+        return old(self, db, replace(tick, state_after=state))
+
+    return write
+
+
+def _asked_once(old: Old) -> Old:
+    def retiring(node: Any, world: Any) -> Any:
+        found, action = old(node, world)
+        return found, None if isinstance(action, Retire) else action
+
+    return retiring
+
+
 def _no_minimum(old: Old) -> Old:
     def sizes(question: Any) -> Any:
         kinds = tuple(replace(kind, minimum=0) for kind in question.kinds)
@@ -91,6 +113,13 @@ def _everybody(_: Old) -> Old:
 MISTAKES = {
     "a launch has another token each time": Mistake(
         (Change(reconcile, "_asked", _new_token),), 1002, "was launched before it was written"
+    ),
+    "machines are asked for before that is on disk": Mistake(
+        (Change(Store, "_write_nodes", _late_journal),), 1046, "was launched before it was written"
+    ),
+    "a pause is nobody's business": Mistake((without("freeze"),), 1001, "in a pause until"),
+    "a retirement that is not done at once is not asked for again": Mistake(
+        (Change(reconcile, "_retiring", _asked_once),), 1012, "never came to be: nothing is left"
     ),
     "the floor is nobody's business": Mistake(
         (without("capacity_floor"), Change(needs, "sizes", _no_minimum)), 1020, "go by choice"
