@@ -26,7 +26,7 @@ import numpy as np
 
 from costplan.planner.buying import Column
 from costplan.planner.holding import most_threads
-from costplan.planner.horizon.model import Horizon, Memory, Running, Window
+from costplan.planner.horizon.model import Horizon, Memory, Running, Window, sizes_of
 from costplan.planner.learn import boots_of_offer
 from costplan.planner.learnt import Learnt
 from costplan.planner.needs import nobody_there
@@ -235,8 +235,11 @@ def everything(horizon: Horizon) -> Memory:
     return Memory(
         classes=np.zeros(0, dtype=np.int64) if running is None else running.classes,
         patterns=np.zeros((0, shapes), dtype=np.int64) if running is None else running.patterns,
+        used=0 if running is None else len(running.classes),
         offers=np.arange(horizon.problem.offers),
         scales=np.zeros((0, shapes)),
+        earned=np.zeros((0, len(horizon.problem.capacity))),
+        sizes=sizes_of(horizon.problem),
     )
 
 

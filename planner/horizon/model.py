@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from costplan.planner.errors import InputError
-from costplan.planner.optimize.problem import Floats, Ints, Problem
+from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
 
 _AT_ONCE = 1e-9
 
@@ -182,18 +182,46 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What decides which workers fit on a node: `needs` [S, 3], `capacity` [K, 3] and `admits`
+    [K, S] of a problem."""
+
+    needs: Ints
+    capacity: Ints
+    admits: Bools
+
+    def are_of(self, problem: Problem) -> bool:
+        """Whether the problem's nodes and workers are the same ones."""
+        return (
+            np.array_equal(self.needs, problem.needs)
+            and np.array_equal(self.capacity, problem.capacity)
+            and np.array_equal(self.admits, problem.admits)
+        )
+
+
+def sizes_of(problem: Problem) -> Sizes:
+    """The sizes of a problem's nodes and workers."""
+    return Sizes(needs=problem.needs, capacity=problem.capacity, admits=problem.admits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What the plan of the next tick starts from: columns, offers and multipliers of this one.
 
-    `classes` [P] and `patterns` [P, S] are the patterns that were in use, `offers` [B] what was
-    bought, `scales` [A, S] the worths of workers that the bound rests on. All of it is a hint:
-    what no longer fits is passed over.
+    `classes` [P] and `patterns` [P, S] are patterns, of which the first `used` were in use and the
+    others lost little; `offers` [B] are what was looked at, `scales` [A, S] the worths of workers
+    that the bound rests on. All of it is a hint: what no longer fits is passed over. `earned`
+    [A, K] is at least what a node can earn at a scale, proven for nodes and workers of `sizes`; for
+    others it is found anew.
     """
 
     classes: Ints
     patterns: Ints
+    used: int
     offers: Ints
     scales: Floats
+    earned: Floats
+    sizes: Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

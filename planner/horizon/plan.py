@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from costplan.planner.horizon.inner import Inner, Point
-from costplan.planner.horizon.model import Costs, Horizon, Memory, Plan
+from costplan.planner.horizon.model import Costs, Horizon, Memory, Plan, sizes_of
 from costplan.planner.horizon.relaxation import Relaxed, relax_horizon
 from costplan.planner.horizon.single import of_one_shape
 from costplan.planner.horizon.whole import make_whole
@@ -54,6 +54,7 @@ def _plan(horizon: Horizon, relaxed: Relaxed, point: Point, whole_steps: int, ga
     short = np.maximum(horizon.demand - placed, 0.0)
     short[short < NONE * np.maximum(horizon.demand, 1)] = 0.0
     costs = _costs(horizon, offers[used], nodes, starts, stops, short)
+    more = relaxed.near
     return Plan(
         offers=offers[used],
         nodes=nodes,
@@ -70,7 +71,13 @@ def _plan(horizon: Horizon, relaxed: Relaxed, point: Point, whole_steps: int, ga
         termination="gap" if relaxed.point.cost <= relaxed.bound * (1 + gap) else "steps",
         rounds=relaxed.rounds,
         memory=Memory(
-            classes=classes, patterns=patterns, offers=offers[used], scales=relaxed.scales
+            classes=np.concatenate([classes, more[0]]),
+            patterns=np.concatenate([patterns, more[1]]),
+            used=len(classes),
+            offers=np.sort(offers),
+            scales=relaxed.scales,
+            earned=relaxed.earned,
+            sizes=sizes_of(horizon.problem),
         ),
     )
 

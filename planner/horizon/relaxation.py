@@ -61,6 +61,8 @@ class Relaxed:
     point: Point
     bound: float
     scales: Floats
+    earned: Floats
+    near: tuple[Ints, Ints]
     rounds: int
 
 
@@ -87,6 +89,8 @@ def relax_horizon(horizon: Horizon, memory: Memory | None, gap: float) -> Relaxe
         point=point,
         bound=search.bound,
         scales=np.array(search.outer.scales)[worth.in_use],
+        earned=np.array(search.outer.earned)[worth.in_use],
+        near=search.near(point),
         rounds=rounds,
     )
 
@@ -126,6 +130,7 @@ class Search:
         if memory is not None:
             self._add_offers(sorted(fleet | self._from_memory(memory)))
             self._use(None)
+            self.inner.add_patterns(memory.classes[memory.used :], memory.patterns[memory.used :])
         else:
             seeds = self._seeds()
             chosen = [self._promising(seed) for seed in seeds]
@@ -158,6 +163,13 @@ class Search:
             wanted &= (earned > cost * (1 - LITTLE)) | np.isinf(cost)
         return self.inner.use(wanted) if pays.any() else 0
 
+    def near(self, point: Point) -> tuple[Ints, Ints]:
+        """Classes and workers of the known patterns that lose little in some step."""
+        classes, patterns = self.inner.known()
+        earned, cost = patterns @ point.pi.T, point.node[:, classes].T
+        near = ((earned > cost * (1 - LITTLE)) & np.isfinite(cost)).any(axis=1)
+        return classes[near], patterns[near]
+
     def _seeds(self) -> list[Relaxation]:
         """The one-shot relaxations of demands that are unlike, whose patterns in use are learnt,
         and whose multipliers become scales."""
@@ -187,9 +199,13 @@ class Search:
 
     def _from_memory(self, memory: Memory) -> set[int]:
         """Starts from the columns and scales of another plan; the offers it buys."""
-        self.inner.add_patterns(memory.classes, memory.patterns)
-        for scale in memory.scales:
-            self._add_scale(scale, None)
+        self.inner.add_patterns(memory.classes[: memory.used], memory.patterns[: memory.used])
+        every = np.arange(self.horizon.steps)
+        for scale, earned in zip(memory.scales, memory.earned, strict=True):
+            if memory.sizes.are_of(self.problem):
+                self.outer.add_scale(scale, earned, every)
+            else:
+                self._add_scale(scale, None)
         return set(memory.offers.tolist())
 
     def _add_scale(self, worth: Floats, node: Floats | None) -> Floats:

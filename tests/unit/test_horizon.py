@@ -196,6 +196,25 @@ def test_the_memory_of_another_world_does_no_harm() -> None:
     assert plan.costs.total == pytest.approx(planned(wanted, gap=1e-6).costs.total, rel=1e-3)
 
 
+def test_what_nodes_of_other_sizes_earn_proves_nothing() -> None:
+    wanted = horizon(DEMAND, start_usd=[0.02] * OFFERS)
+    memory = planned(wanted, gap=1e-6).memory
+    larger = replace(memory.sizes, capacity=memory.sizes.capacity * 2)
+    poisoned = replace(memory, earned=np.zeros_like(memory.earned), sizes=larger)
+    plan = planned(wanted, memory=poisoned, gap=1e-6)
+    assert plan.bound == pytest.approx(planned(wanted, gap=1e-6).bound, rel=1e-6)
+
+
+def test_a_long_plan_is_whole_in_its_first_steps_and_near_its_bound() -> None:
+    wave = [[20 + t % 7, 5 + t % 3] for t in range(150)]
+    wanted = horizon(
+        wave, rules={"market": MarketRules(spot_max_share=0.5)}, start_usd=[0.02] * OFFERS
+    )
+    plan = planned(wanted, whole_steps=3)
+    assert plan.whole_steps == 3
+    assert plan.gap <= 0.005
+
+
 def test_the_same_horizon_has_the_same_plan() -> None:
     wanted = horizon([[20, 5], [40, 11], [15, 9], [33, 2]], stop_usd=[0.02] * OFFERS)
     first, second = planned(wanted), planned(wanted)
