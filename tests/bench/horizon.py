@@ -11,7 +11,7 @@ is there is the one-shot solver's for the first step, running what that solver p
 
 Spot prices stay as they are ('flat'), follow a real pool each ('real': its price over that of the
 first step, pool and hour drawn by seed from two months of one region), or walk by chance ('walk':
-3 % in the root of an hour, which is invented: eight times what the real ones do).
+3 % in the root of an hour, which is invented: some ten times what the real ones do).
 
 Beside each plan, as what it costs more: *myopic*, the one-shot solver anew in every step at that
 step's prices, its starts, stops and boots billed as the plan's are; *hold*, one fleet for the most
