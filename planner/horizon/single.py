@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from costplan.planner.horizon.certificate import certify
+from costplan.planner.horizon.certificate import Certifier
 from costplan.planner.horizon.inner import Inner
 from costplan.planner.horizon.model import Horizon, Memory
 from costplan.planner.horizon.outer import Worth
@@ -39,12 +39,24 @@ def of_one_shape(horizon: Horizon, memory: Memory | None, gap: float) -> Relaxed
     point, rents = inner.solve_with_rents()
     # No worker is worth more than its shortage costs, not even by the solver's tolerance.
     pi = np.minimum(point.pi, np.outer(horizon.hours, horizon.shortage_usd))
-    worth = Worth(pi=pi, upper=pi * places, rents=rents, in_use=np.ones(1, dtype=bool))
-    bound = certify(horizon, worth).bound
+    worth = Worth(
+        value=point.cost,
+        pi=pi,
+        upper=pi * places,
+        rents=rents,
+        in_use=np.ones(1, dtype=bool),
+    )
+    bound = Certifier(horizon).certify(worth).bound
     if point.cost - bound > gap * bound:
         return None
     return Relaxed(
-        inner=inner, point=point, bound=bound, scales=horizon.shortage_usd[None], rounds=0
+        inner=inner,
+        point=point,
+        bound=bound,
+        scales=horizon.shortage_usd[None],
+        earned=float(horizon.shortage_usd[0]) * places[None],
+        near=(classes, patterns),
+        rounds=0,
     )
 
 
