@@ -262,7 +262,9 @@ class Campaign:
         stays = 0 if how == 2 else self.floor
         self._until(lambda: len(self._alive()) <= stays, "nothing is left")
         self._plan()
-        self._until(lambda: not self._is_unsettled(), "the last answers are heard")
+        self._until(
+            lambda: not self._is_unsettled() and not self._is_leaving(), "the last is heard"
+        )
         kept = workers_by_kind(n for n in self.kept.load().nodes.values() if is_staying(n))
         if kept["worker"] < stays:
             self._broken(f"{kept['worker']} workers stay of {stays} that are always kept")
@@ -359,6 +361,11 @@ class Campaign:
             or self.driver.history[-1].snapshot.mode != "full"
             or any(node.phase in unanswered for node in nodes)
         )
+
+    def _is_leaving(self) -> bool:
+        """True while a machine is on its way out: when it ended is learnt from the tick after."""
+        leaving = {Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING, Phase.LOST}
+        return any(node.phase in leaving for node in self.kept.load().nodes.values())
 
     def _is_as_planned(self) -> bool:
         """True where nothing is missing or too much, or only what the budget does not pay for."""
