@@ -10,6 +10,7 @@ import io
 import socket
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -90,6 +91,14 @@ class Rig:
         self.calls: list[Call] = []
         self.broken: list[str] = []
         self.url = ""
+        self._busy = 0
+        self._idle = threading.Condition()
+
+    def wait_until_idle(self) -> None:
+        """Returns when no call is being answered: one that nobody waits for any more would
+        reach into the next test's account."""
+        with self._idle:
+            assert self._idle.wait_for(lambda: self._busy == 0, timeout=30)
 
     def made(self, access_key: str = PRODUCT_KEY) -> Counter[str]:
         """How often the code under test called what: 'ec2:RunInstances' and so on."""
@@ -101,6 +110,16 @@ class Rig:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """The WSGI application."""
+        with self._idle:
+            self._busy += 1
+        try:
+            return self._respond(environ, start_response)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         headers = Headers(EnvironHeaders(environ))
@@ -110,6 +129,9 @@ class Rig:
         except _Cut:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError("the answer was lost on purpose") from None
+        except Exception as error:
+            self.broken.append(f"{request.operation}: {traceback.format_exception(error)[-3:]}")
+            raise
         fields = {**answered, "Content-Length": str(len(text))}
         start_response(f"{status} -", list(fields.items()))
         return [text]
@@ -150,8 +172,9 @@ class Rig:
     def _fault(self, operation: str, values: dict[str, Any]) -> Fault | None:
         with self.cloud.lock:
             for fault in self.cloud.faults:
-                fits = fault.fits is None or fault.fits(values)
-                if fault.operation != operation or fault.times <= 0 or not fits:
+                if fault.operation != operation or fault.times <= 0:
+                    continue
+                if fault.fits is not None and not fault.fits(values):
                     continue
                 if fault.passes > 0:
                     fault.passes -= 1
@@ -176,7 +199,7 @@ class Rig:
         except AwsRefusal as error:
             return refusal(request, error.code, error.message, error.status)
         except Exception as error:  # the rig's own fault, which no test may pass over
-            self.broken.append(f"{name} raised {error!r}")
+            self.broken.append(f"{name} raised {traceback.format_exception(error)[-3:]}")
             return 599, {}, b"the rig is broken"
         if found[0] >= 500:
             self.broken.append(f"{name} was answered with {found[0]}")
@@ -255,8 +278,10 @@ def serving() -> Iterator[Rig]:
 def fresh(rig: Rig) -> Iterator[Rig]:
     """The rig with an empty account; fails at the end where it could not answer a call as AWS
     would."""
+    rig.wait_until_idle()
     for service in ("ec2", "events", "sqs", "sts"):
         get_backend(service)[DEFAULT_ACCOUNT_ID].reset()
     rig.cloud, rig.calls, rig.broken = AwsCloud(), [], []
     yield rig
+    rig.wait_until_idle()
     assert rig.broken == [], "the rig was asked for what it does not know"

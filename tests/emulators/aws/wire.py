@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from botocore.session import get_session
+from botocore.utils import parse_to_aware_datetime
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
@@ -88,7 +90,7 @@ def parameters(request: Request) -> dict[str, Any]:
     """The parameters of a request, named as in botocore's models."""
     operation = get_service_model(request.service).operation_model(request.operation)
     values = MultiDict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-    parsed = PROTOCOL_PARSERS[_protocol(request)](operation).parse(
+    parsed = PROTOCOL_PARSERS[_protocol(request)](operation, timestamp_parser=_instant).parse(
         {
             "body": request.body,
             "headers": request.headers,
@@ -99,6 +101,11 @@ def parameters(request: Request) -> dict[str, Any]:
         }
     )
     return dict(parsed or {})
+
+
+def _instant(text: str) -> datetime:
+    found: datetime = parse_to_aware_datetime(text)
+    return found.astimezone(UTC)
 
 
 def answer(request: Request, result: Any) -> tuple[int, dict[str, str], bytes]:
