@@ -19,12 +19,17 @@ _POOL = 32
 
 
 class Clients:
-    """The clients of one account and region, shared by threads."""
+    """The clients of one account and region, shared by threads.
+
+    Raises InputError where the SDK is not installed.
+    """
 
     def __init__(self, settings: AwsSettings) -> None:
+        self._boto3 = import_boto3()
         self._settings = settings
         self._lock = Lock()
         self._session: Any = None
+        self._loader: Any = None
         self._made: dict[tuple[str, int], Any] = {}
 
     def reading(self, service: str) -> Any:
@@ -50,12 +55,11 @@ class Clients:
             return known
 
     def _make(self, service: str, attempts: int) -> Any:
-        boto3 = import_boto3()
         from botocore.config import Config
 
         settings = self._settings
         if self._session is None:
-            self._session = boto3.session.Session(profile_name=settings.profile or None)
+            self._session = self._new_session()
         return self._session.client(
             service,
             region_name=_HOME_REGION.get(service, settings.region),
@@ -68,6 +72,18 @@ class Clients:
                 tcp_keepalive=True,
             ),
         )
+
+    def _new_session(self) -> Any:
+        """A session that reads the credentials anew and keeps the service models, which take
+        most of the time to make a client."""
+        import botocore.session
+
+        core = botocore.session.Session(profile=self._settings.profile or None)
+        if self._loader is None:
+            self._loader = core.get_component("data_loader")
+        else:
+            core.register_component("data_loader", self._loader)
+        return self._boto3.session.Session(botocore_session=core)
 
 
 def import_boto3() -> Any:
