@@ -54,12 +54,12 @@ class Hazards:
 
 
 def read_hazards(clients: Clients, settings: AwsSettings, types: Collection[str]) -> Hazards:
-    """What is known of these types now. What cannot be read is not known: prices are of use
-    without it."""
-    bands: Mapping[str, Band] = {}
+    """What is known of these types now; without scores the middle of each band.
+
+    Raises Unreachable where the advisor cannot be read.
+    """
+    bands = advisor_bands(settings)
     scores: Mapping[str, int] = {}
-    with suppress(ProviderError):
-        bands = advisor_bands(settings)
     with suppress(ProviderError):
         scores = placement_scores(clients, settings, types)
     return Hazards(bands, scores)

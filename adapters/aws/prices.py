@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from costplan.adapters.aws.errors import mapped
 from costplan.adapters.aws.hazards import Hazards, read_hazards
 from costplan.adapters.aws.price_list import on_demand_prices, savings_plan_rates
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
-from costplan.planner.errors import CredentialsRejected
+from costplan.planner.errors import CredentialsRejected, ProviderError
 from costplan.planner.types import Market, OfferKey, Quote
 
 _FRESH_CHANGE = timedelta(seconds=900)
@@ -40,9 +41,13 @@ class AwsPrices:
         settings: AwsSettings,
         clock: Callable[[], datetime],
         clients: Clients | None = None,
+        hazards: Callable[[frozenset[str]], Hazards] | None = None,
     ) -> None:
+        """`hazards` says what is known of types; they are read with each question if it is
+        not given."""
         self._settings, self._clock = settings, clock
-        self._clients = clients or Clients(settings)
+        self._clients = clients = clients or Clients(settings)
+        self._hazards = hazards or (lambda types: read_hazards(clients, settings, types))
 
     def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
         """The price in force of each of these offers that has one."""
@@ -99,9 +104,11 @@ class AwsPrices:
         if not keys:
             return
         now = self._clock()
-        types = {key.instance_type for key in keys}
+        types = frozenset(key.instance_type for key in keys)
         changes = self._changes({_pool(key): key for key in keys}, now, now)
-        hazards = read_hazards(self._clients, self._settings, types)
+        hazards = Hazards({}, {})
+        with suppress(ProviderError):  # prices are of use without it
+            hazards = self._hazards(types)
         for key in keys:
             prices = changes.get(_pool(key))
             if prices:

@@ -25,6 +25,7 @@ from costplan.planner.errors import CredentialsRejected, Throttled, Unreachable
 from costplan.planner.nodes import LaunchRequest, MachineState
 from costplan.planner.types import Market, OfferKey
 from tests.emulators.aws.account import REGION, ZONES, Account, key, startup
+from tests.emulators.aws.advisor import ADVISOR, advisor
 from tests.emulators.aws.cloud import Fault
 from tests.emulators.aws.documents import IMPLIED, needed, permitted
 from tests.emulators.aws.fixtures import account, served
@@ -391,9 +392,7 @@ def test_no_credentials_at_all_are_refused_and_not_unreachable(
 def test_the_guides_policy_is_what_is_called_and_nothing_more(account: Account) -> None:
     cloud = account.rig.cloud
     cloud.quotas = {quota.code: 64.0 for quota in QUOTAS}
-    settings = replace(
-        account.with_queue(account.make_queue("ours")), advisor_url="http://127.0.0.1:9"
-    )
+    settings = account.with_queue(account.make_queue("ours"))
     provider = account.provider(settings)
     provider.offers()
     machine = provider.launch(request("a")).provider_id
@@ -403,7 +402,10 @@ def test_the_guides_policy_is_what_is_called_and_nothing_more(account: Account) 
     provider.terminate([node.provider_id for node in provider.nodes()])
     markets = (Market.SPOT, Market.ON_DEMAND, Market.COMMITMENT_1Y)
     keys = [key("m5.large", market=market) for market in markets]
-    AwsPrices(settings, utc_now, account.clients).quotes(keys)
+    cloud.spot_prices = {("m5.large", ZONES[0]): [(utc_now() - timedelta(hours=1), "0.03")]}
+    with advisor(ADVISOR) as url:
+        feed = AwsPrices(replace(settings, advisor_url=url), utc_now, account.clients)
+        feed.quotes(keys)
     vcpu_quotas(account.clients, settings)
     assert needed(account.rig.made()) | IMPLIED == permitted()
 

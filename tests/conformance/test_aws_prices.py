@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -26,6 +21,7 @@ from costplan.planner.errors import Throttled, Unreachable
 from costplan.planner.types import Market, OfferKey
 from costplan.policies.quota import falls_under
 from tests.emulators.aws.account import ZONES, Account, key
+from tests.emulators.aws.advisor import ADVISOR, advisor
 from tests.emulators.aws.cloud import Fault
 from tests.emulators.aws.fixtures import account, served
 
@@ -35,49 +31,9 @@ NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 YEAR_SECONDS = 31_536_000
 
-ADVISOR = {
-    "ranges": [
-        {"index": 0, "label": "<5%", "dots": 0, "max": 5},
-        {"index": 1, "label": "5-10%", "dots": 1, "max": 11},
-        {"index": 4, "label": ">20%", "dots": 4, "max": 100},
-    ],
-    "spot_advisor": {
-        "us-east-1": {
-            "Linux": {"m5.large": {"s": 60, "r": 1}, "c5.large": {"s": 55, "r": 4}},
-            "Windows": {"m5.large": {"s": 30, "r": 0}},
-        }
-    },
-}
-
-
-@contextmanager
-def advisor(document: object, status: int = 200) -> Iterator[str]:
-    """The address of a server that answers everything with this document."""
-    body = json.dumps(document).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Says nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/spot-advisor-data.json"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 def feed(account: Account, **changes: Any) -> AwsPrices:
-    settings = replace(account.settings, **{"advisor_url": "http://127.0.0.1:9", **changes})
+    settings = replace(account.settings, **changes)
     return AwsPrices(settings, lambda: NOW, account.clients)
 
 

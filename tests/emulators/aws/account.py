@@ -62,6 +62,7 @@ class Account:
             images={"x86_64": image},
             instance_types=TYPES,
             endpoint_url=rig.url,
+            advisor_url="http://127.0.0.1:9",
             connect_seconds=2.0,
             read_seconds=10.0,
         )

@@ -1,0 +1,94 @@
+"""What a cloud sells and what it costs, remembered for a while: a tick asks every second, and a
+cloud's price lists are long and change slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Generic, TypeVar
+
+from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode
+from costplan.planner.ports import PriceFeed, Provider
+from costplan.planner.types import Market, Offer, OfferKey, Quote
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Remembered(Generic[K, V]):
+    """What a function has read for the last thing that it was asked for, for so many seconds.
+
+    What cannot be read is not remembered, and an error is passed on.
+    """
+
+    def __init__(
+        self, read: Callable[[K], V], clock: Callable[[], datetime], seconds: float
+    ) -> None:
+        self._read, self._clock = read, clock
+        self._while = timedelta(seconds=seconds)
+        self._lock = Lock()
+        self._known: tuple[datetime, K, V] | None = None
+
+    def __call__(self, asked: K) -> V:
+        """The answer as it was at most so many seconds ago. A clock that was put back makes
+        everything old."""
+        with self._lock:
+            now, known = self._clock(), self._known
+            is_fresh = known is not None and timedelta(0) <= now - known[0] < self._while
+            if known is None or not is_fresh or known[1] != asked:
+                known = self._known = (now, asked, self._read(asked))
+            return known[2]
+
+
+class RememberedOffers:
+    """A provider whose offers are asked for again after a while; its other verbs are its own."""
+
+    def __init__(self, provider: Provider, clock: Callable[[], datetime], seconds: float) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._offers: Remembered[None, Sequence[Offer]] = Remembered(
+            lambda _: provider.offers(), clock, seconds
+        )
+
+    def offers(self) -> Sequence[Offer]:
+        """The offers as they were at most so many seconds ago."""
+        return self._offers(None)
+
+    def nodes(self) -> Sequence[ProviderNode]:
+        """As the provider has them."""
+        return self._provider.nodes()
+
+    def launch(self, request: LaunchRequest) -> ProviderNode:
+        """As the provider does."""
+        return self._provider.launch(request)
+
+    def terminate(self, provider_ids: Collection[str]) -> None:
+        """As the provider does."""
+        self._provider.terminate(provider_ids)
+
+    def notices(self) -> Sequence[Notice]:
+        """As the provider has them."""
+        return self._provider.notices()
+
+
+class RememberedPrices:
+    """A price feed whose markets are asked for again after so many seconds each, or for other
+    offers. Quotes keep the instant at which they were observed."""
+
+    def __init__(
+        self, feed: PriceFeed, clock: Callable[[], datetime], seconds: Mapping[Market, float]
+    ) -> None:
+        self._quotes: Mapping[Market, Remembered[frozenset[OfferKey], Sequence[Quote]]] = {
+            market: Remembered(feed.quotes, clock, some) for market, some in seconds.items()
+        }
+
+    def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
+        """The quotes of each market as they were at most so many seconds ago; none of markets
+        that no time is given for."""
+        found: list[Quote] = []
+        for market, quotes in self._quotes.items():
+            wanted = frozenset(key for key in keys if key.market is market)
+            if wanted:
+                found += quotes(wanted)
+        return tuple(found)

@@ -1,0 +1,122 @@
+"""Offers and prices that are remembered for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from costplan.adapters.remembered import RememberedOffers, RememberedPrices
+from costplan.adapters.sim.clock import VirtualClock
+from costplan.adapters.sim.cloud import SimCloud
+from costplan.adapters.sim.faults import Fault, Faults
+from costplan.adapters.sim.provider import SimProvider
+from costplan.planner.errors import Unreachable
+from costplan.planner.types import Market, OfferKey, Quote
+from tests.sim.scenes import SURE, pool
+
+START = datetime(2026, 11, 29, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that is put where a test wants it."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def goes_on(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Feed:
+    """A dollar for everything, asked so many times."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
+        self.asked += 1
+        return tuple(
+            Quote(
+                key=key,
+                usd_per_hour=Decimal(1),
+                hazard_per_hour=None,
+                observed_at=START,
+                source="test",
+            )
+            for key in keys
+        )
+
+
+KEY = OfferKey(provider="p", region="r", zone="z", instance_type="t", market=Market.SPOT)
+
+
+@pytest.fixture
+def provider() -> SimProvider:
+    return SimProvider(SimCloud(VirtualClock(), [pool()], fates=SURE), "c", Faults())
+
+
+def test_offers_are_asked_for_again_after_a_while(provider: SimProvider) -> None:
+    clock = Clock()
+    remembered = RememberedOffers(provider, clock, 60.0)
+    first = remembered.offers()
+    clock.goes_on(59)
+    assert remembered.offers() is first
+    clock.goes_on(1)
+    assert remembered.offers() == first
+    assert provider.calls["offers"] == 2
+
+
+def test_a_clock_that_was_put_back_makes_what_is_remembered_old(provider: SimProvider) -> None:
+    clock = Clock()
+    remembered = RememberedOffers(provider, clock, 60.0)
+    remembered.offers()
+    clock.goes_on(-1)
+    remembered.offers()
+    assert provider.calls["offers"] == 2
+
+
+def test_an_error_is_passed_on_and_not_remembered(provider: SimProvider) -> None:
+    remembered = RememberedOffers(provider, Clock(), 60.0)
+    provider.faults.script("offers", Fault.UNREACHABLE)
+    with pytest.raises(Unreachable):
+        remembered.offers()
+    assert len(remembered.offers()) == 1
+
+
+def test_machines_and_warnings_are_never_remembered(provider: SimProvider) -> None:
+    remembered = RememberedOffers(provider, Clock(), 60.0)
+    for _ in range(2):
+        remembered.nodes()
+        remembered.notices()
+    assert (provider.calls["nodes"], provider.calls["notices"]) == (2, 2)
+
+
+def test_prices_are_asked_for_again_after_a_while_or_for_other_offers() -> None:
+    feed, clock = Feed(), Clock()
+    remembered = RememberedPrices(feed, clock, {Market.SPOT: 60.0})
+    first = remembered.quotes([KEY])
+    assert remembered.quotes((KEY, KEY)) == first
+    other = replace(KEY, zone="y")
+    assert [quote.key for quote in remembered.quotes([other])] == [other]
+    assert feed.asked == 2
+    clock.goes_on(60)
+    remembered.quotes([other])
+    assert feed.asked == 3
+
+
+def test_each_market_has_a_time_of_its_own() -> None:
+    feed, clock = Feed(), Clock()
+    seconds = {Market.SPOT: 10.0, Market.ON_DEMAND: 60.0}
+    remembered = RememberedPrices(feed, clock, seconds)
+    keys = [KEY, replace(KEY, market=Market.ON_DEMAND), replace(KEY, market=Market.COMMITMENT_1Y)]
+    assert {quote.key for quote in remembered.quotes(keys)} == set(keys[:2])
+    clock.goes_on(10)
+    remembered.quotes(keys)
+    assert feed.asked == 3
