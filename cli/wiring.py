@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from costplan.planner.daemon_config import DaemonConfig
+from costplan.planner.daemon_config import AwsChoice, DaemonConfig, ProviderChoice
 from costplan.planner.ports import Cluster, PriceFeed, Provider
+from costplan.planner.types import Market
+
+LISTS_SECONDS = 3600.0
+SPOT_SECONDS = 120.0
+"""How long what a cloud sells and its list prices are remembered, and how long spot prices. Those
+of EC2 change every few hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,42 +29,98 @@ class Ports:
 
 
 def connect(config: DaemonConfig, clock: Callable[[], datetime]) -> Ports:
-    """The ports of a configuration; raises InputError where a file that it names is wrong."""
+    """The ports of a configuration; raises InputError where a file that it names is wrong, or
+    what its provider needs is not installed."""
     from costplan.adapters.dask.endpoint import DaskEndpoint
-    from costplan.adapters.dask.sample import TlsFiles
     from costplan.adapters.dask.token_file import read_token
-    from costplan.adapters.local.prices import LocalPrices
-    from costplan.adapters.local.provider import LocalProvider, Workers
-    from costplan.adapters.local.scenario import read_scenario
-    from costplan.adapters.local.stage import open_stage
-    from costplan.cli.price_source import read_prices
 
     access = config.scheduler
     token = read_token(Path(access.token_file))
+    provider, prices = _machines(config, clock)
     cluster = DaskEndpoint(
         access.endpoint,
         token,
         ca_file=Path(access.ca_file) if access.ca_file else None,
         clock=clock,
     )
+    return Ports(
+        provider=provider, prices=prices, cluster=cluster, secrets=(token,), close=cluster.close
+    )
+
+
+def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> tuple[Provider, PriceFeed]:
+    """Who runs the machines, and what they cost there."""
+    match config.provider:
+        case ProviderChoice():
+            return _local(config, config.provider, clock)
+        case AwsChoice():
+            return _aws(config, config.provider, clock)
+
+
+def _local(
+    config: DaemonConfig, choice: ProviderChoice, clock: Callable[[], datetime]
+) -> tuple[Provider, PriceFeed]:
+    from costplan.adapters.dask.sample import TlsFiles
+    from costplan.adapters.local.prices import LocalPrices
+    from costplan.adapters.local.provider import LocalProvider, Workers
+    from costplan.adapters.local.scenario import read_scenario
+    from costplan.adapters.local.stage import open_stage
+    from costplan.cli.price_source import read_prices
+
     prices_file = Path(config.prices_file) if config.prices_file else None
     now = clock()
     catalogue = read_prices(prices_file, now=now).catalogue
-    scenario = read_scenario(Path(config.provider.scenario))
-    stage = open_stage(Path(config.provider.state_dir), scenario, catalogue, now=now)
-    tls = access.worker_tls
+    scenario = read_scenario(Path(choice.scenario))
+    stage = open_stage(Path(choice.state_dir), scenario, catalogue, now=now)
+    tls = config.scheduler.worker_tls
     workers = Workers(
-        scheduler_address=access.address,
+        scheduler_address=config.scheduler.address,
         tls=None
         if tls is None
         else TlsFiles(ca=Path(tls.ca), cert=Path(tls.cert), key=Path(tls.key)),
     )
-    return Ports(
-        provider=LocalProvider(stage, config.settings.cluster, workers, clock),
-        prices=LocalPrices(stage, clock),
-        cluster=cluster,
-        secrets=(token,),
-        close=cluster.close,
+    provider = LocalProvider(stage, config.settings.cluster, workers, clock)
+    return provider, LocalPrices(stage, clock)
+
+
+def _aws(
+    config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime]
+) -> tuple[Provider, PriceFeed]:
+    from costplan.adapters.aws.clients import Clients
+    from costplan.adapters.aws.hazards import Hazards, read_hazards
+    from costplan.adapters.aws.prices import AwsPrices
+    from costplan.adapters.aws.provider import AwsProvider
+    from costplan.adapters.aws.settings import AwsSettings
+    from costplan.adapters.aws.user_data import worker_script
+    from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
+
+    settings = AwsSettings(
+        cluster=config.settings.cluster,
+        region=choice.region,
+        zones=choice.zones,
+        images=choice.images,
+        instance_types=choice.instance_types,
+        subnets=choice.subnets,
+        security_groups=choice.security_groups,
+        instance_profile=choice.instance_profile,
+        root_device=choice.root_device,
+        root_disk_gib=choice.root_disk_gib,
+        queue_url=choice.queue_url,
+        profile=choice.profile,
+        advisor_url=choice.advisor_url,
+        endpoint_url=choice.endpoint_url,
+    )
+    clients = Clients(settings)
+    startup = worker_script(config.scheduler.address)
+    provider = AwsProvider(settings, startup, clock, clients)
+    hazards: Remembered[frozenset[str], Hazards] = Remembered(
+        lambda types: read_hazards(clients, settings, types), clock, LISTS_SECONDS
+    )
+    prices = AwsPrices(settings, clock, clients, hazards)
+    every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
+    return (
+        RememberedOffers(provider, clock, LISTS_SECONDS),
+        RememberedPrices(prices, clock, every),
     )
 
 

@@ -163,7 +163,10 @@ class WorkloadSection(Section):
 
 
 def sections(file: type[Section] = WorkloadSection) -> dict[str, type[Section]]:
-    """The model of each mapping by its path without places: '', 'workers', 'workers.gpu', ..."""
+    """The model of each mapping by its path without places: '', 'workers', 'workers.gpu', ...
+
+    Where a mapping may be one of several, its path ends in the kind: 'provider.local'.
+    """
     return dict(_sections("", file))
 
 
@@ -175,8 +178,16 @@ def keys_of(model: type[Section]) -> list[str]:
 def _sections(path: str, model: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     yield path.lstrip("."), model
     for name, field in zip(keys_of(model), model.model_fields.values(), strict=True):
-        for inner in _models_in(field.annotation):
-            yield from _sections(f"{path}.{name}", inner)
+        inners = list(_models_in(field.annotation))
+        for inner in inners:
+            kind = f".{kind_of(inner)}" if len(inners) > 1 else ""
+            yield from _sections(f"{path}.{name}{kind}", inner)
+
+
+def kind_of(model: type[Section]) -> str:
+    """What the `kind` of one of several sections that may stand in a place says."""
+    (kind,) = get_args(model.model_fields["kind"].annotation)
+    return str(kind)
 
 
 def _models_in(annotation: Any) -> Iterator[type[Section]]:

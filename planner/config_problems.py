@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from pydantic_core import ErrorDetails
@@ -18,10 +18,14 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grammar:
-    """The kinds of section of a file by their path, and an example of each key that is needed."""
+    """The kinds of section of a file by their path, and an example of each key that is needed.
+
+    `by_kind` is what stands where a section may be one of several kinds, by the place's path.
+    """
 
     sections: Mapping[str, type[Section]]
     examples: Mapping[str, str]
+    by_kind: Mapping[str, str] = field(default_factory=dict)
 
 
 def raise_all(subject: str, problems: Sequence[InputError]) -> NoReturn:
@@ -40,7 +44,7 @@ def problem(grammar: Grammar, name: str, details: ErrorDetails, within: str = ""
     words = [place for place in places if isinstance(place, str)]
     outer = ".".join([within, *words[:-1]] if within else words[:-1])
     generic = f"{outer}.{words[-1]}".lstrip(".") if words else within
-    path = "".join(_step(place) for place in places).lstrip(".")
+    path = "".join(_step(place) for place in _written(grammar, places)).lstrip(".")
     subject = f"{name}: {path}" if path else name
     value, context = details["input"], details.get("ctx", {})
     if value is None and kind not in ("extra_forbidden", "invalid_key"):
@@ -59,12 +63,43 @@ def problem(grammar: Grammar, name: str, details: ErrorDetails, within: str = ""
         case "dict_type":
             example = grammar.examples.get(generic, "{aws: [us-east-1]}")
             said = f"{shown(value)} is not a mapping", f"write it like {example}"
+        case "union_tag_invalid" | "union_tag_not_found" | "model_attributes_type":
+            return _without_kind(grammar, subject, generic, details)
         case "model_type":
             keys = keys_of(grammar.sections[generic])
             said = f"{shown(value)} is not a mapping", f"its keys are {', '.join(keys)}"
         case _:
             said = f"{shown(value)} is not valid", details["msg"]
     return InputError(subject, *said)
+
+
+def _without_kind(
+    grammar: Grammar, subject: str, generic: str, details: ErrorDetails
+) -> InputError:
+    """The problem of a section that may be one of several and does not say which."""
+    match details["type"]:
+        case "union_tag_invalid":
+            context = details["ctx"]
+            said = f"{shown(context['tag'])} is not {grammar.by_kind[generic]}"
+            known = context["expected_tags"].replace("'", "")
+            return InputError(f"{subject}.kind", said, f"known are {known}")
+        case "union_tag_not_found":
+            example = grammar.examples[f"{generic}.kind"]
+            return InputError(f"{subject}.kind", "is missing", f"add {example}")
+        case _:
+            said = f"{shown(details['input'])} is not a mapping"
+            return InputError(subject, said, f"write {grammar.examples[generic]}")
+
+
+def _written(grammar: Grammar, places: Sequence[str | int]) -> list[str | int]:
+    """A path as the file has it: without the kind by which one of several sections was chosen,
+    which pydantic puts into it."""
+    return [
+        place
+        for number, place in enumerate(places)
+        if ".".join(map(str, places[:number])) not in grammar.by_kind
+        or f"{'.'.join(map(str, places[: number + 1]))}" not in grammar.sections
+    ]
 
 
 def _step(place: str | int) -> str:

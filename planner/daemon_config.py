@@ -35,6 +35,7 @@ from costplan.planner.daemon_config_models import (
     daemon_contradictions,
 )
 from costplan.planner.errors import InputError
+from costplan.planner.provider_config_models import AwsSection, LocalSection
 from costplan.planner.settings import (
     Budget,
     Cadence,
@@ -46,7 +47,7 @@ from costplan.planner.settings import (
     WorkerKind,
 )
 from costplan.planner.types import Resources
-from costplan.planner.units import usd_text
+from costplan.planner.units import GIB, usd_text
 
 GUIDE = "docs/autoscaler-config.md"
 
@@ -66,8 +67,12 @@ _GRAMMAR = Grammar(
         "scheduler.worker_tls.key": "key: worker-key.pem",
         "provider": "provider: {kind: local, scenario: scenario.yaml, state_dir: machines}",
         "provider.kind": "kind: local",
-        "provider.scenario": "scenario: scenario.yaml",
-        "provider.state_dir": "state_dir: machines",
+        "provider.local.scenario": "scenario: scenario.yaml",
+        "provider.local.state_dir": "state_dir: machines",
+        "provider.aws.region": "region: us-east-1",
+        "provider.aws.zones": "zones: [us-east-1a, us-east-1b]",
+        "provider.aws.image": "image: ami-0123456789abcdef0",
+        "provider.aws.subnets": "{us-east-1a: subnet-0123456789abcdef0}",
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "workers": "workers: [{name: features, vcpu: 4, memory: 16 GiB}]",
@@ -85,6 +90,7 @@ _GRAMMAR = Grammar(
         "calendar.duration": "duration: 3h",
         "tags": "{team: fraud}",
     },
+    by_kind={"provider": "a provider that machines can be started on"},
 )
 
 
@@ -110,11 +116,33 @@ class SchedulerAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderChoice:
-    """Who runs the machines: what the market is like there, and where it keeps its own."""
+    """Machines of this computer: what the market is like there, and where it keeps its own."""
 
     kind: str
     scenario: str
     state_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsChoice:
+    """EC2 instances: where, of which images by architecture, in which network.
+
+    Empty texts are what AWS has by default; without a queue there are no warnings.
+    """
+
+    region: str
+    zones: tuple[str, ...]
+    images: Mapping[str, str]
+    instance_types: tuple[str, ...]
+    subnets: Mapping[str, str]
+    security_groups: tuple[str, ...]
+    instance_profile: str
+    root_device: str
+    root_disk_gib: int
+    queue_url: str
+    profile: str
+    advisor_url: str
+    endpoint_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +171,7 @@ class DaemonConfig:
 
     settings: Settings
     scheduler: SchedulerAccess
-    provider: ProviderChoice
+    provider: ProviderChoice | AwsChoice
     store_path: str
     prices_file: str | None
     http: Listen
@@ -177,11 +205,7 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
     return DaemonConfig(
         settings=_settings(file),
         scheduler=_scheduler(file.scheduler, base),
-        provider=ProviderChoice(
-            kind=file.provider.kind,
-            scenario=_at(base, file.provider.scenario),
-            state_dir=_at(base, file.provider.state_dir),
-        ),
+        provider=_provider(file.provider, base),
         store_path=_at(base, file.store.path),
         prices_file=None if prices is None else _at(base, prices),
         http=Listen(host=host.strip("[]"), port=int(port)),
@@ -205,6 +229,32 @@ def _scheduler(section: SchedulerSection, base: str) -> SchedulerAccess:
         if tls is None
         else WorkerTls(ca=_at(base, tls.ca), cert=_at(base, tls.cert), key=_at(base, tls.key)),
     )
+
+
+def _provider(section: LocalSection | AwsSection, base: str) -> ProviderChoice | AwsChoice:
+    match section:
+        case LocalSection():
+            return ProviderChoice(
+                kind=section.kind,
+                scenario=_at(base, section.scenario),
+                state_dir=_at(base, section.state_dir),
+            )
+        case AwsSection():
+            return AwsChoice(
+                region=section.region,
+                zones=section.zones,
+                images=MappingProxyType(dict(section.image)),
+                instance_types=section.instance_types or ("*",),
+                subnets=MappingProxyType(dict(section.subnets)),
+                security_groups=section.security_groups,
+                instance_profile=section.instance_profile or "",
+                root_device=section.root_device,
+                root_disk_gib=-(-section.root_disk // GIB),
+                queue_url=section.queue or "",
+                profile=section.profile or "",
+                advisor_url=section.advisor,
+                endpoint_url=section.endpoint or "",
+            )
 
 
 def _settings(file: DaemonSection) -> Settings:

@@ -21,9 +21,6 @@ from costplan.planner.config_fields import (
 )
 from costplan.planner.units import parse_seconds
 
-PROVIDERS = ("local",)
-"""Providers that the autoscaler runs on."""
-
 _DAY_SECONDS = 86400.0
 _LEAST_RUN_SECONDS = 60
 _MOST_AMOUNT = 1e15
@@ -108,16 +105,6 @@ def _path(value: object) -> str:
     return path
 
 
-def _provider_kind(value: object) -> str:
-    kind = plain_text(value)
-    if kind not in PROVIDERS:
-        raise refusal(
-            f"{shown(kind)} is not a provider that machines can be started on",
-            f"known are {', '.join(PROVIDERS)}",
-        )
-    return kind
-
-
 def _amount(value: object) -> float:
     remedy = "write how much of it one worker offers, such as 1"
     amount = float(finite_number(value, remedy))
@@ -187,7 +174,6 @@ Listen = Annotated[
     BeforeValidator(_place(_LISTEN, "an address to listen on", "write it like 127.0.0.1:9464", 0)),
 ]
 FilePath = Annotated[str, BeforeValidator(_path)]
-ProviderKind = Annotated[str, BeforeValidator(_provider_kind)]
 LogFormat = Annotated[
     str, BeforeValidator(one_of(("console", "json"), "a format of log lines", {"text": "console"}))
 ]

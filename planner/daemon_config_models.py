@@ -57,7 +57,6 @@ from costplan.planner.daemon_config_fields import (
     PicoPerDay,
     PicoPerMonth,
     PriceFactor,
-    ProviderKind,
     RunSeconds,
     ShortageFactor,
     ShortSeconds,
@@ -66,6 +65,7 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
+from costplan.planner.provider_config_models import AwsSection, ProviderSection
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
 from costplan.planner.units import usd_text
 
@@ -92,14 +92,6 @@ class SchedulerSection(Section):
     ca_file: FilePath | None = None
     address: Address
     worker_tls: TlsSection | None = None
-
-
-class ProviderSection(Section):
-    """Who runs the machines."""
-
-    kind: ProviderKind
-    scenario: FilePath
-    state_dir: FilePath
 
 
 class PricesSection(Section):
@@ -252,6 +244,7 @@ class DaemonSection(Section):
 def daemon_contradictions(file: DaemonSection) -> _Found:
     """Path, problem and way out of what each key allows and all keys together do not."""
     yield from _scheduler_contradictions(file.scheduler)
+    yield from _provider_contradictions(file)
     yield from _kind_contradictions(file)
     yield from _time_contradictions(file.scaling, file.cadence)
     yield from _budget_contradictions(file.budget)
@@ -271,6 +264,23 @@ def _scheduler_contradictions(scheduler: SchedulerSection) -> _Found:
     if scheduler.ca_file is not None and scheduler.endpoint.startswith("http://"):
         problem = f"is given, but scheduler.endpoint is {shown(scheduler.endpoint)}"
         yield "scheduler.ca_file", problem, "write https:// in the endpoint or drop it here"
+
+
+def _provider_contradictions(file: DaemonSection) -> _Found:
+    provider = file.provider
+    if not isinstance(provider, AwsSection):
+        return
+    for zone in provider.subnets:
+        if zone not in provider.zones:
+            problem = f"provider.zones lists only {', '.join(provider.zones)}"
+            yield f"provider.subnets.{zone}", problem, "add the zone or drop its subnet"
+    for place, zone in enumerate(provider.zones):
+        if not zone.startswith(provider.region):
+            problem = f"{shown(zone)} is not in provider.region ({provider.region})"
+            yield f"provider.zones[{place}]", problem, "one daemon works in one region"
+    if file.scheduler.worker_tls is not None:
+        problem = "names files of this computer, which machines of aws do not have"
+        yield "scheduler.worker_tls", problem, "use tcp:// in a network of your own"
 
 
 def _kind_contradictions(file: DaemonSection) -> _Found:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-PROVIDER = "aws"
+from costplan.planner.provider_config_models import ADVISOR_URL
 
-ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
-"""Where AWS publishes the Spot Instance Advisor's bands, without authentication."""
+PROVIDER = "aws"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from costplan.cli.config_file import read_config
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.config_models import Section, keys_of, sections
 from costplan.planner.daemon_config import (
+    AwsChoice,
     DaemonConfig,
     Listen,
     LogStyle,
@@ -28,6 +29,7 @@ from costplan.planner.daemon_config import (
 )
 from costplan.planner.daemon_config_models import DaemonSection
 from costplan.planner.errors import InputError
+from costplan.planner.provider_config_models import ADVISOR_URL
 from costplan.planner.settings import Budget, Freeze, Settings, WorkerKind
 from costplan.planner.types import Resources
 from costplan.planner.units import GIB
@@ -42,6 +44,7 @@ LEAST: dict[str, Any] = {
     "store": {"path": "s.db"},
     "workers": [{"name": "a", "vcpu": 1, "memory": "1 GiB"}],
 }
+LEAST_AWS = {"kind": "aws", "region": "r", "zones": ["ra"], "image": "ami-1"}
 BROKEN = yaml.safe_load((Path(__file__).parent / "broken_daemon_configs.yaml").read_text())
 KIND = WorkerKind(
     name="a", need=Resources(vcpu_milli=1000, memory_bytes=GIB), threads=1, resources={}
@@ -57,6 +60,8 @@ def _text(case: dict[str, Any]) -> str:
     if "file" in case:
         return str(case["file"])
     least = {**LEAST, "scheduler": {**SCHEDULER, **case.get("scheduler", {})}}
+    if "provider" in case:
+        least["provider"] = case["provider"]
     if "workers" in case:
         least["workers"] = yaml.safe_load(case["workers"])
     return yaml.safe_dump(least, sort_keys=False) + case.get("and", "")
@@ -99,6 +104,32 @@ def test_paths_start_at_the_folder_of_the_file_or_at_the_root() -> None:
     )
     assert config.prices_file == "/etc/costplan/p/prices.csv"
     assert config.store_path == "/var/costplan.db"
+
+
+def test_machines_of_aws() -> None:
+    written = {
+        "kind": "aws", "region": "us-east-1", "zones": ["us-east-1a"], "root_disk": "120 GB",
+        "image": {"x86_64": "ami-1", "arm64": "ami-2"}, "subnets": {"us-east-1a": "subnet-1"},
+        "security_groups": ["sg-1"], "queue": "https://sqs.us-east-1.amazonaws.com/1/q",
+    }  # fmt: skip
+    assert parsed(provider=written).provider == AwsChoice(
+        region="us-east-1",
+        zones=("us-east-1a",),
+        images={"x86_64": "ami-1", "arm64": "ami-2"},
+        instance_types=("*",),
+        subnets={"us-east-1a": "subnet-1"},
+        security_groups=("sg-1",),
+        instance_profile="",
+        root_device="/dev/xvda",
+        root_disk_gib=112,
+        queue_url="https://sqs.us-east-1.amazonaws.com/1/q",
+        profile="",
+        advisor_url=ADVISOR_URL,
+        endpoint_url="",
+    )
+    one_image = parsed(provider={**LEAST_AWS, "image": "ami-1"}).provider
+    assert isinstance(one_image, AwsChoice)
+    assert one_image.images == {"x86_64": "ami-1"}
 
 
 def test_a_kind_of_worker() -> None:
@@ -233,6 +264,7 @@ def _documented() -> dict[str, list[str]]:
 
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
+    path = re.sub(r"^provider\.(local|aws)\.", "provider.", path)
     for plain in ("workers", "limits.quotas", "safety.freezes", "calendar"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
@@ -240,12 +272,14 @@ def _marked(path: str) -> str:
 
 def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
     models = sections(DaemonSection)
-    exist = [
-        _marked(full)
-        for path, model in models.items()
-        for key in keys_of(model)
-        if (full := f"{path}.{key}".lstrip(".")) not in models
+    paths = [
+        f"{path}.{key}".lstrip(".") for path, model in models.items() for key in keys_of(model)
     ]
+    exist = {
+        _marked(path)
+        for path in paths
+        if not any(f"{inner}.".startswith(f"{path}.") for inner in models)
+    }
     assert sorted(_documented()) == sorted(exist)
 
 
@@ -264,12 +298,15 @@ DEFAULTS = {
 def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -> None:
     data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
     *outer, last = key.split(".")
+    if outer == ["provider"]:  # those of local have no default
+        data["provider"] = dict(LEAST_AWS)
+    least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
     for step in outer:
         inner = inner.setdefault(step, {})
     assert last not in inner
     inner[last] = yaml.safe_load(DEFAULTS[key])
-    assert daemon_config_from_mapping(data, "c.yaml", "/etc/costplan") == parsed()
+    assert daemon_config_from_mapping(data, "c.yaml", "/etc/costplan") == least
 
 
 def test_every_key_that_has_a_value_by_default_says_which() -> None:
@@ -295,6 +332,7 @@ def test_the_documented_examples_are_right() -> None:
 def test_the_example_for_one_computer_is_right() -> None:
     folder = ROOT / "examples/local"
     config = read_config(folder / "costplan.yaml")
+    assert isinstance(config.provider, ProviderChoice)
     assert config.provider.scenario == str(folder / "scenario.yaml")
     assert config.settings.budget.usd_per_hour == 1
 
