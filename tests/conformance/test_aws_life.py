@@ -21,7 +21,7 @@ from costplan.adapters.aws.prices import AwsPrices
 from costplan.adapters.aws.provider import AwsProvider
 from costplan.adapters.aws.quotas import QUOTAS, vcpu_quotas
 from costplan.adapters.clock import utc_now
-from costplan.planner.errors import CredentialsRejected, Throttled, Unreachable
+from costplan.planner.errors import CredentialsRejected, OutcomeUnknown, Throttled, Unreachable
 from costplan.planner.nodes import LaunchRequest, MachineState
 from costplan.planner.types import Market, OfferKey
 from tests.emulators.aws.account import REGION, ZONES, Account, key, startup
@@ -143,6 +143,17 @@ def test_machines_without_our_tag_are_neither_seen_nor_touched(account: Account)
     for stranger in strangers:
         assert account.raw(stranger)["State"]["Name"] in ("pending", "running")
         assert not [tag for tag in account.raw(stranger).get("Tags", ()) if "notice" in tag["Key"]]
+
+
+def test_an_order_to_end_whose_answer_is_lost_is_unclear(account: Account) -> None:
+    provider = account.provider()
+    launched = provider.launch(request("a"))
+    account.rig.cloud.faults.append(Fault(operation="TerminateInstances", is_lost=True))
+    with pytest.raises(OutcomeUnknown):
+        provider.terminate([launched.provider_id])
+    provider.terminate([launched.provider_id])
+    (node,) = provider.nodes()
+    assert node.state in (MachineState.STOPPING, MachineState.ENDED)
 
 
 def test_unknown_ids_are_no_error_beside_known_ones(account: Account) -> None:
