@@ -4,7 +4,7 @@ A watcher follows one machine that a job would sit on, in the zone that looks be
 while there is capacity, moves to another zone where there is some, or waits. A state is how long
 that zone has had capacity (or all have had none), and whether another zone has some too. So what
 zones have in common is learnt as it is: how often the others go with the first, and how soon one
-of them comes back. Ages are in four classes, as hazards fall with age.
+of them comes back. Ages are in five classes, as hazards fall with age.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-AGE_HOURS = (0.25, 1.0, 4.0)
-"""Ages at which the next class begins."""
+AGE_HOURS = (0.25, 1.0, 4.0, 16.0)
+"""Ages at which the next class begins, each four times the last: losses and returns still fall to
+half and less beyond the last (`prior`)."""
 AGES = len(AGE_HOURS) + 1
 WIDTH_HOURS = np.diff((0.0, *AGE_HOURS))
 UP = 2 * AGES

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from costplan.planner.deadline.chain import AGES, UP, WIDTH_HOURS, Rates
 
-HOURS_UP = (184.0, 218.8, 377.7, 836.5)
-LOST_PER_HOUR = (1.74, 0.71, 0.26, 0.104)
-HOURS_AWAY = (110.7, 226.8, 257.3, 384.2)
-BACK_PER_HOUR = (2.41, 1.04, 0.44, 0.122)
+HOURS_UP = (184.0, 218.8, 377.7, 529.2, 307.3)
+LOST_PER_HOUR = (1.74, 0.71, 0.26, 0.129, 0.062)
+HOURS_AWAY = (110.7, 226.8, 257.3, 239.2, 145.0)
+BACK_PER_HOUR = (2.41, 1.04, 0.44, 0.163, 0.055)
 SOURCE = "SkyPilot spot traces of 2022-10 (AWS K80 and V100, us-west-2a)"
 _HALVINGS = 100
 _MOST_SCALE = 1e3

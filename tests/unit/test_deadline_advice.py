@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from costplan.planner.deadline.advice import advise, mean_first, usual_states
-from costplan.planner.deadline.chain import UP, Rates, chain
+from costplan.planner.deadline.chain import AGES, UP, Rates, chain
 from costplan.planner.deadline.grid import Grid
 from costplan.planner.deadline.policies import Planned
 from costplan.planner.deadline.prior import one_pool
@@ -135,7 +135,7 @@ def test_rare_losses_cost_in_proportion() -> None:
 def test_what_is_printed_as_a_rule_is_what_the_program_does() -> None:
     program, _, _ = solved(TERMS)
     rules, step = advise(TERMS).rules, 60
-    oldest, away = 3, UP
+    oldest, away = AGES - 1, UP
     for work in range(10, 361, 10):
         done = 360 - work
         at_risk = min(rules.at_risk_seconds // step, done)

@@ -93,7 +93,7 @@ def stationary(every: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def test_a_mean_time_at_one_rate_is_its_inverse_whatever_the_age() -> None:
     assert mean_hours([0.5] * AGES, 1e-4) == pytest.approx(2.0, rel=1e-3)
-    assert mean_hours([0.5, 0.5, 0.5, 0.0], 1e-4) == np.inf
+    assert mean_hours([0.5] * (AGES - 1) + [0.0], 1e-4) == np.inf
 
 
 def test_a_pool_that_is_never_lost_has_no_losses() -> None:
@@ -135,6 +135,6 @@ def test_what_was_seen_long_ago_counts_less() -> None:
 
 
 def test_ages_begin_a_new_class_at_their_bound() -> None:
-    assert [age_class(hours) for hours in (0, 0.24, 0.25, 0.99, 1, 3.9, 4, 400)] == [
-        0, 0, 1, 1, 2, 2, 3, 3,
+    assert [age_class(hours) for hours in (0, 0.24, 0.25, 0.99, 1, 3.9, 4, 15.9, 16, 400)] == [
+        0, 0, 1, 1, 2, 2, 3, 3, 4, 4,
     ]  # fmt: skip
