@@ -101,13 +101,15 @@ def solve(  # noqa: PLR0913 - each is a number that the job is made of
             takes_spot = (spot <= best + EQUAL) & np.isfinite(spot)
             allowance = -EQUAL if sits is Seat.SPOT else EQUAL
             waits = (nothing <= demand + allowance) & np.isfinite(nothing)
-            seats[left, sits, here] = np.where(
-                takes_spot, Seat.SPOT, np.where(waits, Seat.NOTHING, Seat.ON_DEMAND)
-            )
-            cost[sits, here] = np.where(takes_spot, spot, best)
+            # Seats as numbers: 1 where spot is taken, else 0 to wait and 2 to go on demand.
+            seats[left, sits, here] = takes_spot + 2 * (~(takes_spot | waits)).view(np.uint8)
+            np.copyto(best, spot, where=takes_spot)
+            cost[sits, here] = best
         if high == work:
             first[left] = nothing[-1], to_spot[-1], to_demand[-1]
-        values[left % len(values)] = np.where(np.isfinite(cost), cost, 0.0)
+        value = values[left % len(values)]
+        value[:] = 0.0
+        np.copyto(value, cost, where=np.isfinite(cost))
     return Program(seats, cost, first)
 
 
@@ -155,16 +157,17 @@ class _Choices:
         `values` are by steps left, modulo their number; rows are `low` to `high` of work left.
         """
         work, changeover = np.arange(low, high + 1), self._changeover
+        here, done = slice(low, high + 1), slice(low - 1, high)
         before = values[(left - 1) % len(values)]
-        nothing = before[Seat.NOTHING, work] @ self._every
+        nothing = before[Seat.NOTHING, here] @ self._every
         nothing[~may_wait(left, work, changeover)] = np.inf
-        on_spot = before[Seat.SPOT, work - 1] @ self._stays + self._price
+        on_spot = before[Seat.SPOT, done] @ self._stays + self._price
         for again, chance in zip(self._again, (1.0 - self._more, self._more), strict=True):
             if chance:
                 on_spot += chance * (before[Seat.NOTHING, again[work]] @ self._goes)
         on_spot[~may_stay(left, self._worst[work], changeover)] = np.inf
         on_spot[:, UP:] = np.inf
-        on_demand = before[Seat.ON_DEMAND, work - 1] @ self._every + 1.0
+        on_demand = before[Seat.ON_DEMAND, done] @ self._every + 1.0
         if not changeover:
             return nothing, on_spot, on_spot, on_demand, on_demand
         to_spot = np.full_like(nothing, np.inf)
