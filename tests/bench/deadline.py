@@ -17,10 +17,11 @@ with one zone no setting more than 10 % dearer than Uniform Progress.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,7 @@ class Place:
 
 
 def course(
-    job: Job, at: Place, policy: Policy, programs: Sequence[Program] | None = None
+    job: Job, at: Place, policy: Policy, program: Callable[[int], Program] | None = None
 ) -> Course:
     """Runs a job; whatever the policy, it sits in the zone that the watcher takes for the best."""
     capacity = at.capacity
@@ -113,8 +114,8 @@ def course(
             return Course(cost / job.work, is_late=True)
         if sits is Seat.SPOT and not capacity[step, zone]:
             sits, starting = Seat.NOTHING, 0
-        if programs is not None and isinstance(policy, Planned):
-            policy.program = programs[step // AGAIN]
+        if program is not None and isinstance(policy, Planned):
+            policy.program = program(step // AGAIN)
         now = Situation(left=left, work=work, sits=sits, starting=starting,
                         state=at.states[step], has_spot=bool(capacity[step].any()))  # fmt: skip
         choice = Seat(int(caught(job, now, policy.choose(job, now))))
@@ -184,28 +185,35 @@ def watched(name: str, begin: int, bits: Bits) -> Place:
     return place
 
 
+def programs(at: Place, prior: Rates, changeover: int) -> Callable[[int], Program]:
+    """The program as it is made anew the given time; each once, and only where a job lasts."""
+
+    @functools.cache
+    def program(number: int) -> Program:
+        return solve(
+            chain(at.learnt[number], prior, STEP_HOURS),
+            steps=LONGEST - AGAIN * number,
+            work=WORK,
+            changeover=changeover,
+            spot_price=SPOT_PRICE,
+            since=AGAIN * number,
+        )
+
+    return program
+
+
 def measured(given: tuple[str, int, Bits, Rates]) -> list[dict[str, Any]]:
     """A row for each deadline and changeover: the costs of the policies."""
     name, begin, bits, prior = given
     at, rows = watched(name, begin, bits), []
     for changeover in CHANGEOVERS:
-        programs = [
-            solve(
-                chain(rates, prior, STEP_HOURS),
-                steps=LONGEST - AGAIN * number,
-                work=WORK,
-                changeover=changeover,
-                spot_price=SPOT_PRICE,
-                since=AGAIN * number,
-            )
-            for number, rates in enumerate(at.learnt)
-        ]
+        program = programs(at, prior, changeover)
         for deadline in DEADLINES:
             job = Job(work=WORK, steps=int(deadline / STEP_HOURS), changeover=changeover)
             courses = {
                 "greedy": course(job, at, Greedy()),
                 "uniform": course(job, at, UniformProgress()),
-                "planned": course(job, at, Planned(programs[0]), programs),
+                "planned": course(job, at, Planned(program(0)), program),
             }
             row = {"place": name, "begin": begin, "deadline": deadline, "changeover": changeover}
             row |= {policy: each.cost for policy, each in courses.items()}
