@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
-from costplan.cli.wording import against, percent, plain, usd
+from costplan.cli.wording import against, percent, place_text, plain, usd
 from costplan.planner.deadline.types import Begin, DeadlineAdvice
 from costplan.planner.plan import Recommendation
 from costplan.planner.units import SECONDS_PER_HOUR, seconds_text
@@ -24,27 +25,47 @@ def deadline_lines(plan: Recommendation, advice: DeadlineAdvice) -> Iterable[str
         yield f"nothing of the fleet is spot: {_slack(advice)} may pass without work"
         return
     yield _begin(advice)
-    if advice.on_demand_share == 1:
-        return
-    yield from _rules(advice)
-    if advice.on_demand_chance:
-        yield (
-            f"{percent(advice.on_demand_chance)} of runs go on demand, for "
-            f"{percent(advice.on_demand_share)} of all hours that are paid for"
+    if advice.on_demand_share < 1:
+        yield from _rules(advice)
+        if advice.on_demand_chance:
+            yield (
+                f"{percent(advice.on_demand_chance)} of runs go on demand, for "
+                f"{percent(advice.on_demand_share)} of all hours that are paid for"
+            )
+        else:
+            yield "no simulated run had to go on demand"
+        others = ", ".join(
+            f"{name} {usd(cost)} ({_more(cost, advice.expected_usd)})"
+            for name, cost in advice.beside
         )
-    else:
-        yield "no simulated run had to go on demand"
-    others = (
-        f"{name} {usd(cost)} ({100 * (cost / advice.expected_usd - 1):+.1f} %)"
-        for name, cost in advice.beside
-    )
-    yield f"other policies under the same safety net, in simulated runs: {', '.join(others)}"
-    other = ", ".join(f"{seconds_text(time)} {usd(cost)}" for time, cost in advice.looser)
-    longest, least = advice.looser[-1]
-    if usd(least) != expected:
-        saved = usd(advice.expected_usd - least)
-        yield f"what the deadline costs: {saved} more than with {seconds_text(longest)}; {other}"
+        yield f"other policies under the same safety net, in simulated runs: {others}"
+    yield _on_demand(advice)
+    yield _price(advice)
     yield f"taken for granted: {_spot(advice)}; on-demand can always be had"
+
+
+def _more(cost: Decimal, expected: Decimal) -> str:
+    share = f"{100 * (cost / expected - 1):+.1f} %"
+    return "the same" if share in {"+0.0 %", "-0.0 %"} else share
+
+
+def _on_demand(advice: DeadlineAdvice) -> str:
+    """What to buy when it comes to that."""
+    pools = ", ".join(
+        f"{nodes} {plain(key.instance_type)} in {place_text(key)}" for key, nodes in advice.fleet
+    )
+    return f"on demand is {pools}: {usd(advice.terms.on_demand_usd_per_hour)}/h"
+
+
+def _price(advice: DeadlineAdvice) -> str:
+    """What the deadline costs beside the longest that was looked at."""
+    longest, least = advice.looser[-1]
+    text = "what the deadline costs:"
+    if usd(least) == usd(advice.expected_usd):
+        return f"{text} less than a cent; with {seconds_text(longest)} it is {usd(least)}, too"
+    other = ", ".join(f"{seconds_text(time)} {usd(cost)}" for time, cost in advice.looser)
+    saved = usd(advice.expected_usd - least)
+    return f"{text} {saved} more than with {seconds_text(longest)}; {other}"
 
 
 def _slack(advice: DeadlineAdvice) -> str:
@@ -60,6 +81,12 @@ def _begin(advice: DeadlineAdvice) -> str:
         case Begin.ON_DEMAND:
             if terms.spot_usd_per_hour >= terms.on_demand_usd_per_hour:
                 why = "spot is no cheaper"
+            elif advice.has_time_for_spot and not advice.rules.spot_slack_seconds:
+                at_risk = seconds_text(advice.rules.at_risk_seconds)
+                why = (
+                    f"{slack} may pass without work, too little for spot that takes up to {at_risk}"
+                    " of work along when it goes"
+                )
             elif advice.has_time_for_spot:
                 why = f"spot is lost too often to be worth it with {slack} to spare"
             else:
@@ -92,7 +119,10 @@ def _rules(advice: DeadlineAdvice) -> Iterable[str]:
         f"left takes ({wait} and the work done, while that is less than {at_risk}): "
         f"{seconds_text(rules.spot_slack_seconds)} may pass without work"
     )
-    yield f"while waiting, at the latest when {wait} more are left: {slack}"
+    yield (
+        f"while waiting, at the latest when {wait} more are left: {slack}; where spot never comes, "
+        f"on demand {seconds_text(rules.wait_slack_seconds)} after the start"
+    )
 
 
 def _spot(advice: DeadlineAdvice) -> str:

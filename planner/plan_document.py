@@ -104,6 +104,9 @@ def _deadline(advice: DeadlineAdvice) -> schema.DeadlineDocument:
         high_usd=money_text(advice.high_usd),
         on_demand_usd=money_text(advice.on_demand_usd),
         on_demand_usd_per_hour=money_text(terms.on_demand_usd_per_hour),
+        on_demand_fleet=[
+            schema.OnDemandDocument(**_named(key), nodes=nodes) for key, nodes in advice.fleet
+        ],
         on_demand_chance=_share(advice.on_demand_chance),
         on_demand_share=_share(advice.on_demand_share),
         hazard_per_hour=terms.hazard_per_hour,

@@ -276,6 +276,12 @@ class BesideDocument(_Document):
     expected_usd: Usd
 
 
+class OnDemandDocument(OfferDocument):
+    """Machines of the fleet that is bought on demand."""
+
+    nodes: Annotated[int, Field(ge=1)]
+
+
 class DeadlineDocument(_Document):
     """How long the job may stay on spot, and what its deadline costs: US dollars for all of it."""
 
@@ -301,6 +307,9 @@ class DeadlineDocument(_Document):
     high_usd: Annotated[Usd, Field(description="99 of 100 simulated runs cost at most this")]
     on_demand_usd: Annotated[Usd, Field(description="The whole job without spot")]
     on_demand_usd_per_hour: Annotated[Usd, Field(description="The fleet without spot")]
+    on_demand_fleet: Annotated[
+        list[OnDemandDocument], Field(description="What to buy when going on demand")
+    ]
     on_demand_chance: Annotated[Share, Field(description="Of runs that go on demand")]
     on_demand_share: Annotated[Share, Field(description="Of the hours that runs pay for")]
     hazard_per_hour: Annotated[float, Field(description="Losses of spot an hour", ge=0)]

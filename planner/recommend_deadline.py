@@ -77,7 +77,8 @@ def with_deadline(
         on_demand_usd_per_hour=other.usd_per_hour,
         hazard_per_hour=hazard,
     )
-    return replace(plan, deadline=advise(terms))
+    fleet = tuple((each.pool.key, each.pool.nodes) for each in other.pools)
+    return replace(plan, deadline=replace(advise(terms), fleet=fleet))
 
 
 def _refusal(other: Infeasible) -> InputError:

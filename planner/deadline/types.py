@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from costplan.planner.types import OfferKey
+
 
 class Begin(StrEnum):
     """What a job is to begin on."""
@@ -61,7 +63,7 @@ class DeadlineAdvice:
     the share of the paid hours. `median_usd` and `high_usd` are what half and 99 of 100 simulated
     runs cost at most, and `beside` what they cost in the mean by other policies, by name, under
     the same safety net. `looser` are (deadline, dollars) with more time. `away_hours` is the mean
-    time until spot is back.
+    time until spot is back. `fleet` are (offer, nodes) of the fleet that is bought on demand.
     """
 
     terms: Terms
@@ -79,3 +81,4 @@ class DeadlineAdvice:
     looser: tuple[tuple[int, Decimal], ...]
     away_hours: float
     source: str
+    fleet: tuple[tuple[OfferKey, int], ...] = ()

@@ -45,6 +45,8 @@ def test_it_says_when_to_leave_spot_and_what_the_deadline_costs(
         "pass without work while waiting, at the latest when 3min more are left: 57min may pass "
         "without work" in text
     )
+    assert "57min may pass without work; where spot never comes, on demand 57min after" in text
+    assert "in acme/north-a: $1.08/h what the deadline costs: " in text
     assert "lost every 42 days" in text
     assert "in simulated runs: uniform-progress $3." in text
 
@@ -64,6 +66,8 @@ def test_the_document_has_it_and_fits_the_schema(tmp_path: Path, prices: Path) -
     }
     assert (deadline["begin"], deadline["on_demand_usd"]) == ("spot", "6.534")
     assert float(deadline["median_usd"]) <= float(deadline["expected_usd"]) < 3.3
+    assert [each["nodes"] for each in deadline["on_demand_fleet"]] == [3]
+    assert {each["market"] for each in deadline["on_demand_fleet"]} == {"on_demand"}
     assert [each["deadline_seconds"] for each in deadline["looser"]] == [31500, 37800, 50400]
     without = run(workload, "--prices", prices, "--format", "json")
     assert json.loads(without.stdout)["deadline"] is None
@@ -73,7 +77,20 @@ def test_the_document_has_it_and_fits_the_schema(tmp_path: Path, prices: Path) -
 
 def test_without_time_for_spot_it_begins_on_demand(tmp_path: Path, prices: Path) -> None:
     told = run(written(tmp_path, WORKLOAD), "--prices", prices, "--deadline", "6h 3min")
-    assert "begin on demand, $1.08/h: 0s may pass without work" in " ".join(told.stdout.split())
+    text = " ".join(told.stdout.split())
+    assert "begin on demand, $1.08/h: 0s may pass without work" in text
+    # All on demand, and still it is said what more time would save: $6.534 on demand, 6.05 h of
+    # spot at half of that.
+    assert "what the deadline costs: $3.2" in text
+
+
+def test_time_for_less_than_a_loss_takes_is_not_laid_on_the_losses(
+    tmp_path: Path, prices: Path
+) -> None:
+    told = run(written(tmp_path, WORKLOAD), "--prices", prices, "--deadline", "6h 7min")
+    text = " ".join(told.stdout.split())
+    assert "too little for spot that takes up to 10min of work along when it goes" in text
+    assert "lost too often" not in text
 
 
 def test_a_fleet_without_spot_is_told_its_slack(tmp_path: Path, prices: Path) -> None:
@@ -123,6 +140,8 @@ def test_spot_that_is_never_lost_is_said_to_be(tmp_path: Path, prices: Path, for
                "--format", form, "--out", out)  # fmt: skip
     assert told.exit_code == 0, told.output
     for text in (told.stdout, out.read_text()):
+        assert "what the deadline costs: less than a cent; with 14h it is" in " ".join(text.split())
+        assert "greedy $3.27 (the same)" in " ".join(text.split())
         assert "spot is never lost, as the price list says" in " ".join(text.split())
 
 
