@@ -1,13 +1,10 @@
-"""The forecaster: last value and ridge, with quantiles of like moments, kept honest.
+"""The forecaster: three built-in members, mixed by their loss, and kept honest by calibration.py.
 
-The two built-in members foretell the change of demand at some distances ahead: none, and a ridge
-regression on features.py. What each got wrong in the past at a distance, weighed by how like that
-moment was (level of demand, time of day, age), gives its quantiles. The members, and a third one
-where it is given, are mixed by their pinball loss of late. How wide the quantiles lie around their
-median is then tracked so that as many outcomes fall between the 10 % and the 90 % quantile as
-should (adaptive conformal inference, Gibbs and Candes 2021, on the logarithm of the width). What
-the members told before an outcome was known is kept until then; mix and width are scored on it as
-they are when the outcome comes.
+Each member foretells the change of demand at some distances ahead: the last value none, with the
+changes of four weeks as its quantiles; the second the same, where what came in the past is weighed
+by how like that moment was (level of demand, time of day, age); the third a ridge regression on
+features.py, with what it got wrong in like moments. These, and one more where it is given, are
+mixed by their pinball loss of late. What was told before an outcome was known is kept until then.
 """
 
 from __future__ import annotations
@@ -18,13 +15,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from costplan.planner.forecast.calibration import PLACES, Calibration
 from costplan.planner.forecast.features import COUNT, IN_UNITS, IntArray, features
 from costplan.planner.forecast.more import Learner
-from costplan.planner.forecast.outcomes import LEVELS, Outcomes
+from costplan.planner.forecast.outcomes import FINE, LEVELS, Outcomes
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
-    MEDIAN,
-    QUANTILES,
     STEP_SECONDS,
     STEPS_PER_DAY,
     STEPS_PER_HOUR,
@@ -45,10 +41,12 @@ LAGS = -(-AHEAD // ORIGIN_STEPS)
 PENDING = int(LAGS.max()) + 1
 WINDOW = 28 * ORIGINS_PER_DAY
 LEAST_MOMENTS = 4 * ORIGINS_PER_DAY
-"""Moments that a third member learns from at least."""
-MEMBERS = ("last value", "ridge")
-LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
+"""Moments that one more member learns from at least."""
+MEMBERS = ("last value", "like moments", "ridge")
+RIDGE_MEMBER = MEMBERS.index("ridge")
 
+LEAST_RIDGE = 2 * ORIGINS_PER_DAY
+"""Outcomes from which on the regression takes part."""
 RIDGE = 0.1
 """Share of each feature's own weight that is added against its coefficient."""
 OUTLIER = 0.5
@@ -66,17 +64,16 @@ LEAST_LIKE = 0.02
 FORGET_LOSS = 0.5 ** (1 / (4 * ORIGINS_PER_DAY))
 SHARPNESS = 8.0
 """A member with a tenth more loss has less than half the other's share."""
-HANDICAP = np.stack([np.ones(len(AHEAD)), *[1 + 0.75 * AHEAD / HORIZON_STEPS] * 2])
+HANDICAP = np.stack([*[np.ones(len(AHEAD))] * 2, *[1 + 0.75 * AHEAD / HORIZON_STEPS] * 2])
 """What the loss of each member is taken times. A day ahead a regression on weeks of a series that
 wanders finds a way back to the mean that is not there, and its losses come to light a day late."""
-WIDEN = 0.05 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.75
-"""What an outcome outside adds to the logarithm of the width, times 0.8; slower where outcomes
-come late, as the tracking would swing."""
-MOST_WIDER = 2.0
+PACE = 0.02 * np.minimum(1.0, STEPS_PER_HOUR / AHEAD) ** 0.75
+PULL = np.minimum(0.04, 1.2 / LAGS)
+"""Of the calibration; less where outcomes come late, as the correction would swing."""
 FEW = 24
 """Errors below which a distance's quantiles are taken from a shorter distance."""
 PRIOR_SHARE = 0.5
-"""With nothing to go by, the 90 % quantile is so much above the last value."""
+"""With nothing to go by, the 90 % quantile is so much above the last value, at any distance."""
 
 _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -85,7 +82,7 @@ class Forecaster:
     """Forecasts one series as it grows, a step at a time. Same series, same forecast."""
 
     def __init__(self, start: datetime, more: Member | None = None) -> None:
-        """`more` is a third member, with nothing learnt."""
+        """`more` is one more member, with nothing learnt."""
         self._start = start
         self._more = None if more is None else Learner(more, len(AHEAD), WINDOW, LEAST_MOMENTS)
         self.members = MEMBERS if more is None else (*MEMBERS, more.name)
@@ -96,10 +93,12 @@ class Forecaster:
         self._steps = 0
         many = len(AHEAD)
         self._origins: list[int] = []
-        self._past = Outcomes(len(MEMBERS), many, WINDOW)
+        self._past = Outcomes(2, many, WINDOW)
         self._ridge = np.zeros((PENDING, many))
         self._inputs = np.zeros((PENDING, many, COUNT))
-        self._told = np.zeros((PENDING, len(self.members), many, len(LEVELS)))
+        self._told = np.zeros((PENDING, len(self.members), many, len(FINE)))
+        self._mixed = np.zeros((PENDING, many, len(FINE)))
+        self._final = np.zeros((PENDING, many, len(LEVELS)))
         self._gram = np.zeros((many, COUNT, COUNT))
         self._moment = np.zeros((many, COUNT))
         self._squares = np.zeros(many)
@@ -107,7 +106,7 @@ class Forecaster:
         self._mass = np.zeros(many)
         self._loss = np.zeros((len(self.members), many))
         self._scored = np.zeros(many)
-        self._wider = np.zeros(many)
+        self._calibration = Calibration(PACE, PULL)
 
     @classmethod
     def over(cls, history: DemandHistory) -> Forecaster:
@@ -140,13 +139,12 @@ class Forecaster:
             raise ValueError("a forecast needs a step that was seen, and there is none")
         told, _ = self._members(self._present())
         weights = self._weights()
-        mixed = self._mixed(told, weights)
+        final = self._calibration.told(np.einsum("mk,mkq->kq", weights, told), self.level)
         known = self._outcomes >= FEW
         grid = np.arange(1, HORIZON_STEPS + 1)
-        changes = np.stack([np.interp(grid, AHEAD, row) for row in mixed.T])
         return Forecast(
             at=self.at,
-            values=np.maximum(self.level + changes, 0.0),
+            values=np.stack([np.interp(grid, AHEAD, row) for row in final.T]),
             weights=MappingProxyType(
                 {
                     name: (float(row[TOLD[0]]), float(row[TOLD[1]]), float(row[TOLD[2]]))
@@ -185,6 +183,9 @@ class Forecaster:
         self._ridge[origin % PENDING] = ridge
         self._inputs[origin % PENDING] = inputs
         self._told[origin % PENDING] = told
+        mixed = np.einsum("mk,mkq->kq", self._weights(), told)
+        self._mixed[origin % PENDING] = mixed
+        self._final[origin % PENDING] = self._calibration.told(mixed, self.level)
 
     def _score(self) -> None:
         """Learns from the outcomes that are known since the last half hour, one a distance."""
@@ -207,14 +208,17 @@ class Forecaster:
         if self._more is not None:
             self._more.came(k, origins, change)
             self._scored[k] += self._more.was_ready(origins)
-        told = self._told[origins % PENDING, :, k]
+        told = self._told[origins % PENDING, :, k][..., PLACES]
         off = change[:, None, None] - told
         pinball = np.maximum(LEVELS * off, (LEVELS - 1) * off).mean(axis=2)
-        mixed = self._widened(np.einsum("mk,kmq->kq", self._weights()[:, k], told), k)
-        is_out = (change < mixed[:, LOW]) | (change > mixed[:, HIGH])
         self._loss[:, k] = self._loss[:, k] * FORGET_LOSS + pinball.T
-        wider = self._wider[k] + WIDEN[k] * (is_out - 0.2)
-        self._wider[k] = np.clip(wider, -MOST_WIDER, MOST_WIDER)
+        self._calibration.learn(
+            k,
+            self._mixed[origins % PENDING, k],
+            self._values[begin],
+            self._final[origins % PENDING, k],
+            self._values[begin + AHEAD[k]],
+        )
 
     def _trust(self, k: IntArray, change: FloatArray, rows: FloatArray) -> FloatArray:
         """The weight of outcomes in the regression: less where they or their inputs stand out."""
@@ -224,18 +228,23 @@ class Forecaster:
         return np.where(stands_out, (usual / np.where(stands_out, size, 1.0)) ** 2, 1.0)
 
     def _members(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Quantiles of the change (members, ahead, quantiles) before mixing, and ridge's change."""
+        """Quantiles of the change (members, ahead, FINE) before mixing, and ridge's change."""
         ridge = self._ridge_change(inputs)
         first = max(len(self._origins) - WINDOW, 0)
         self._past.forget(first)
-        told = self._past.quantiles(self._likeness(self._steps - 1, first), first)
-        told[1] += ridge[:, None]
+        like = self._past.quantiles(self._likeness(self._steps - 1, first), first)
+        like[1] += ridge[:, None]
+        told = np.concatenate([self._past.even(0)[None], like])
         if self._more is not None:
-            more = self._more.told(inputs) if self._more.is_ready else told[1]
+            more = told[RIDGE_MEMBER]
+            if self._more.is_ready:
+                more = np.stack([np.interp(FINE, LEVELS, row) for row in self._more.told(inputs)])
             told = np.concatenate([told, more[None]])
+        if self._past.count[0] < FEW:
+            told[:, self._past.count < FEW] = self._prior()
         for k in np.flatnonzero(self._past.count < FEW):
-            shorter = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5 if k else self._prior()
-            told[:, k] = shorter
+            if k and self._past.count[0] >= FEW:
+                told[:, k] = told[:, k - 1] * (AHEAD[k] / AHEAD[k - 1]) ** 0.5
         return told, ridge
 
     def _ridge_change(self, inputs: FloatArray) -> FloatArray:
@@ -244,7 +253,7 @@ class Forecaster:
         coefficients = np.linalg.solve(self._gram + extra, self._moment[..., None])[..., 0]
         change = (coefficients * inputs).sum(axis=1)
         most = MOST_CHANGE * np.sqrt(self._squares / np.maximum(self._mass, 1.0))
-        enough = self._outcomes >= 2 * ORIGINS_PER_DAY
+        enough = self._outcomes >= LEAST_RIDGE
         return np.where(enough, np.clip(change, -most, most), 0.0)
 
     def _likeness(self, now: int, first: int) -> FloatArray:
@@ -265,33 +274,27 @@ class Forecaster:
         )
 
     def _prior(self) -> FloatArray:
-        return np.asarray(self.level * PRIOR_SHARE * (LEVELS - 0.5) / 0.4)
+        return np.asarray(self.level * PRIOR_SHARE * (FINE - 0.5) / 0.4)
 
     def _weights(self) -> FloatArray:
         """Shares of the members (members, ahead)."""
         loss = self._loss * HANDICAP[: len(self.members)] + 1e-12
         shares = (loss.min(axis=0) / loss) ** SHARPNESS
-        # A third member counts once some of its own forecasts are scored; before, it has ridge's.
+        shares[RIDGE_MEMBER, self._outcomes < LEAST_RIDGE] = 0.0
+        # One more member counts once some of its own forecasts are scored; before, it has ridge's.
         shares[len(MEMBERS) :, self._scored < FEW] = 0.0
         return np.asarray(shares / shares.sum(axis=0))
-
-    def _mixed(self, told: FloatArray, weights: FloatArray) -> FloatArray:
-        """Quantiles of the change (ahead, quantiles)."""
-        mixed = np.einsum("mk,mkq->kq", weights, told)
-        return np.sort(self._widened(mixed, np.arange(len(AHEAD))), axis=1)
-
-    def _widened(self, rows: FloatArray, k: IntArray) -> FloatArray:
-        middle = rows[:, MEDIAN, None]
-        return np.asarray(middle + (rows - middle) * np.exp(self._wider[k])[:, None])
 
     def _notes(self, known: NDArray[np.bool_]) -> tuple[str, ...]:
         notes = []
         if not known.all():
             days = self._steps / STEPS_PER_DAY
-            reach = AHEAD[known].max() / STEPS_PER_HOUR if known.any() else 0.0
+            reach = AHEAD[known].max(initial=0) / STEPS_PER_HOUR
             notes.append(
-                f"{days:.1f} days of history: beyond {reach:g} h ahead the spread is taken from"
-                f" {'shorter distances' if known.any() else 'a guess of 50 %'}"
+                f"{days:.1f} days of history: beyond {reach:.1f} h ahead the spread is taken from"
+                " shorter distances"
+                if known.any()
+                else f"{24 * days:.1f} h of history: the spread is a guess of 50 %"
             )
         unseen = 1.0 - float(self._seen[: self._steps].mean())
         if unseen > 0:

@@ -8,6 +8,10 @@ from costplan.planner.forecast.features import IntArray
 from costplan.planner.forecast.types import QUANTILES, FloatArray
 
 LEVELS = np.array(QUANTILES)
+FINE = np.unique(
+    np.round(np.concatenate([LEVELS, np.arange(0.15, 0.9, 0.05), [0.025, 0.075, 0.925, 0.975]]), 3)
+)
+"""The quantiles that are read: enough of them to move one of LEVELS."""
 
 
 class Outcomes:
@@ -44,18 +48,25 @@ class Outcomes:
             self.count[distance] = left
 
     def quantiles(self, weights: FloatArray, first: int) -> FloatArray:
-        """The QUANTILES (rows, distances, quantiles), where the value of origin `first` + i weighs
+        """The quantiles (rows, distances, FINE), where the value of origin `first` + i weighs
         `weights[i]`, above 0; 0 where there is no value."""
         rows, distances, _ = self._values.shape
         most = int(self.count.max())
-        found = np.zeros((rows, distances, len(LEVELS)))
+        found = np.zeros((rows, distances, len(FINE)))
         if not most:
             return found
         places = self._origins[:, :, :most] - first
         mass = np.cumsum(np.where(places >= 0, weights[np.maximum(places, 0)], 0.0), axis=2)
-        targets = LEVELS * mass[:, :, -1:]
+        targets = FINE * mass[:, :, -1:]
         for row in range(rows):
             for distance in np.flatnonzero(self.count):
                 at = np.searchsorted(mass[row, distance], targets[row, distance])
                 found[row, distance] = self._values[row, distance, at]
         return found
+
+    def even(self, row: int) -> FloatArray:
+        """The quantiles (distances, FINE) of a row where all weigh the same; 0 where there is no
+        value."""
+        at = np.maximum(np.ceil(FINE * self.count[:, None] - 1e-9).astype(np.int64) - 1, 0)
+        found = np.take_along_axis(self._values[row], at, axis=1)
+        return np.where(self.count[:, None] > 0, found, 0.0)

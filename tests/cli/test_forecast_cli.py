@@ -51,7 +51,7 @@ def test_it_says_what_a_tick_of_that_moment_is_told(store: Path) -> None:
     worker, gpu = document["kinds"]
     assert document["at"] == worker["steps"][0]["start"] == NOW.isoformat()
     assert worker["graph"] == {"workers": 24, "full_seconds": 0.0, "tail_seconds": 3600.0}
-    assert set(worker["member_shares"]) == {"last value", "ridge"}
+    assert set(worker["member_shares"]) == {"last value", "like moments", "ridge"}
     assert [job["start"] for job in gpu["calendar"]] == ["2026-03-11T02:00:00+00:00"]
 
 
@@ -102,7 +102,7 @@ def test_little_history_is_said(tmp_path: Path) -> None:
     answer = run("--store", path, "--kind", "worker")
     assert answer.exit_code == 0
     said = " ".join(answer.stdout.split())
-    assert "0.0 days of history: beyond 0 h ahead the spread is taken from a guess" in said
+    assert "1.0 h of history: the spread is a guess of 50 %" in said
 
 
 def test_a_cluster_of_the_past_has_its_history_only(store: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from costplan.planner.forecast.ensemble import AHEAD, PENDING, Forecaster
-from costplan.planner.forecast.outcomes import Outcomes
+from costplan.planner.forecast.outcomes import FINE, Outcomes
 from costplan.planner.forecast.types import (
     HORIZON_STEPS,
     QUANTILES,
@@ -66,6 +66,8 @@ def test_what_comes_later_changes_no_forecast_made_before() -> None:
     assert np.array_equal(one._told[rings], other._told[rings])
     assert np.array_equal(one._inputs[rings], other._inputs[rings])
     assert np.array_equal(one._ridge[rings], other._ridge[rings])
+    assert np.array_equal(one._mixed[rings], other._mixed[rings])
+    assert np.array_equal(one._final[rings], other._final[rings])
 
     plain, poisoned = Forecaster(MONDAY), Forecaster(MONDAY)
     for now in range(0, len(past), 577):
@@ -145,7 +147,9 @@ def test_with_little_history_it_guesses_wide_and_says_so() -> None:
     first = told(np.array([8.0]))
     assert first.quantile(0.5) == pytest.approx(np.full(HORIZON_STEPS, 8.0))
     assert first.quantile(0.9)[0] == pytest.approx(12.0)
-    assert "a guess of 50 %" in first.notes[0]
+    assert first.quantile(0.9)[-1] == pytest.approx(12.0)  # a guess does not grow with distance
+    assert first.notes == ("0.1 h of history: the spread is a guess of 50 %",)
+    assert first.weights["ridge"] == (0.0, 0.0, 0.0)
     hours = told(wandering(1))
     assert "shorter distances" in hours.notes[0]
     wide = hours.quantile(0.9) - hours.quantile(0.1)
@@ -202,11 +206,13 @@ def test_quantiles_of_outcomes_are_those_of_sorted_weighted_values() -> None:
             for row in range(2):
                 expected = plain_quantiles(column[known, row], weights[known])
                 assert np.array_equal(found[row, distance], expected)
+                evenly = plain_quantiles(column[known, row], np.ones(len(known)))
+                assert np.array_equal(past.even(row)[distance], evenly)
 
 
 def plain_quantiles(values: FloatArray, weights: FloatArray) -> FloatArray:
     if not len(values):
-        return np.zeros(len(QUANTILES))
+        return np.zeros(len(FINE))
     order = np.argsort(values)
     mass = np.cumsum(weights[order])
-    return np.asarray(values[order][np.searchsorted(mass, np.array(QUANTILES) * mass[-1])])
+    return np.asarray(values[order][np.searchsorted(mass, FINE * mass[-1])])
