@@ -69,6 +69,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     checkpoint: Annotated[
         str | None, typer.Option(metavar="TIME", help="Between two of a task. [default: 30min]")
     ] = None,
+    result: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="A task's, in memory, or 0. [default: 256MiB]"),
+    ] = None,
     boot: Annotated[
         str | None, typer.Option(metavar="TIME", help="Of a machine, median. [default: 2min]")
     ] = None,
@@ -122,6 +126,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         one_type=one_type,
         tick=tick,
         checkpoint=checkpoint,
+        result=result,
         boot=boot,
         seed=seed,
     )

@@ -128,6 +128,7 @@ def _policy(one: PolicyOutcome, bound: Decimal) -> dict[str, object]:
         "regret": None if more is None else round(more, 6),
         "jobs": one.jobs,
         "restarted_tasks": one.restarted_tasks,
+        "recomputed_tasks": one.recomputed_tasks,
         "node_hours": round(one.node_hours, 6),
         "ended_seconds": round(one.ended_seconds, 3),
     }

@@ -2,18 +2,22 @@
 
 A job is as many tasks as it has units, each of the job's duration, which save a checkpoint at a
 fixed interval: what is interrupted goes on from the last one. Tasks wait in one queue, in order
-of arrival, those that were interrupted in front. Results are not held, and there are no gangs.
+of arrival, those that were interrupted in front. There are no gangs.
+
+A task that has ended leaves a result on its worker until its job is over (`results.py`). Where a
+worker goes with results of jobs under way, their tasks are computed again, from the start.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from functools import partial
 
 from costplan.adapters.backtest.jobs import TraceJob
-from costplan.adapters.sim.clock import MICROS, Alarm, VirtualClock
+from costplan.adapters.backtest.results import Results
+from costplan.adapters.backtest.workers import JobRun, Stint, Task, Worker
+from costplan.adapters.sim.clock import MICROS, VirtualClock
 from costplan.adapters.sim.machines import Machine
 from costplan.planner.errors import InvariantBroken
 from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad
@@ -25,81 +29,42 @@ _DEPARTED_SECONDS = 3600.0
 JOIN_SECONDS = 2.0
 
 
-@dataclass(slots=True)
-class JobRun:
-    """A job under way: tasks that have not begun and not ended, and its instants (microseconds).
-
-    `all_began` is when the last of its tasks began for the first time.
-    """
-
-    job: TraceJob
-    submitted: int
-    to_begin: int
-    to_end: int
-    all_began: int | None = None
-    ended: int | None = None
+def _nobody(machine_id: str) -> None:
+    del machine_id
 
 
-@dataclass(slots=True, eq=False)
-class _Task:
-    run: JobRun
-    left_seconds: float
-    began: int = 0
-    has_begun: bool = False
-    alarm: Alarm | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    spec: WorkerSpec
-    machine_id: str
-    joined: int
-    running: dict[_Task, None] = field(default_factory=dict)
-    is_cordoned: bool = False
-    idle_since: int | None = None
-    busy_micros: int = 0
-    lost_micros: int = 0
-    cordoned_at: int | None = None
-    seen: WorkerLoad | None = None
-
-    @property
-    def has_room(self) -> bool:
-        return not self.is_cordoned and len(self.running) < self.spec.threads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stint:
-    """A worker's time on a machine, in slot-microseconds.
-
-    `worked` went into work that counts, `lost` into work that was done again; after it was
-    cordoned it was idle for `draining`. What is left of [joined, left) it was idle before that.
-    """
-
-    machine_id: str
-    joined: int
-    left: int
-    slots: int
-    worked: int
-    lost: int
-    draining: int
+def _seconds(run: JobRun) -> float:
+    return run.job.seconds
 
 
 class TraceCluster:
     """What a planner and a stock scaler see of the cluster, and what a simulation plays with."""
 
-    def __init__(self, clock: VirtualClock, kind: WorkerKind, *, checkpoint_seconds: float) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        kind: WorkerKind,
+        *,
+        checkpoint_seconds: float,
+        result_bytes: int = 0,
+    ) -> None:
         self.clock = clock
         self.kind = kind
         self.runs: list[JobRun] = []
         self.stints: list[Stint] = []
         self.restarted = 0
+        self.recomputed = 0
+        self.retired: Callable[[str], None] = _nobody
+        """Told of a machine whose last worker has been retired."""
         self._checkpoint = round(checkpoint_seconds * MICROS)
         self._need = {n: a / kind.threads for n, a in kind.resources.items()}
-        self._queue: deque[_Task] = deque()
-        self._workers: dict[str, _Worker] = {}
+        self._queue: deque[Task] = deque()
+        self._workers: dict[str, Worker] = {}
         self._free: deque[str] = deque()
         self._machines: dict[str, Machine] = {}
         self._departed: dict[str, Departure] = {}
+        self._results: Results[JobRun] = Results(clock, result_bytes, _seconds)
+        self._recompute_seconds = 0.0
         self._open_jobs = 0
         self._gone_since: int | None = None
         self._ended = 0
@@ -114,7 +79,7 @@ class TraceCluster:
         self.runs.append(run)
         self._open_jobs += 1
         self._gone_since = None
-        self._queue.extend(_Task(run, job.seconds) for _ in range(job.units))
+        self._queue.extend(Task(run, job.seconds) for _ in range(job.units))
         self._fill()
 
     @property
@@ -134,20 +99,24 @@ class TraceCluster:
 
     @property
     def slots(self) -> int:
-        """Tasks that could run at once on the workers that are here."""
-        return sum(worker.spec.threads for worker in self._workers.values())
+        """Tasks that could run at once on the workers that are here and not on their way out."""
+        return sum(w.spec.threads for w in self._workers.values() if not w.is_cordoned)
 
     def idle_machines(self) -> list[str]:
-        """Machines whose workers are here and run nothing, those longest idle first."""
+        """Machines whose workers are here to stay and run nothing, those longest idle first."""
         since: dict[str, int] = {}
         busy: set[str] = set()
         for worker in self._workers.values():
-            if worker.running or worker.idle_since is None:
+            if worker.running or worker.idle_since is None or worker.is_cordoned:
                 busy.add(worker.machine_id)
             else:
                 at = since.get(worker.machine_id, 0)
                 since[worker.machine_id] = max(at, worker.idle_since)
         return sorted((m for m in since if m not in busy), key=lambda m: (since[m], m))
+
+    def workers_of(self, machine_id: str) -> tuple[str, ...]:
+        """The workers of a machine that are here."""
+        return tuple(n for n, worker in self._workers.items() if worker.machine_id == machine_id)
 
     # The port.
 
@@ -155,6 +124,7 @@ class TraceCluster:
         """What waits, what runs, and on whom."""
         now = self.clock.micros
         self._forget_departed()
+        self._results.settle()
         running = self.running
         mean = self._ended_seconds / self._ended if self._ended else None
         variance = None
@@ -179,7 +149,7 @@ class TraceCluster:
             at=self.clock(),
             window_seconds=0.0,
             groups=groups if self._open_jobs or self._ended else (),
-            workers={name: self._view(worker) for name, worker in self._workers.items()},
+            workers={name: self._view(name, worker) for name, worker in self._workers.items()},
             scheduler_id="trace",
             clients=1 if self._open_jobs else 0,
             clients_gone_since=(
@@ -188,19 +158,22 @@ class TraceCluster:
             departed=dict(self._departed),
             totals=Totals(
                 finished_tasks=self._ended,
+                recomputed_tasks=self.recomputed,
                 restarted_tasks=self.restarted,
+                recomputed_seconds=self._recompute_seconds,
                 busy_seconds=self._ended_seconds,
             ),
         )
 
     def cordon(self, workers: Collection[str], token: str) -> None:
-        """These workers take no new tasks."""
+        """These workers take no new tasks, and what they hold is copied to those that stay."""
         del token
         for name in workers:
             worker = self._workers.get(name)
             if worker is not None and not worker.is_cordoned:
                 worker.is_cordoned, worker.seen = True, None
                 worker.cordoned_at = self.clock.micros
+                self._results.cordon(name)
 
     def uncordon(self, workers: Collection[str]) -> None:
         """These workers take tasks again."""
@@ -209,19 +182,34 @@ class TraceCluster:
             if worker is not None and worker.is_cordoned:
                 worker.is_cordoned, worker.seen = False, None
                 worker.cordoned_at = None
+                if worker.leaves is not None:
+                    worker.leaves.cancel()
+                self._results.uncordon(name)
                 self._free.append(name)
         self._fill()
 
     def retire(self, workers: Collection[str], token: str, *, force: bool = False) -> Retired:
-        """Removes the workers; what runs on them goes on elsewhere from its last checkpoint."""
+        """Removes workers once what they hold is copied, and says how far that is. What runs on
+        them by then goes on elsewhere from its last checkpoint."""
         del force
         self.cordon(workers, token)
+        self._results.settle()
+        refused = {}
         for name in workers:
-            if name in self._workers:
-                self._remove(name, expected=True)
-        left = [name for name in workers if name in self._departed]
-        lost = tuple(name for name in left if not self._departed[name].expected)
-        return Retired(done=tuple(name for name in left if name not in lost), refused={}, lost=lost)
+            if name not in self._workers:
+                continue
+            if self._results.can_leave(name):
+                self._leave(name)
+            else:
+                refused[name] = "nobody can take what it alone holds"
+        left = [n for n in workers if n not in self._workers and n in self._departed]
+        lost = [n for n in left if not self._departed[n].expected or self._departed[n].lost_keys]
+        return Retired(
+            done=tuple(name for name in left if name not in lost),
+            refused=refused,
+            lost=tuple(lost),
+            pending=tuple(n for n in workers if n in self._workers and n not in refused),
+        )
 
     # Machines (the `Guests` of a provider).
 
@@ -239,6 +227,7 @@ class TraceCluster:
         for name in names:
             # None of them takes what another one leaves.
             self._workers[name].is_cordoned = True
+            self._results.cordon(name)
         for name in names:
             self._remove(name, expected=False)
 
@@ -257,7 +246,8 @@ class TraceCluster:
         if machine.state is not MachineState.RUNNING or machine.machine_id not in self._machines:
             return
         now = self.clock.micros
-        self._workers[spec.name] = _Worker(spec, machine.machine_id, now, idle_since=now)
+        self._workers[spec.name] = Worker(spec, machine.machine_id, now, idle_since=now)
+        self._results.add(spec.name, spec.memory_bytes)
         self._free.append(spec.name)
         self._fill()
 
@@ -270,7 +260,7 @@ class TraceCluster:
                 continue
             self._begin(worker, self._queue.popleft())
 
-    def _begin(self, worker: _Worker, task: _Task) -> None:
+    def _begin(self, worker: Worker, task: Task) -> None:
         task.began = self.clock.micros
         if not task.has_begun:
             task.has_begun = True
@@ -281,18 +271,22 @@ class TraceCluster:
         worker.idle_since, worker.seen = None, None
         task.alarm = self.clock.after(task.left_seconds, partial(self._end, worker, task))
 
-    def _end(self, worker: _Worker, task: _Task) -> None:
+    def _end(self, worker: Worker, task: Task) -> None:
         had_room = worker.has_room
         del worker.running[task]
         now, run = self.clock.micros, task.run
-        worker.busy_micros += now - task.began
+        worker.worked(task, now - task.began)
+        self.recomputed += task.is_redone
         worker.idle_since = None if worker.running else now
         worker.seen = None
         self._ended += 1
         self._ended_seconds += run.job.seconds
         self._ended_squares += run.job.seconds**2
         run.to_end -= 1
-        if not run.to_end:
+        if run.to_end:
+            self._results.keep(worker.spec.name, run)
+        else:
+            self._results.gather(run)
             run.ended = now
             self._open_jobs -= 1
             if not self._open_jobs:
@@ -301,16 +295,35 @@ class TraceCluster:
             self._free.append(worker.spec.name)
         self._fill()
 
+    def _leave(self, name: str) -> None:
+        """Lets a worker go now, or once the results that it holds are copied."""
+        worker = self._workers.get(name)
+        if worker is None or not worker.is_cordoned:
+            return
+        if worker.leaves is not None:
+            worker.leaves.cancel()
+        self._results.settle()
+        if not self._results.of(name).keys:
+            self._remove(name, expected=True)
+            if not self.workers_of(worker.machine_id):
+                self.retired(worker.machine_id)
+        elif self._results.can_leave(name):
+            seconds = self._results.seconds_left(name)
+            worker.leaves = self.clock.after(seconds, partial(self._leave, name))
+
     def _remove(self, name: str, *, expected: bool) -> None:
         worker = self._workers.pop(name)
         now = self.clock.micros
+        lost = self._lose(name)
+        if worker.leaves is not None:
+            worker.leaves.cancel()
         for task in reversed(worker.running):
             if task.alarm is not None:
                 task.alarm.cancel()
             ran = now - task.began
             kept = ran // self._checkpoint * self._checkpoint if self._checkpoint else ran
             task.left_seconds -= kept / MICROS
-            worker.busy_micros += kept
+            worker.worked(task, kept)
             worker.lost_micros += ran - kept
             self.restarted += 1
             self._queue.appendleft(task)
@@ -325,7 +338,7 @@ class TraceCluster:
                 left=now,
                 slots=worker.spec.threads,
                 worked=worker.busy_micros,
-                lost=worker.lost_micros,
+                lost=worker.lost_micros + worker.redone_micros,
                 draining=draining,
             )
         )
@@ -333,11 +346,23 @@ class TraceCluster:
             worker=name,
             at=self.clock(),
             expected=expected,
-            lost_keys=0,
+            lost_keys=lost,
             restarted_tasks=len(worker.running),
         )
         worker.running.clear()
         self._fill()
+
+    def _lose(self, name: str) -> int:
+        """What a worker held is to be computed again, before what waits; returns how many."""
+        keys = 0
+        for run, lost in reversed(self._results.remove(name).items()):
+            keys += lost
+            run.to_end += lost
+            self._recompute_seconds += lost * run.job.seconds
+            self._queue.extendleft(
+                Task(run, run.job.seconds, has_begun=True, is_redone=True) for _ in range(lost)
+            )
+        return keys
 
     def _forget_departed(self) -> None:
         now = self.clock()
@@ -346,19 +371,10 @@ class TraceCluster:
                 break
             del self._departed[name]
 
-    def _view(self, worker: _Worker) -> WorkerLoad:
-        if worker.seen is None:
-            idle = worker.idle_since
-            worker.seen = WorkerLoad(
-                threads=worker.spec.threads,
-                memory_bytes=worker.spec.memory_bytes or None,
-                resources=worker.spec.resources,
-                executing=len(worker.running),
-                processing=len(worker.running),
-                managed_bytes=0,
-                status="closing" if worker.is_cordoned else "running",
-                idle_since=None if idle is None else self.clock.instant(idle),
-                busy_seconds=worker.busy_micros / MICROS,
-                joined_at=self.clock.instant(worker.joined),
-            )
+    def _view(self, name: str, worker: Worker) -> WorkerLoad:
+        shelf = self._results.of(name)
+        if worker.seen is None or shelf.is_changed:
+            shelf.is_changed = False
+            seconds = self._results.recompute_seconds(name)
+            worker.seen = worker.view(self.clock, shelf, self._results.result_bytes, seconds)
         return worker.seen

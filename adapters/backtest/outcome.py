@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from costplan.adapters.backtest.cluster import JobRun, Stint, TraceCluster
+from costplan.adapters.backtest.cluster import TraceCluster
+from costplan.adapters.backtest.workers import JobRun, Stint
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.cloud import SimCloud
 from costplan.planner.errors import InvariantBroken
@@ -40,6 +41,7 @@ class PolicyOutcome:
     `usd` is the cloud's bill and the sum of `usd_by_kind` (work, idle, boot, drain, recompute).
     A job's wait lasts until the last of its tasks has begun. `scale_events` are launches and
     ends asked for, `machines_at` and `waiting_at` (tasks) a course over time, at `at_seconds`.
+    Restarted tasks had begun when their worker went, recomputed ones had ended there.
     """
 
     policy: str
@@ -51,6 +53,7 @@ class PolicyOutcome:
     interruptions: int
     scale_events: int
     restarted_tasks: int
+    recomputed_tasks: int
     jobs: int
     node_hours: float
     ended_seconds: float
@@ -91,6 +94,7 @@ def outcome(
         interruptions=sum(m.end_cause == "reclaimed" for m in machines.values()),
         scale_events=len(machines) + ends,
         restarted_tasks=cluster.restarted,
+        recomputed_tasks=cluster.recomputed,
         jobs=len(cluster.runs),
         node_hours=hours,
         ended_seconds=cloud.clock.seconds,

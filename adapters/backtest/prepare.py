@@ -19,7 +19,7 @@ from costplan.planner.errors import InputError
 from costplan.planner.guard import Policy
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.types import Market, Resources
-from costplan.planner.units import seconds_text
+from costplan.planner.units import memory_text, seconds_text
 from costplan.planner.where import check_where
 from costplan.planner.wording import counted, days_text
 from costplan.planner.workload import Interruption, Where
@@ -83,6 +83,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         seconds=seconds,
         tick_seconds=float(section.tick),
         checkpoint_seconds=float(section.checkpoint),
+        result_bytes=section.result,
         boot_seconds=float(section.boot),
         deadline=Deadline(times=section.deadline.times, seconds=float(section.deadline.slack)),
         seed=section.seed,
@@ -104,6 +105,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         f"one type: {one}, the cheapest on demand for a worker"
         if section.one_type is None
         else f"one type: {one}, as asked for",
+        _result_text(section.result),
         f"a look each {seconds_text(section.tick)}, boots of {seconds_text(section.boot)} in the "
         f"median, a checkpoint of every task each {seconds_text(section.checkpoint)}; a job is "
         f"late when it is done more than {section.deadline.times:g} times its duration and "
@@ -194,6 +196,15 @@ def _worker_text(kind: WorkerKind) -> str:
     return (
         f"{need.vcpu_milli / 1000:g} vCPU, {memory:g} GiB{gpus}, "
         f"{counted(kind.threads, 'task')} at a time"
+    )
+
+
+def _result_text(result_bytes: int) -> str:
+    if not result_bytes:
+        return "tasks leave no results in memory"
+    return (
+        f"a task leaves {memory_text(result_bytes)} on its worker until its job is over; workers "
+        "that are retired copy them first, and what is lost with a machine is computed again"
     )
 
 

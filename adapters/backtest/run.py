@@ -30,6 +30,7 @@ from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Outcome
 from costplan.planner.types import Market, OfferKey, Phase
+from costplan.planner.units import MIB
 
 POLICIES = (
     "costplan",
@@ -53,6 +54,8 @@ _BUSY_SECONDS = 60.0
 _AGAIN_SECONDS = 5.0
 """When to look again at a machine on its way; the others can wait for the next tick."""
 _MOST_OVER = 10.0
+RESULT_BYTES = 256 * MIB
+"""What a task leaves unless told otherwise: an assumption, since demand files do not say."""
 
 
 class Stuck(CostplanError):
@@ -64,8 +67,9 @@ class Backtest:
     """What is simulated: the same jobs, offers and fates for every policy.
 
     Policies look at the cluster each `tick_seconds`. Tasks keep their work each
-    `checkpoint_seconds`. A job that is not done by its `deadline` has missed it. `one_type` is
-    the machine type of those policies that use one; `rules` guard what costplan plans.
+    `checkpoint_seconds`, and leave `result_bytes` on their worker until their job is over. A job
+    that is not done by its `deadline` has missed it. `one_type` is the machine type of those
+    policies that use one; `rules` guard what costplan plans.
     """
 
     jobs: tuple[TraceJob, ...]
@@ -75,6 +79,7 @@ class Backtest:
     seconds: float
     tick_seconds: float = 300.0
     checkpoint_seconds: float = 1800.0
+    result_bytes: int = RESULT_BYTES
     boot_seconds: float = 120.0
     deadline: Deadline = Deadline()
     seed: int = 0
@@ -121,7 +126,10 @@ class _Play:
             fates=Fates(boot_seconds=backtest.boot_seconds),
         )
         self.cluster = TraceCluster(
-            self.clock, backtest.settings.kinds[0], checkpoint_seconds=backtest.checkpoint_seconds
+            self.clock,
+            backtest.settings.kinds[0],
+            checkpoint_seconds=backtest.checkpoint_seconds,
+            result_bytes=backtest.result_bytes,
         )
         self.cloud.guests.append(self.cluster)
         self.provider = SimProvider(self.cloud, backtest.settings.cluster)
@@ -331,6 +339,7 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
         interruptions=0,
         scale_events=0,
         restarted_tasks=0,
+        recomputed_tasks=0,
         jobs=len(backtest.jobs),
         node_hours=float(hours.sum()),
         ended_seconds=float(seconds[-1]),

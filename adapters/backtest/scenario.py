@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from costplan.adapters.backtest.run import POLICIES
+from costplan.adapters.backtest.run import POLICIES, RESULT_BYTES
 from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import (
     DurationSeconds,
@@ -16,6 +16,7 @@ from costplan.planner.config_fields import (
     GpuCount,
     MachineVcpuMilli,
     MemoryBytes,
+    MemoryFloorBytes,
     Name,
     Text,
     finite_number,
@@ -134,6 +135,7 @@ class BacktestSection(Section):
     shapes: ShapesSection = ShapesSection()
     tick: DurationSeconds = 300
     checkpoint: DurationSeconds = 1800
+    result: MemoryFloorBytes = RESULT_BYTES
     boot: DurationSeconds = 120
     deadline: DeadlineSection = DeadlineSection()
     seed: Whole = 0

@@ -1,13 +1,14 @@
 """How clusters are scaled without costplan: rules that are in use, on machines of one type.
 
 Each looks at the cluster at the same moments as costplan does, and asks for and ends machines
-through the same provider. None loses results on purpose: only idle machines are ended by choice.
+through the same provider. None loses results on purpose: only idle machines are ended by choice,
+and those are retired as Dask's `Adaptive` does it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from costplan.adapters.backtest.cluster import TraceCluster
@@ -26,19 +27,28 @@ COOLDOWN_SECONDS = 300.0
 
 @dataclass(slots=True)
 class Fleet:
-    """Machines of one type, in the first of its pools that has room."""
+    """Machines of one type, in the first of its pools that has room.
+
+    A machine that is to go is retired first: what its workers hold is copied, then it ends. Where
+    nobody can take that, it stays and takes tasks again, as Dask's `retire_workers` has it.
+    """
 
     provider: SimProvider
     cluster: TraceCluster
     kind: WorkerKind
     wares: tuple[Ware, ...]
     launches: int = 0
+    _leaving: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cluster.retired = self._end
 
     @property
     def machines(self) -> list[str]:
-        """Machines that boot or run."""
+        """Machines that boot or run and are to stay."""
         alive = (MachineState.PENDING, MachineState.RUNNING)
-        return [node.provider_id for node in self.provider.nodes() if node.state in alive]
+        found = [node.provider_id for node in self.provider.nodes() if node.state in alive]
+        return [machine for machine in found if machine not in self._leaving]
 
     @property
     def slots_each(self) -> int:
@@ -46,15 +56,31 @@ class Fleet:
         return self.wares[0].workers * self.kind.threads
 
     def resize(self, wanted: int) -> None:
-        """Asks for what is missing, or ends machines that are idle, the longest idle first."""
+        """Asks for what is missing, or lets machines go that are idle, the longest idle first."""
+        self._retire(tuple(self._leaving))
         here = len(self.machines)
         for _ in range(wanted - here):
             if not self._launch():
                 return
         if wanted < here:
             going = self.cluster.idle_machines()[: here - wanted]
-            if going:
-                self.provider.terminate(going)
+            self._leaving |= {machine: self.cluster.workers_of(machine) for machine in going}
+            self._retire(going)
+
+    def _retire(self, machines: Sequence[str]) -> None:
+        """Begins or goes on with retiring machines; one that was taken away is forgotten."""
+        names = [name for machine in machines for name in self._leaving[machine]]
+        refused = self.cluster.retire(names, "stock").refused
+        stay = [m for m in machines if not refused.keys().isdisjoint(self._leaving.get(m, ()))]
+        for machine in stay:
+            self.cluster.uncordon(self._leaving.pop(machine))
+        for machine in machines:
+            if machine in self._leaving and not self.cluster.workers_of(machine):
+                del self._leaving[machine]
+
+    def _end(self, machine: str) -> None:
+        self._leaving.pop(machine, None)
+        self.provider.terminate([machine])
 
     def _launch(self) -> bool:
         self.launches += 1
