@@ -10,7 +10,7 @@ import jinja2
 
 from costplan.adapters.backtest.outcome import KINDS, PolicyOutcome
 from costplan.adapters.backtest.prepare import Prepared
-from costplan.cli.simulate_view import bound_of, regret_text, wait_text
+from costplan.cli.simulate_view import bound_of, notes_of, regret_text, wait_text
 from costplan.planner.wording import counted, days_text, plain
 
 WIDTH, HEIGHT = 960, 150
@@ -70,7 +70,7 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
             rows=rows,
             kinds=KINDS,
             panels=[_panel(one, top or 1, queue or 1, days) for one in found],
-            notes=[plain(note) for note in prepared.notes],
+            notes=[plain(note) for note in notes_of(prepared, found)],
             width=WIDTH,
             height=HEIGHT,
             left=_LEFT,

@@ -23,13 +23,25 @@ def bound_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> Decimal:
     return (foresight(prepared.backtest) if there is None else there).usd
 
 
+def notes_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> tuple[str, ...]:
+    """What the answer rests on, a line each, and which policies did not get their work done."""
+    undone = [
+        f"{one.policy} was given up after {one.ended_seconds / 86400:,.3g} days, ten times the "
+        f"span, with {one.unfinished_jobs:,} of {counted(one.jobs, 'job')} undone: they count as "
+        "late and their waits until then, and its dollars are not compared with foresight"
+        for one in found
+        if one.unfinished_jobs
+    ]
+    return (*prepared.notes, *undone)
+
+
 def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> View:
     """What each policy costs, how long its jobs wait, and what that rests on."""
     jobs = found[0].jobs if found else 0
     blocks: list[Block] = [
         _money(found, bound_of(prepared, found)),
         _service(found),
-        Facts((("rests on", tuple(plain(note) for note in prepared.notes)),)),
+        Facts((("rests on", tuple(plain(note) for note in notes_of(prepared, found))),)),
     ]
     return View(title=f"{name}: {counted(jobs, 'job')}, simulated", blocks=tuple(blocks))
 
@@ -80,10 +92,18 @@ def regret_text(one: PolicyOutcome, bound: Decimal) -> str:
     """How much dearer than the bound."""
     if one.policy == "foresight":
         return "the bound"
-    more = regret(one.usd, bound)
+    if one.unfinished_jobs:
+        return "undone"
+    more = regret_of(one, bound)
     if more is None:
         return "–"
     return f"+{percent(more)}" if more >= 0 else f"-{percent(-more)}"
+
+
+def regret_of(one: PolicyOutcome, bound: Decimal) -> float | None:
+    """How much more than the bound, as a share; None without a bound, and for one that did not
+    get its work done."""
+    return None if one.unfinished_jobs else regret(one.usd, bound)
 
 
 def wait_text(seconds: float) -> str:
@@ -104,7 +124,7 @@ def document_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome])
                 "tick_seconds": backtest.tick_seconds,
                 "seed": backtest.seed,
                 "one_type": backtest.one_type,
-                "notes": list(prepared.notes),
+                "notes": list(notes_of(prepared, found)),
                 "policies": [_policy(one, bound) for one in found],
             },
             indent=2,
@@ -115,7 +135,7 @@ def document_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome])
 
 
 def _policy(one: PolicyOutcome, bound: Decimal) -> dict[str, object]:
-    more = regret(one.usd, bound)
+    more = regret_of(one, bound)
     return {
         "policy": one.policy,
         "usd": f"{one.usd:f}",
@@ -127,6 +147,7 @@ def _policy(one: PolicyOutcome, bound: Decimal) -> dict[str, object]:
         "scale_events": one.scale_events,
         "regret": None if more is None else round(more, 6),
         "jobs": one.jobs,
+        "unfinished_jobs": one.unfinished_jobs,
         "restarted_tasks": one.restarted_tasks,
         "recomputed_tasks": one.recomputed_tasks,
         "node_hours": round(one.node_hours, 6),

@@ -236,7 +236,15 @@ class TraceCluster:
         raise InvariantBroken(f"{machine.machine_id} hangs; backtests have no such fate")
 
     def close(self) -> None:
-        """The end of the simulation: workers that are here are counted until now."""
+        """The end of the simulation: workers that are here are counted until now, and what still
+        runs is broken off."""
+        self._free.clear()
+        for worker in self._workers.values():
+            for task in worker.running:
+                worker.worked(task, self.clock.micros - task.began)
+                if task.alarm is not None:
+                    task.alarm.cancel()
+            worker.running.clear()
         for name in tuple(self._workers):
             self._remove(name, expected=True)
 

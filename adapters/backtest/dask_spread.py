@@ -13,7 +13,6 @@ from distributed import Client
 
 from costplan.adapters.backtest.outcome import PolicyOutcome
 from costplan.adapters.backtest.run import Backtest, simulate
-from costplan.adapters.backtest.spread import or_said
 from costplan.planner.errors import InputError
 
 
@@ -25,7 +24,7 @@ def on_dask(
 ) -> tuple[PolicyOutcome, ...]:
     """What becomes of each policy, run by the workers of a Dask cluster.
 
-    Raises InputError where the scheduler does not answer, or a policy does not get its work done.
+    Raises InputError where the scheduler does not answer.
     """
     try:
         client: Any = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
@@ -39,6 +38,6 @@ def on_dask(
         running = {client.submit(simulate, shared, name, pure=False): name for name in policies}
         found = {}
         for done, name in running.items():
-            found[name] = or_said(name, done.result)
+            found[name] = done.result()
             progress(name, 1.0)
     return tuple(found[name] for name in policies)

@@ -13,7 +13,6 @@ from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.workers import JobRun, Stint
 from costplan.adapters.sim.clock import MICROS
 from costplan.adapters.sim.cloud import SimCloud
-from costplan.planner.errors import InvariantBroken
 
 KINDS = ("work", "idle", "boot", "drain", "recompute")
 PICO = Decimal("1e-12")
@@ -39,9 +38,10 @@ class PolicyOutcome:
     """What became of one policy.
 
     `usd` is the cloud's bill and the sum of `usd_by_kind` (work, idle, boot, drain, recompute).
-    A job's wait lasts until the last of its tasks has begun. `scale_events` are launches and
-    ends asked for, `machines_at` and `waiting_at` (tasks) a course over time, at `at_seconds`.
-    Restarted tasks had begun when their worker went, recomputed ones had ended there.
+    A job's wait lasts until the last of its tasks has begun, or until the end where that never
+    came. `unfinished_jobs` were not done when the policy was given up. `scale_events` are
+    launches and ends asked for, `machines_at` and `waiting_at` (tasks) a course over time, at
+    `at_seconds`. Restarted tasks had begun when their worker went, recomputed ones had ended there.
     """
 
     policy: str
@@ -55,6 +55,7 @@ class PolicyOutcome:
     restarted_tasks: int
     recomputed_tasks: int
     jobs: int
+    unfinished_jobs: int
     node_hours: float
     ended_seconds: float
     at_seconds: tuple[float, ...] = ()
@@ -69,7 +70,7 @@ def outcome(
     deadline: Deadline,
     course: Sequence[tuple[float, int, int]],
 ) -> PolicyOutcome:
-    """The outcome of a simulation whose jobs have all ended and whose machines are stopped."""
+    """The outcome of a simulation that is over and whose machines are stopped."""
     kinds = dict.fromkeys(KINDS, Decimal(0))
     stints: dict[str, list[Stint]] = {}
     for stint in cluster.stints:
@@ -83,7 +84,7 @@ def outcome(
         ends += machines[line.machine_id].end_cause == "terminated"
         for kind, part in _split(usd, line.start, line.end, stints.get(line.machine_id, [])):
             kinds[kind] += part
-    waits = np.array([_wait_seconds(run) for run in cluster.runs])
+    waits = np.array([_wait_seconds(run, cloud.clock.micros) for run in cluster.runs])
     return PolicyOutcome(
         policy=policy,
         usd=total,
@@ -96,6 +97,7 @@ def outcome(
         restarted_tasks=cluster.restarted,
         recomputed_tasks=cluster.recomputed,
         jobs=len(cluster.runs),
+        unfinished_jobs=sum(run.ended is None for run in cluster.runs),
         node_hours=hours,
         ended_seconds=cloud.clock.seconds,
         at_seconds=tuple(at for at, _, _ in course),
@@ -127,8 +129,5 @@ def _split(
     return [*parts, ("idle", usd - sum((part for _, part in parts), Decimal(0)))]
 
 
-def _wait_seconds(run: JobRun) -> float:
-    began = run.all_began
-    if began is None:
-        raise InvariantBroken(f"a job that came at {run.job.at_seconds} s never began")
-    return (began - run.submitted) / MICROS
+def _wait_seconds(run: JobRun, end: int) -> float:
+    return ((end if run.all_began is None else run.all_began) - run.submitted) / MICROS

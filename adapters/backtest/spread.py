@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from costplan.adapters.backtest.outcome import PolicyOutcome
-from costplan.adapters.backtest.run import Backtest, Stuck, simulate
-from costplan.planner.errors import InputError
+from costplan.adapters.backtest.run import Backtest, simulate
 
 Progress = Callable[[str, float], None]
 _SHARE = 0.01
@@ -44,8 +43,7 @@ def spread(
     """What becomes of each policy, in order; the answer does not depend on where they ran.
 
     With `scheduler` its workers run them: it must be a cluster of the user's own with the same
-    version of costplan, since Dask runs what it is sent. Raises InputError where it is away, and
-    where a policy does not get its work done.
+    version of costplan, since Dask runs what it is sent. Raises InputError where it is away.
     """
     if scheduler is not None:
         from costplan.adapters.backtest.dask_spread import on_dask
@@ -53,10 +51,7 @@ def spread(
         return on_dask(backtest, policies, scheduler, progress)
     most = min(processes or os.cpu_count() or 1, len(policies))
     if most == 1:
-        return tuple(
-            or_said(name, partial(simulate, backtest, name, partial(progress, name)))
-            for name in policies
-        )
+        return tuple(simulate(backtest, name, partial(progress, name)) for name in policies)
     context = get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(most, mp_context=context) as pool:
         told = manager.Queue()
@@ -67,22 +62,10 @@ def spread(
             while not told.empty():
                 progress(*told.get())
             for ended in done:
-                or_said(running[ended], ended.result)
+                ended.result()
                 progress(running[ended], 1.0)
         found = {name: done.result() for done, name in running.items()}
     return tuple(found[name] for name in policies)
-
-
-def or_said(policy: str, result: Callable[[], PolicyOutcome]) -> PolicyOutcome:
-    """The outcome; raises InputError that names the policy where it does not get its work done."""
-    try:
-        return result()
-    except Stuck as error:
-        raise InputError(
-            f"policies: {policy}",
-            f"does not get the work done: {error}",
-            "name the other policies with --policy, or simulate more --days",
-        ) from None
 
 
 def _simulated(backtest: Backtest, policy: str, told: Queue[tuple[str, float]]) -> PolicyOutcome:

@@ -67,8 +67,10 @@ def missed(found: dict[str, PolicyOutcome]) -> list[str]:
     missing = []
     if "on-demand-peak" in found and ours.usd / found["on-demand-peak"].usd > 0.35:
         missing.append("35 % of the peak fleet on demand")
-    if spot is not None and (
-        ours.usd / spot.usd > 0.60 or ours.wait_p95_seconds > spot.wait_p95_seconds
+    if (
+        spot is not None
+        and not spot.unfinished_jobs
+        and (ours.usd / spot.usd > 0.60 or ours.wait_p95_seconds > spot.wait_p95_seconds)
     ):
         missing.append("60 % of Adaptive on spot at no longer waits")
     if ours.usd / found["foresight"].usd > 1.10:

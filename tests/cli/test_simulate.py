@@ -175,15 +175,27 @@ def test_a_policy_that_can_buy_nothing_is_said_before_the_others_run(
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_policy_that_never_gets_spot_is_named(tmp_path: Path, jobs: Path, processes: int) -> None:
-    traces = tmp_path / "traces.parquet"
+def test_a_policy_that_never_gets_spot_is_given_up_and_the_others_are_not(
+    tmp_path: Path, jobs: Path, processes: int
+) -> None:
+    traces, page = tmp_path / "traces.parquet", tmp_path / "out.html"
     row = {"trace_id": "s/z/t", "kind": "availability", "gap_s": 300.0, "tick": 0}
     pq.write_table(pa.Table.from_pylist([row | {"run_ticks": 9999, "n_available": 0}]), traces)
     words = ("--policy", "dask-adaptive-spot", "--policy", "foresight", "--spot", traces)
     short = (*SHORT[:2], "--tick", "30min", *SHORT[2:-1], str(processes))
-    answer = run("--demand", jobs, *words, *short)
-    assert answer.exit_code == 1
-    assert "policies: dask-adaptive-spot: does not get the work done: 7 tasks" in answer.stderr
+    answer = run("--demand", jobs, *words, *short, "--html", page)
+    assert answer.exit_code == 0, answer.output
+    said = "dask-adaptive-spot was given up after 2.52 days, ten times the span, with 3 of 3 jobs"
+    assert said in " ".join(answer.stdout.split())
+    assert answer.stdout.splitlines()[2].split()[-1] == "undone"
+    assert said in page.read_text()
+    found = json.loads(run("--demand", jobs, *words, *short, "--format", "json").stdout)
+    assert any(said in note for note in found["notes"])
+    spot, bound = found["policies"]
+    assert (spot["unfinished_jobs"], spot["missed_deadlines"], spot["jobs"]) == (3, 3, 3)
+    assert (spot["usd"], spot["regret"]) == ("0", None)
+    assert spot["wait_p50_seconds"] == pytest.approx(2.52 * 86400 - 600, rel=0.01)
+    assert (bound["unfinished_jobs"], bound["missed_deadlines"]) == (0, 0)
 
 
 def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> None:

@@ -138,6 +138,29 @@ def test_costplan_moves_on_where_spot_is_not_to_be_had() -> None:
     assert Decimal("1.5") < found.usd < Decimal(6)
 
 
+def test_a_policy_that_is_given_up_is_paid_for_what_it_did() -> None:
+    once = replace(SPOT.pool, capacity=steps([(0, 1), (2000, 0)]), notice_seconds=0.0)
+    run = backtest(
+        [job(0, 900, 2), job(600, 60)], (FIRM, replace(SPOT, pool=once)), hours=1,
+        checkpoint_seconds=10.0,
+    )  # fmt: skip
+    found = simulate(run, "dask-adaptive-spot")
+    # One machine does a task of the first job and breaks off the second: none of the two is done.
+    assert (found.jobs, found.unfinished_jobs, found.missed_deadlines) == (2, 2, 2)
+    assert (found.interruptions, found.restarted_tasks) == (1, 1)
+    assert found.usd == sum(found.usd_by_kind.values()) > 0
+    assert 36000 < found.ended_seconds < 37000
+    assert found.wait_p95_seconds > 30000
+
+
+def test_what_runs_when_a_policy_is_given_up_is_broken_off() -> None:
+    run = backtest([job(0, 50 * HOUR)], hours=1)
+    found = simulate(run, "dask-adaptive")
+    assert (found.unfinished_jobs, found.restarted_tasks) == (1, 0)
+    assert found.wait_p95_seconds < 600
+    assert found.usd_by_kind["work"] == pytest.approx(Decimal(10), rel=Decimal("0.02"))
+
+
 def test_equal_inputs_give_equal_outcomes_wherever_they_run() -> None:
     run, names = backtest(STEADY[:8]), ("costplan", "costplan-no-forecast", "foresight")
     seen: list[tuple[str, float]] = []
