@@ -12,15 +12,15 @@ from costplan.cli import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costplan.adapters.backtest.outcome import PolicyOutcome
-    from costplan.adapters.backtest.prepare import Prepared
+    from costplan.cli.simulate_sweep import Ran, Swept
 
 FORMATS = ("table", "json", "md")
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     scenario: Annotated[
-        Path | None, typer.Argument(metavar="BACKTEST.yaml", help="What to simulate.")
+        list[Path] | None,
+        typer.Argument(metavar="BACKTEST.yaml", help="What to simulate; several are a sweep."),
     ] = None,
     policy: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="May be repeated; else all.")
@@ -76,7 +76,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     boot: Annotated[
         str | None, typer.Option(metavar="TIME", help="Of a machine, median. [default: 2min]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of boots and interruptions.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Of boots and interruptions; may be repeated."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes to use.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster of yours to run it on.")
@@ -92,15 +95,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     """Run scaling policies side by side on the same demand, prices and interruptions.
 
     Nothing is bought: cloud and cluster are simulated, costplan's own decisions are those of the
-    daemon. Equal inputs give equal bytes.
+    daemon. Equal inputs give equal bytes. Several files or seeds are a sweep: what each run says
+    by itself, and each policy over the seeds.
     """
-    from costplan.adapters.backtest.prepare import prepare
-    from costplan.adapters.backtest.scenario import read_scenario
-    from costplan.adapters.clock import utc_now
     from costplan.cli.out_file import check_out, write_out
-    from costplan.cli.price_source import read_prices
     from costplan.cli.render import write
-    from costplan.policies.default import default_policies
+    from costplan.cli.simulate_sweep import asked_for, run_all
 
     errors.check_word("--format", output, FORMATS)
     for option, path in (("--html", html), ("--out", out)):
@@ -128,18 +128,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         checkpoint=checkpoint,
         result=result,
         boot=boot,
-        seed=seed,
     )
-    section = read_scenario(scenario, flags)
-    listed = read_prices(None if section.prices is None else Path(section.prices), now=utc_now())
-    prepared = prepare(section, listed, default_policies())
-    chosen = tuple(dict.fromkeys(section.policies))
-    found = _outcomes(prepared, chosen, jobs, scheduler)
-    text = _answer(section.simulate, prepared, found, output, is_file=out is not None)
+    asked = asked_for(scenario or [None], seed or [], flags)
+    swept = run_all(asked, jobs, scheduler)
+    text = _answer(swept, output, is_file=out is not None)
     if html is not None:
         from costplan.cli.simulate_page import page_text
 
-        write_out(html, page_text(section.simulate, prepared, found), "--html")
+        write_out(html, page_text(swept), "--html")
         errors.note(f"written to {html}")
     if out is None:
         write(text)
@@ -178,53 +174,27 @@ def _pairs(option: str, text: str | None) -> dict[str, Any]:
     return found
 
 
-def _outcomes(
-    prepared: Prepared, policies: Sequence[str], jobs: int | None, scheduler: str | None
-) -> tuple[PolicyOutcome, ...]:
-    """What becomes of each policy, in the order in which they were named, with a progress bar."""
-    import sys
-
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    from costplan.adapters.backtest.spread import spread
-
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bars:
-        tasks = {name: bars.add_task(name, total=1.0) for name in policies}
-
-        def progress(policy: str, share: float) -> None:
-            bars.update(tasks[policy], completed=share)
-
-        return spread(
-            prepared.backtest, policies, processes=jobs, scheduler=scheduler, progress=progress
-        )
-
-
-def _answer(
-    name: str,
-    prepared: Prepared,
-    found: Sequence[PolicyOutcome],
-    output: str,
-    *,
-    is_file: bool,
-) -> str:
-    if output == "json":
-        from costplan.cli.simulate_view import document_text
-
-        return document_text(name, prepared, found)
+def _answer(swept: Sequence[Swept], output: str, *, is_file: bool) -> str:
+    """A run by itself as it always was, several as a sweep."""
+    from costplan.cli import simulate_view, sweep_view
     from costplan.cli.render import plain_text, terminal_text
     from costplan.cli.render_markdown import markdown_text
-    from costplan.cli.simulate_view import simulate_view
 
-    view = simulate_view(name, prepared, found)
+    only = only_run(swept)
+    if output == "json":
+        if only is None:
+            return sweep_view.sweep_text(swept)
+        return simulate_view.document_text(only.name, only.prepared, only.found)
+    if only is None:
+        view = sweep_view.sweep_view(swept)
+    else:
+        view = simulate_view.simulate_view(only.name, only.prepared, only.found)
     if output == "md":
         return markdown_text(view)
     return plain_text(view) if is_file else terminal_text(view)
+
+
+def only_run(swept: Sequence[Swept]) -> Ran | None:
+    """The run where there is one alone."""
+    runs = [ran for one in swept for ran in one.runs]
+    return runs[0] if len(runs) == 1 else None

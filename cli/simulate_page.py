@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import resources
 
 import jinja2
 
 from costplan.adapters.backtest.outcome import KINDS, PolicyOutcome
-from costplan.adapters.backtest.prepare import Prepared
-from costplan.cli.simulate_view import bound_of, notes_of, regret_text, wait_text
+from costplan.cli.simulate_sweep import Ran, Swept
+from costplan.cli.simulate_view import bound_of, regret_text, wait_text
+from costplan.cli.sweep_view import count_text, notes_of_all, regret_cells, summaries
 from costplan.planner.wording import counted, days_text, plain
 
 WIDTH, HEIGHT = 960, 150
@@ -33,44 +35,22 @@ class Panel:
     days: tuple[tuple[str, str], ...]
 
 
-def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> str:
-    """The page; equal outcomes give equal bytes."""
+def page_text(swept: Sequence[Swept]) -> str:
+    """The page of a run, or of a sweep; equal outcomes give equal bytes.
+
+    Of a scenario under several seeds the first is drawn over time, to keep the page small.
+    """
     source = resources.files("costplan.cli").joinpath("simulate.html.j2").read_text("utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    bound = bound_of(prepared, found)
-    highest = max((one.usd for one in found), default=0) or 1
-    rows = [
-        {
-            "policy": one.policy,
-            "usd": f"${one.usd:,.2f}",
-            "parts": [
-                (kind, f"{float(one.usd_by_kind[kind] / highest) * 100:.3f}",
-                 f"${one.usd_by_kind[kind]:,.2f}")
-                for kind in KINDS
-            ],
-            "p50": wait_text(one.wait_p50_seconds),
-            "p95": wait_text(one.wait_p95_seconds),
-            "late": f"{one.missed_deadlines:,}",
-            "interrupted": f"{one.interruptions:,}",
-            "events": f"{one.scale_events:,}",
-            "regret": regret_text(one, bound),
-        }
-        for one in found
-    ]  # fmt: skip
-    top = max((max(one.machines_at, default=0) for one in found), default=0)
-    queue = max((max(one.waiting_at, default=0) for one in found), default=0)
-    days = prepared.backtest.seconds / 86400
+    runs = [ran for one in swept for ran in one.runs]
+    is_sweep = len(runs) > 1
     return (
         environment.from_string(source).render(
-            name=plain(name),
-            jobs=counted(found[0].jobs if found else 0, "job"),
-            days=days_text(days),
-            rows=rows,
+            title=_title(swept),
+            scenarios=[_scenario(one, is_sweep=is_sweep) for one in swept],
             kinds=KINDS,
-            panels=[_panel(one, top or 1, queue or 1, days) for one in found],
-            notes=[plain(note) for note in notes_of(prepared, found)],
             width=WIDTH,
             height=HEIGHT,
             left=_LEFT,
@@ -80,6 +60,90 @@ def page_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> 
         )
         + "\n"
     )
+
+
+def _title(swept: Sequence[Swept]) -> str:
+    runs = [ran for one in swept for ran in one.runs]
+    if len(runs) > 1:
+        return f"{counted(len(swept), 'scenario')}, {counted(len(runs), 'run')}, simulated"
+    (ran,) = runs
+    jobs = counted(ran.found[0].jobs if ran.found else 0, "job")
+    return f"{plain(ran.name)}: {jobs} over {days_text(_days(ran))}, simulated"
+
+
+def _days(ran: Ran) -> float:
+    return ran.prepared.backtest.seconds / 86400
+
+
+def _scenario(one: Swept, *, is_sweep: bool) -> dict[str, object]:
+    """What the page says of a scenario: over its seeds, of each run, and the first over time."""
+    first = one.runs[0]
+    top = max((max(each.machines_at, default=0) for each in first.found), default=0)
+    queue = max((max(each.waiting_at, default=0) for each in first.found), default=0)
+    return {
+        "before": f"{plain(one.name)}: " if is_sweep else "",
+        "seeds": len(one.runs),
+        "summary": _summary_rows(one) if len(one.runs) > 1 else [],
+        "runs": [
+            {"before": f"{plain(ran.name)}, seed {ran.seed}: " if is_sweep else "",
+             "rows": _rows(ran)}
+            for ran in one.runs
+        ],
+        "drawn": f"{plain(one.name)}, seed {first.seed}: " if is_sweep else "",
+        "panels": [_panel(each, top or 1, queue or 1, _days(first)) for each in first.found],
+        "notes": [plain(note) for note in notes_of_all(one)],
+    }  # fmt: skip
+
+
+def _rows(ran: Ran) -> list[dict[str, object]]:
+    bound = bound_of(ran.prepared, ran.found)
+    highest = max((one.usd for one in ran.found), default=Decimal(0))
+    return [
+        {
+            "policy": one.policy,
+            "usd": f"${one.usd:,.2f}",
+            "parts": _parts(one.usd_by_kind, highest),
+            "p50": wait_text(one.wait_p50_seconds),
+            "p95": wait_text(one.wait_p95_seconds),
+            "late": f"{one.missed_deadlines:,}",
+            "interrupted": f"{one.interruptions:,}",
+            "events": f"{one.scale_events:,}",
+            "regret": regret_text(one, bound),
+        }
+        for one in ran.found
+    ]
+
+
+def _summary_rows(swept: Swept) -> list[dict[str, object]]:
+    found = summaries(swept)
+    highest = max((one.usd[0] for one in found), default=Decimal(0))
+    return [
+        {
+            "policy": one.policy,
+            "parts": _parts(one.usd_by_kind, highest),
+            "cells": [
+                *(f"${usd:,.2f}" for usd in one.usd),
+                *regret_cells(one),
+                *(
+                    text(value)
+                    for name, text in (("wait_p95_seconds", wait_text),
+                                       ("missed_deadlines", count_text))
+                    for value in (one.figures[name].mean, one.figures[name].least,
+                                  one.figures[name].most)
+                ),
+            ],
+        }
+        for one in found
+    ]  # fmt: skip
+
+
+def _parts(usd_by_kind: Mapping[str, Decimal], highest: Decimal) -> list[tuple[str, str, str]]:
+    """The pieces of a bar: kind, per cent of the dearest, dollars."""
+    whole = highest or 1
+    return [
+        (kind, f"{float(usd_by_kind[kind] / whole) * 100:.3f}", f"${usd_by_kind[kind]:,.2f}")
+        for kind in KINDS
+    ]
 
 
 def _panel(one: PolicyOutcome, top: int, queue: int, days: float) -> Panel:

@@ -25,28 +25,32 @@ def bound_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> Decimal:
 
 def notes_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> tuple[str, ...]:
     """What the answer rests on, a line each, and which policies did not get their work done."""
-    undone = [
+    return (*prepared.notes, *undone_notes(found))
+
+
+def undone_notes(found: Sequence[PolicyOutcome]) -> tuple[str, ...]:
+    """A line for each policy that did not get its work done."""
+    return tuple(
         f"{one.policy} was given up after {one.ended_seconds / 86400:,.3g} days, ten times the "
         f"span, with {one.unfinished_jobs:,} of {counted(one.jobs, 'job')} undone: they count as "
         "late and their waits until then, and its dollars are not compared with foresight"
         for one in found
         if one.unfinished_jobs
-    ]
-    return (*prepared.notes, *undone)
+    )
 
 
 def simulate_view(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> View:
     """What each policy costs, how long its jobs wait, and what that rests on."""
     jobs = found[0].jobs if found else 0
     blocks: list[Block] = [
-        _money(found, bound_of(prepared, found)),
-        _service(found),
+        money_grid(found, bound_of(prepared, found)),
+        service_grid(found),
         Facts((("rests on", tuple(plain(note) for note in notes_of(prepared, found))),)),
     ]
     return View(title=f"{name}: {counted(jobs, 'job')}, simulated", blocks=tuple(blocks))
 
 
-def _money(found: Sequence[PolicyOutcome], bound: Decimal) -> Grid:
+def money_grid(found: Sequence[PolicyOutcome], bound: Decimal) -> Grid:
     """Dollars, what of them was waste by kind, and what is over the bound."""
     columns = (
         Column(head="policy"),
@@ -66,7 +70,7 @@ def _money(found: Sequence[PolicyOutcome], bound: Decimal) -> Grid:
     return Grid(columns=columns, rows=rows, styles=_plain(rows))
 
 
-def _service(found: Sequence[PolicyOutcome]) -> Grid:
+def service_grid(found: Sequence[PolicyOutcome]) -> Grid:
     """How long jobs waited, and what they and the fleet went through."""
     heads = ("wait p50", "p95", "late", "interrupted", "launches and ends")
     columns = (Column(head="policy"), *(Column(head=head, is_number=True) for head in heads))
@@ -113,25 +117,23 @@ def wait_text(seconds: float) -> str:
 
 def document_text(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> str:
     """The outcome as JSON; money as text, to the last digit."""
+    return json.dumps(document(name, prepared, found), indent=2, ensure_ascii=False) + "\n"
+
+
+def document(name: str, prepared: Prepared, found: Sequence[PolicyOutcome]) -> dict[str, object]:
+    """The outcome as what JSON is made of."""
     bound = bound_of(prepared, found)
     backtest = prepared.backtest
-    return (
-        json.dumps(
-            {
-                "version": VERSION,
-                "simulate": name,
-                "days": backtest.seconds / 86400,
-                "tick_seconds": backtest.tick_seconds,
-                "seed": backtest.seed,
-                "one_type": backtest.one_type,
-                "notes": list(notes_of(prepared, found)),
-                "policies": [_policy(one, bound) for one in found],
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
+    return {
+        "version": VERSION,
+        "simulate": name,
+        "days": backtest.seconds / 86400,
+        "tick_seconds": backtest.tick_seconds,
+        "seed": backtest.seed,
+        "one_type": backtest.one_type,
+        "notes": list(notes_of(prepared, found)),
+        "policies": [_policy(one, bound) for one in found],
+    }
 
 
 def _policy(one: PolicyOutcome, bound: Decimal) -> dict[str, object]:

@@ -6,25 +6,23 @@ person starts, without a cloud's credentials, towards an address that they name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from distributed import Client
+from distributed import Client, as_completed
 
 from costplan.adapters.backtest.outcome import PolicyOutcome
-from costplan.adapters.backtest.run import Backtest, simulate
+from costplan.adapters.backtest.spread import Progress, Run, Task, seeded
 from costplan.planner.errors import InputError
 
 
 def on_dask(
-    backtest: Backtest,
-    policies: Sequence[str],
-    address: str,
-    progress: Callable[[str, float], None],
-) -> tuple[PolicyOutcome, ...]:
-    """What becomes of each policy, run by the workers of a Dask cluster.
+    runs: Sequence[Run], tasks: Sequence[Task], address: str, progress: Progress
+) -> dict[Task, PolicyOutcome]:
+    """What becomes of each task, run by the workers of a Dask cluster.
 
-    Raises InputError where the scheduler does not answer.
+    A backtest is sent once, however many seeds and policies it has. Raises InputError where the
+    scheduler does not answer.
     """
     try:
         client: Any = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
@@ -34,10 +32,15 @@ def on_dask(
             f"--scheduler {address}", f"cannot be reached: {said}", "is it running there?"
         ) from None
     with client:
-        shared = client.scatter(backtest, broadcast=True)
-        running = {client.submit(simulate, shared, name, pure=False): name for name in policies}
+        backtests = {id(run.backtest): run.backtest for run in runs}
+        sent = {key: client.scatter(each, broadcast=True) for key, each in backtests.items()}
+        running = {}
+        for place, name in tasks:
+            shared = sent[id(runs[place].backtest)]
+            done = client.submit(seeded, shared, runs[place].seed, name, pure=False)
+            running[done] = place, name
         found = {}
-        for done, name in running.items():
-            found[name] = done.result()
-            progress(name, 1.0)
-    return tuple(found[name] for name in policies)
+        for done in as_completed(running, loop=client.loop):  # type: ignore[no-untyped-call]
+            found[running[done]] = done.result()
+            progress(*running[done], 1.0)
+    return found

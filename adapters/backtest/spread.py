@@ -1,4 +1,5 @@
-"""Policies run side by side: over the cores of this machine, or over a Dask cluster."""
+"""Policies run side by side, on one scenario or several, under one seed or several: over the cores
+of this machine, or over a Dask cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import copyreg
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from queue import Queue
@@ -15,7 +17,9 @@ from typing import Any
 from costplan.adapters.backtest.outcome import PolicyOutcome
 from costplan.adapters.backtest.run import Backtest, simulate
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[int, str, float], None]
+Task = tuple[int, str]
+"""The place of a run, and the name of a policy."""
 _SHARE = 0.01
 _LOOK_SECONDS = 0.2
 
@@ -32,43 +36,82 @@ def _packed(view: Mapping[Any, Any]) -> tuple[Callable[..., Any], tuple[dict[Any
 copyreg.pickle(MappingProxyType, _packed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Policies to simulate on one backtest under one seed; seeds of a scenario share a backtest."""
+
+    backtest: Backtest
+    seed: int
+    policies: tuple[str, ...]
+
+
 def spread(
-    backtest: Backtest,
-    policies: Sequence[str],
+    runs: Sequence[Run],
     *,
     processes: int | None,
     scheduler: str | None,
     progress: Progress,
-) -> tuple[PolicyOutcome, ...]:
-    """What becomes of each policy, in order; the answer does not depend on where they ran.
+) -> tuple[tuple[PolicyOutcome, ...], ...]:
+    """What becomes of each policy of each run, in order; it does not depend on where they ran.
 
-    With `scheduler` its workers run them: it must be a cluster of the user's own with the same
-    version of costplan, since Dask runs what it is sent. Raises InputError where it is away.
+    Each policy of each run is a task of its own. `progress` is told of shares that are done, by
+    place of the run and name of the policy. With `scheduler` its workers run them: it must be a
+    cluster of the user's own with the same version of costplan, since Dask runs what it is sent.
+    Raises InputError where it is away.
     """
+    tasks = [(place, name) for place, run in enumerate(runs) for name in run.policies]
+    most = min(processes or os.cpu_count() or 1, len(tasks))
     if scheduler is not None:
         from costplan.adapters.backtest.dask_spread import on_dask
 
-        return on_dask(backtest, policies, scheduler, progress)
-    most = min(processes or os.cpu_count() or 1, len(policies))
-    if most == 1:
-        return tuple(simulate(backtest, name, partial(progress, name)) for name in policies)
+        found = on_dask(runs, tasks, scheduler, progress)
+    elif most == 1:
+        found = {
+            (place, name): seeded(
+                runs[place].backtest, runs[place].seed, name, partial(progress, place, name)
+            )
+            for place, name in tasks
+        }
+    else:
+        found = _in_processes(runs, tasks, most, progress)
+    return tuple(
+        tuple(found[place, name] for name in run.policies) for place, run in enumerate(runs)
+    )
+
+
+def seeded(
+    backtest: Backtest, seed: int, policy: str, progress: Callable[[float], None] | None = None
+) -> PolicyOutcome:
+    """What becomes of one policy under a seed."""
+    run = replace(backtest, seed=seed)
+    return simulate(run, policy) if progress is None else simulate(run, policy, progress)
+
+
+def _in_processes(
+    runs: Sequence[Run], tasks: Sequence[Task], processes: int, progress: Progress
+) -> dict[Task, PolicyOutcome]:
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(most, mp_context=context) as pool:
+    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
         told = manager.Queue()
-        running = {pool.submit(_simulated, backtest, name, told): name for name in policies}
+        running = {
+            pool.submit(_simulated, runs[task[0]].backtest, runs[task[0]].seed, task, told): task
+            for task in tasks
+        }
         left = set(running)
         while left:
             done, left = wait(left, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
             while not told.empty():
-                progress(*told.get())
+                (place, name), share = told.get()
+                progress(place, name, share)
             for ended in done:
                 ended.result()
-                progress(running[ended], 1.0)
-        found = {name: done.result() for done, name in running.items()}
-    return tuple(found[name] for name in policies)
+                progress(*running[ended], 1.0)
+        return {task: done.result() for done, task in running.items()}
 
 
-def _simulated(backtest: Backtest, policy: str, told: Queue[tuple[str, float]]) -> PolicyOutcome:
+def _simulated(
+    backtest: Backtest, seed: int, task: Task, told: Queue[tuple[Task, float]]
+) -> PolicyOutcome:
     """What becomes of a policy; `told` gets the share that is done, each hundredth of it."""
     last = 0.0
 
@@ -76,6 +119,6 @@ def _simulated(backtest: Backtest, policy: str, told: Queue[tuple[str, float]]) 
         nonlocal last
         if share - last >= _SHARE:
             last = share
-            told.put((policy, share))
+            told.put((task, share))
 
-    return simulate(backtest, policy, progress)
+    return seeded(backtest, seed, task[1], progress)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from costplan.adapters.backtest.prepare import prepare
 from costplan.adapters.backtest.scenario import read_scenario
-from costplan.adapters.backtest.spread import spread
+from costplan.adapters.backtest.spread import Run, spread
 from costplan.adapters.clock import utc_now
 from costplan.cli.main import app
 from costplan.cli.price_source import read_prices
@@ -249,10 +249,12 @@ def test_processes_tell_how_far_they_are(jobs: Path) -> None:
     made = prepare(read_scenario(None, flags), read_prices(None, now=utc_now()), ())
     told: dict[str, list[float]] = {"on-demand-peak": [], "dask-adaptive": []}
 
-    def progress(policy: str, share: float) -> None:
+    def progress(place: int, policy: str, share: float) -> None:
+        assert place == 0
         told[policy].append(share)
 
-    found = spread(made.backtest, tuple(told), processes=2, scheduler=None, progress=progress)
+    only = Run(backtest=made.backtest, seed=0, policies=tuple(told))
+    (found,) = spread([only], processes=2, scheduler=None, progress=progress)
     assert [one.policy for one in found] == list(told)
     for shares in told.values():
         assert shares == sorted(shares)

@@ -1,39 +1,43 @@
-"""A backtest over a real Dask cluster: the same answer as at home."""
+"""Backtests over a real Dask cluster: the same answers as at home."""
 
 from __future__ import annotations
 
 import pytest
 from distributed import LocalCluster
 
-from costplan.adapters.backtest.spread import spread
+from costplan.adapters.backtest.spread import Run, spread
 from costplan.planner.errors import InputError
-from tests.sim.test_backtest import STEADY, backtest
+from tests.sim.test_backtest import STEADY, backtest, job
 
 
 def test_a_dask_cluster_gives_the_same_outcomes() -> None:
-    run, names = backtest(STEADY[:6]), ("costplan", "foresight")
-    seen: list[tuple[str, float]] = []
+    steady, short = backtest(STEADY[:6]), backtest([job(0, 600, 2)], hours=1)
+    runs = [
+        Run(backtest=steady, seed=0, policies=("costplan", "foresight")),
+        Run(backtest=steady, seed=1, policies=("dask-adaptive",)),
+        Run(backtest=short, seed=1, policies=("dask-adaptive",)),
+    ]
+    seen: list[tuple[int, str, float]] = []
     with LocalCluster(
         n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
     ) as cluster:
         there = spread(
-            run,
-            names,
+            runs,
             processes=None,
             scheduler=cluster.scheduler_address,
             progress=lambda *what: seen.append(what),
         )
-    here = spread(run, names, processes=1, scheduler=None, progress=lambda *_: None)
+    here = spread(runs, processes=1, scheduler=None, progress=lambda *_: None)
     assert there == here
-    assert seen == [("costplan", 1.0), ("foresight", 1.0)]
+    assert sorted(seen) == [
+        (0, "costplan", 1.0),
+        (0, "foresight", 1.0),
+        (1, "dask-adaptive", 1.0),
+        (2, "dask-adaptive", 1.0),
+    ]
 
 
 def test_a_scheduler_that_is_away_is_said() -> None:
+    run = Run(backtest=backtest(STEADY[:1]), seed=0, policies=("foresight",))
     with pytest.raises(InputError, match=r"127\.0\.0\.1:9: cannot be reached"):
-        spread(
-            backtest(STEADY[:1]),
-            ("foresight",),
-            processes=None,
-            scheduler="tcp://127.0.0.1:9",
-            progress=lambda *_: None,
-        )
+        spread([run], processes=None, scheduler="tcp://127.0.0.1:9", progress=lambda *_: None)

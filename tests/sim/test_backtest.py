@@ -24,7 +24,7 @@ from costplan.adapters.backtest.run import (
     peak,
     simulate,
 )
-from costplan.adapters.backtest.spread import spread
+from costplan.adapters.backtest.spread import Run, spread
 from costplan.adapters.sim.clock import MICROS, VirtualClock
 from costplan.adapters.sim.cloud import SimCloud
 from costplan.adapters.sim.drive import Ticked
@@ -163,13 +163,14 @@ def test_what_runs_when_a_policy_is_given_up_is_broken_off() -> None:
 
 def test_equal_inputs_give_equal_outcomes_wherever_they_run() -> None:
     run, names = backtest(STEADY[:8]), ("costplan", "costplan-no-forecast", "foresight")
-    seen: list[tuple[str, float]] = []
-    here = spread(run, names, processes=1, scheduler=None, progress=lambda *what: seen.append(what))
-    there = spread(run, names, processes=2, scheduler=None, progress=lambda *_: None)
+    runs = [Run(backtest=run, seed=seed, policies=names) for seed in (0, 1)]
+    seen: list[tuple[int, str, float]] = []
+    here = spread(runs, processes=1, scheduler=None, progress=lambda *what: seen.append(what))
+    there = spread(runs, processes=2, scheduler=None, progress=lambda *_: None)
     assert here == there
-    assert ("costplan", 1.0) in seen
+    assert (1, "costplan", 1.0) in seen
     other = simulate(replace(run, seed=1), "costplan")
-    assert other != here[0]
+    assert other == here[1][0] != here[0][0]
 
 
 def test_a_job_is_late_by_the_deadline_that_was_given() -> None:
