@@ -95,6 +95,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         f"{counted(round(found.unit_hours), f'{found.unit}-hour')} in {days_text(section.days)}",
         *(f"demand: {note}" for note in found.notes),
         f"a worker: {_worker_text(kind)}",
+        *_unused_shapes(section, found.unit),
         f"prices: {prices.name}, {place.provider}/{place.region}, "
         f"{counted(len(sold), 'offer')} of the {counted(section.types, 'cheapest type')} "
         "of each market and the cheapest of each size",
@@ -206,6 +207,16 @@ def _result_text(result_bytes: int) -> str:
         f"a task leaves {memory_text(result_bytes)} on its worker until its job is over; workers "
         "that are retired copy them first, and what is lost with a machine is computed again"
     )
+
+
+def _unused_shapes(section: BacktestSection, unit: str) -> list[str]:
+    """A line for each shape that was given and is of no unit that the demand counts."""
+    given = sorted(section.shapes.model_fields_set - {unit})
+    words = "nodes" if unit == "node" else f"{unit.upper()}s"
+    return [
+        f"--{other}-shape, or shapes.{other}, is not used: this demand counts {words}"
+        for other in given
+    ]
 
 
 def _recorded(section: BacktestSection) -> Recorded:

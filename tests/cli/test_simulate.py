@@ -160,6 +160,17 @@ def test_the_clock_of_the_demand_is_said(tmp_path: Path) -> None:
     assert "2017-10-03 05:12:00 of the demand is laid on Monday 2026-01-05 00:00 UTC" in said
 
 
+def test_a_shape_of_another_unit_is_said_to_be_unused(tmp_path: Path) -> None:
+    path = tmp_path / "cpus.csv"
+    path.write_text("submit_time,duration,cpus\n0,600,4\n")
+    shapes = ("--gpu-shape", "vcpu=2,memory=4GiB,gpu=1", "--cpu-shape", "vcpu=1,memory=2GiB")
+    words = ("--demand", path, "--policy", "foresight", *SHORT, "--format", "json")
+    notes = json.loads(run(*words, *shapes).stdout)["notes"]
+    said = "--gpu-shape, or shapes.gpu, is not used: this demand counts CPUs"
+    assert [note for note in notes if "is not used" in note] == [said]
+    assert not any("is not used" in n for n in json.loads(run(*words, *shapes[2:]).stdout)["notes"])
+
+
 def test_a_policy_that_can_buy_nothing_is_said_before_the_others_run(
     tmp_path: Path, jobs: Path
 ) -> None:
