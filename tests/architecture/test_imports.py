@@ -27,7 +27,14 @@ NOT_IN_CORE = {
 CLOCKS_AND_DICE = {"now", "utcnow", "today"}
 RUNS_IN_A_SCHEDULER = {"adapters/dask/plugin.py", "adapters/dask/evacuation.py"}
 SENDS_TO_A_CLUSTER = {"adapters/backtest/dask_spread.py"}
-SPEAKS_DASK = {"adapters/dask/sample_child.py", *RUNS_IN_A_SCHEDULER, *SENDS_TO_A_CLUSTER}
+RUNS_IN_A_WORKER = {"adapters/node/agent.py"}
+"""Sent to machines as text: nothing imports it."""
+SPEAKS_DASK = {
+    "adapters/dask/sample_child.py",
+    *RUNS_IN_A_SCHEDULER,
+    *RUNS_IN_A_WORKER,
+    *SENDS_TO_A_CLUSTER,
+}
 
 
 def broken_directions(package: str, module: ast.AST) -> list[str]:
@@ -82,6 +89,14 @@ def test_only_the_child_and_the_scheduler_speak_dask_protocol() -> None:
         if name.split(".")[0] in ("distributed", "dask")
     }
     assert speaking == SPEAKS_DASK
+
+
+def test_nothing_imports_what_runs_in_a_worker() -> None:
+    users = {
+        _shown(path) for path in files(*PACKAGES) for _, found in imports(tree(path))
+        if found.startswith("costplan.adapters.node.agent")
+    }  # fmt: skip
+    assert users == set()
 
 
 def test_only_the_simulation_sends_work_to_a_cluster() -> None:
