@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from decimal import Decimal
 
@@ -222,3 +223,55 @@ def test_results_that_go_with_a_taken_machine_are_paid_for_again() -> None:
     assert without.recomputed_tasks == 0
     assert without.usd_by_kind["recompute"] < 100 * price
     assert simulate(run, "dask-adaptive-spot") == found
+
+
+def troubled(seed: int) -> Small:
+    """Machines that come, are cordoned, called back, retired and taken, until all work is done."""
+    dice = random.Random(seed)  # noqa: S311 - not for secrets
+    world = Small(4, result_bytes=dice.choice((0, HALF_GB)), memory_bytes=4 * 10**9)
+    for number in range(6):
+        world.cluster.submit(job(0, dice.choice((40, 100, 300)), dice.choice((1, 7, 20))))
+        for turn in range(15):
+            here = sorted(world.cluster.load().workers)
+            some = dice.sample(here, min(len(here), dice.randint(1, 3)))
+            match dice.randrange(6):
+                case 0:
+                    world.cluster.cordon(some, "t")
+                case 1:
+                    world.cluster.uncordon(some)
+                case 2:
+                    world.cluster.retire(some, "t")
+                case 3 if here:
+                    (machine,) = (m for m in world.machines if m.request.node_id == some[0])
+                    world.cloud.reclaim(machine.machine_id)
+                case _:
+                    world.machines.append(world.launch(f"m{number}-{turn}"))
+            world.clock.advance(dice.choice((0.7, 20, 130)))
+    world.machines.append(world.launch("last"))
+    world.clock.advance(100_000)
+    return world
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_happens_to_workers_all_work_is_done_and_counted_once(seed: int) -> None:
+    world = troubled(seed)
+    cluster = world.cluster
+    assert cluster.is_done
+    assert sum(load.sole_keys for load in cluster.load().workers.values()) == 0
+    totals = cluster.load().totals
+    tasks = sum(run.job.units for run in cluster.runs)
+    assert totals.finished_tasks == tasks + totals.recomputed_tasks
+    assert all((run.to_begin, run.to_end) == (0, 0) for run in cluster.runs)
+    cluster.close()
+    worked = sum(run.job.units * run.job.seconds for run in cluster.runs)
+    assert sum(stint.worked for stint in cluster.stints) == worked * 10**6
+    for stint in cluster.stints:
+        spent = stint.worked + stint.lost + stint.draining
+        assert 0 <= spent <= (stint.left - stint.joined) * stint.slots
+        assert stint.draining >= 0
+
+
+def test_troubles_lose_results_and_the_same_ones_each_time() -> None:
+    found = [troubled(seed).cluster.load().totals for seed in range(8)]
+    assert sum(totals.recomputed_tasks for totals in found) > 10
+    assert found == [troubled(seed).cluster.load().totals for seed in range(8)]
