@@ -11,20 +11,19 @@ import base64
 import gzip
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import groupby
 from types import MappingProxyType
 
 from costplan.planner.errors import InputError
 from costplan.planner.nodes import LaunchRequest, WorkerSpec
+from costplan.planner.references import split_reference
 
 MOST_BYTES = 16_384
 """What EC2 takes as user data; the other clouds take more."""
 CLOUDS = ("aws", "gcp", "azure")
-_REFERENCES = (
-    "file:/PATH, aws-secret:NAME, aws-parameter:NAME, gcp-secret:NAME, azure-secret:VAULT/NAME"
-)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _AGENT = "costplan_agent.py"
 
@@ -86,9 +85,10 @@ def script(request: LaunchRequest, startup: Startup) -> str:
         *(f"export {_name(name)}={shlex.quote(value)}" for name, value in sorted(exports.items())),
         _PLACE[startup.cloud],
         _AGENT_FILE.format(name=_AGENT, text=_packed_agent()),
-        *_tls_lines(startup.tls),
+        *_tls_lines(startup),
         startup.before.rstrip(),
-        *(_worker_line(worker, startup) for worker in request.workers),
+        _work(startup),
+        *_worker_lines(request.workers),
         _TAIL,
     ]
     text = "\n".join(part for part in parts if part) + "\n"
@@ -111,70 +111,86 @@ def _packed_agent() -> str:
     return base64.b64encode(gzip.compress(text, mtime=0)).decode()
 
 
-def _tls_lines(tls: TlsReferences | None) -> list[str]:
-    if tls is None:
+def _tls_lines(startup: Startup) -> list[str]:
+    if startup.tls is None:
         return []
     return [
-        f'{_fetch(name, getattr(tls, name))} > "$dir/{name}.pem" || fail "no {name} for TLS"'
+        f'{_fetch(startup, name)} > "$dir/{name}.pem" || fail "no {name} for TLS"'
         for name in ("ca", "cert", "key")
     ]
 
 
-def _fetch(name: str, reference: str) -> str:
+def _fetch(startup: Startup, name: str) -> str:
     """The shell words that print what a reference names."""
-    kind, _, rest = reference.partition(":")
-    if not rest or re.search(r"[\s'\"\\$`]", rest):
-        raise InputError(f"startup.tls.{name}", f"{reference!r} is no reference", _REFERENCES)
-    match kind:
-        case "file":
-            return f"cat {rest}"
-        case "aws-secret":
-            return (
-                f"aws secretsmanager get-secret-value --secret-id {rest} "
-                '--query SecretString --output text --region "$COSTPLAN_REGION"'
-            )
-        case "aws-parameter":
-            return (
-                f"aws ssm get-parameter --with-decryption --name {rest} "
-                '--query Parameter.Value --output text --region "$COSTPLAN_REGION"'
-            )
-        case "gcp-secret":
-            return f"gcp_secret {rest}"
-        case "azure-secret" if "/" in rest:
-            return f"azure_secret {rest.replace('/', ' ', 1)}"
-    raise InputError(f"startup.tls.{name}", f"{reference!r} is no reference", _REFERENCES)
+    reference = getattr(startup.tls, name)
+    try:
+        kind, rest = split_reference(reference, startup.cloud)
+    except ValueError as error:
+        raise InputError(
+            f"startup.tls.{name}", f"{reference!r} is no reference", str(error)
+        ) from None
+    return {
+        "file": f"cat {rest}",
+        "aws-secret": f"aws secretsmanager get-secret-value --secret-id {rest} "
+        '--query SecretString --output text --region "$COSTPLAN_REGION"',
+        "aws-parameter": f"aws ssm get-parameter --with-decryption --name {rest} "
+        '--query Parameter.Value --output text --region "$COSTPLAN_REGION"',
+        "gcp-secret": f"gcp_secret {rest}",
+        "azure-secret": f"azure_secret {rest.replace('/', ' ', 1)}",
+    }[kind]
 
 
-def _worker_line(worker: WorkerSpec, startup: Startup) -> str:
-    """Starts one worker in the background. What it may be asked for is its own resources and,
-    as often as it has threads, those that its machine has: its market, zone and type."""
-    resources = " ".join(f"{name}={amount:g}" for name, amount in sorted(worker.resources.items()))
-    many = worker.threads
-    place = " ".join(
-        f"{what}={many}"
-        for what in ("$COSTPLAN_MARKET", "zone-$COSTPLAN_ZONE", "type-$COSTPLAN_TYPE")
-    )
+def _work(startup: Startup) -> str:
+    """The shell function that starts one worker in the background: name, threads, bytes, its own
+    resources, and what a container needs for GPUs.
+
+    What it may be asked for is its own resources and, as often as it has threads, those that its
+    machine has: its market, zone and type.
+    """
     words = [
         "-m", "distributed.cli.dask_worker", shlex.quote(startup.scheduler_address),
-        "--name", shlex.quote(worker.name), "--nthreads", str(worker.threads),
-        "--memory-limit", str(worker.memory_bytes), "--no-dashboard",
+        "--name", '"$1"', "--nthreads", '"$2"', "--memory-limit", '"$3"', "--no-dashboard",
         "--death-timeout", str(startup.death_timeout_seconds),
         "--local-directory", f'"$dir/{_AGENT[:-3]}-space"',
         "--preload", f'"$dir/{_AGENT}"',
-        "--resources", f'"{resources + " " if resources else ""}{place}"',
+        "--resources",
+        '"$4$COSTPLAN_MARKET=$2 zone-$COSTPLAN_ZONE=$2 type-$COSTPLAN_TYPE=$2"',
     ]  # fmt: skip
     if startup.tls is not None:
         words += ["--protocol", "tls", "--tls-ca-file", '"$dir/ca.pem"']
         words += ["--tls-cert", '"$dir/cert.pem"', "--tls-key", '"$dir/key.pem"']
-    return f'{_python(startup, worker)} {" ".join(words)} & workers="$workers $!"'
+    return f'work() {{ {_python(startup)} {" ".join(words)} & workers="$workers $!"; }}'
 
 
-def _python(startup: Startup, worker: WorkerSpec) -> str:
+def _worker_lines(workers: Sequence[WorkerSpec]) -> Iterator[str]:
+    """One line for workers that differ in their names alone, as machines have many of."""
+    for _, alike in groupby(workers, lambda one: (one.threads, one.memory_bytes, one.gpus,
+                                                  sorted(one.resources.items()))):  # fmt: skip
+        group = list(alike)
+        one = group[0]
+        own = "".join(f"{name}={amount:g} " for name, amount in sorted(one.resources.items()))
+        gpus = " '--gpus all'" if one.gpus else ""
+        yield (
+            f"for name in {_names([each.name for each in group])}; do "
+            f'work "$name" {one.threads} {one.memory_bytes} {shlex.quote(own)}{gpus}; done'
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    """Names as words of the shell: n-{0..3} for those that are numbered."""
+    first, _, number = names[0].rpartition("-")
+    if len(names) > 1 and number.isdecimal():
+        numbered = range(int(number), int(number) + len(names))
+        if list(names) == [f"{first}-{place}" for place in numbered]:
+            return f"{shlex.quote(f'{first}-')}{{{numbered[0]}..{numbered[-1]}}}"
+    return " ".join(shlex.quote(name) for name in names)
+
+
+def _python(startup: Startup) -> str:
     if startup.container:
-        gpus = " --gpus all" if worker.gpus else ""
         passed = "".join(f" -e {name}" for name in sorted({*_PASSED_ON, *startup.environment}))
         return (
-            f'docker run --rm --network host --shm-size 1g -v "$dir:$dir"{gpus}{passed} '
+            f'docker run --rm --network host --shm-size 1g -v "$dir:$dir" ${{5:-}}{passed} '
             f"--entrypoint python {startup.container}"
         )
     if startup.conda:
