@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from costplan.planner.daemon_config import AwsChoice, DaemonConfig, ProviderChoice
+from costplan.planner.daemon_config import AwsChoice, DaemonConfig, ProviderChoice, StartChoice
+from costplan.planner.nodes import LaunchRequest
 from costplan.planner.ports import Cluster, PriceFeed, Provider
-from costplan.planner.types import Market
+from costplan.planner.types import Market, OfferKey
 
 LISTS_SECONDS = 3600.0
 SPOT_SECONDS = 120.0
@@ -91,7 +92,6 @@ def _aws(
     from costplan.adapters.aws.prices import AwsPrices
     from costplan.adapters.aws.provider import AwsProvider
     from costplan.adapters.aws.settings import AwsSettings
-    from costplan.adapters.aws.user_data import worker_script
     from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
 
     settings = AwsSettings(
@@ -111,7 +111,7 @@ def _aws(
         endpoint_url=choice.endpoint_url,
     )
     clients = Clients(settings)
-    startup = worker_script(config.scheduler.address)
+    startup = _start_script("aws", config.scheduler.address, choice.start)
     provider = AwsProvider(settings, startup, clock, clients)
     hazards: Remembered[frozenset[str], Hazards] = Remembered(
         lambda types: read_hazards(clients, settings, types), clock, LISTS_SECONDS
@@ -122,6 +122,27 @@ def _aws(
         RememberedOffers(provider, clock, LISTS_SECONDS),
         RememberedPrices(prices, clock, every),
     )
+
+
+def _start_script(
+    cloud: str, address: str, start: StartChoice
+) -> Callable[[LaunchRequest, OfferKey], str]:
+    """What a request's machine runs first. It asks the machine itself what it was launched as, so
+    that it is the same for every offer of the request."""
+    from costplan.adapters.node.startup import Startup, TlsReferences, script
+
+    tls = start.tls
+    startup = Startup(
+        cloud=cloud,
+        scheduler_address=address,
+        python=start.python,
+        conda=start.conda,
+        container=start.container,
+        before=start.before,
+        death_timeout_seconds=start.death_timeout_seconds,
+        tls=None if tls is None else TlsReferences(ca=tls.ca, cert=tls.cert, key=tls.key),
+    )
+    return lambda request, _: script(request, startup)
 
 
 def differing(old: DaemonConfig, new: DaemonConfig) -> Sequence[str]:

@@ -73,6 +73,9 @@ _GRAMMAR = Grammar(
         "provider.aws.zones": "zones: [us-east-1a, us-east-1b]",
         "provider.aws.image": "image: ami-0123456789abcdef0",
         "provider.aws.subnets": "{us-east-1a: subnet-0123456789abcdef0}",
+        "provider.aws.tls.ca": "ca: aws-secret:dask/ca",
+        "provider.aws.tls.cert": "cert: aws-secret:dask/cert",
+        "provider.aws.tls.key": "key: aws-secret:dask/key",
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "workers": "workers: [{name: features, vcpu: 4, memory: 16 GiB}]",
@@ -96,7 +99,7 @@ _GRAMMAR = Grammar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerTls:
-    """Files that workers show to the scheduler, and trust."""
+    """Files that workers show to the scheduler, and trust, or references to them."""
 
     ca: str
     cert: str
@@ -124,10 +127,23 @@ class ProviderChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartChoice:
+    """How a machine of a cloud becomes a worker. Empty texts are not given; `tls` are references
+    that its machines can read."""
+
+    python: str
+    conda: str
+    container: str
+    before: str
+    death_timeout_seconds: int
+    tls: WorkerTls | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwsChoice:
     """EC2 instances: where, of which images by architecture, in which network.
 
-    Empty texts are what AWS has by default; without a queue there are no warnings.
+    Empty texts are what AWS has by default.
     """
 
     region: str
@@ -143,6 +159,7 @@ class AwsChoice:
     profile: str
     advisor_url: str
     endpoint_url: str
+    start: StartChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +271,20 @@ def _provider(section: LocalSection | AwsSection, base: str) -> ProviderChoice |
                 profile=section.profile or "",
                 advisor_url=section.advisor,
                 endpoint_url=section.endpoint or "",
+                start=_start(section),
             )
+
+
+def _start(section: AwsSection) -> StartChoice:
+    tls = section.tls
+    return StartChoice(
+        python=section.python,
+        conda=section.conda or "",
+        container=section.container or "",
+        before=section.before or "",
+        death_timeout_seconds=section.death_timeout,
+        tls=None if tls is None else WorkerTls(ca=tls.ca, cert=tls.cert, key=tls.key),
+    )
 
 
 def _settings(file: DaemonSection) -> Settings:

@@ -243,8 +243,9 @@ class DaemonSection(Section):
 
 def daemon_contradictions(file: DaemonSection) -> _Found:
     """Path, problem and way out of what each key allows and all keys together do not."""
-    yield from _scheduler_contradictions(file.scheduler)
+    yield from _scheduler_contradictions(file)
     yield from _provider_contradictions(file)
+    yield from _start_contradictions(file)
     yield from _kind_contradictions(file)
     yield from _time_contradictions(file.scaling, file.cadence)
     yield from _budget_contradictions(file.budget)
@@ -253,12 +254,13 @@ def daemon_contradictions(file: DaemonSection) -> _Found:
     yield from place_contradictions(file.where, file.limits)
 
 
-def _scheduler_contradictions(scheduler: SchedulerSection) -> _Found:
-    is_tls = scheduler.address.startswith("tls://")
-    if is_tls and scheduler.worker_tls is None:
+def _scheduler_contradictions(file: DaemonSection) -> _Found:
+    scheduler = file.scheduler
+    is_tls, is_here = scheduler.address.startswith("tls://"), file.provider.kind == "local"
+    if is_tls and is_here and scheduler.worker_tls is None:
         problem = f"{shown(scheduler.address)}, but there is no scheduler.worker_tls"
         yield "scheduler.address", problem, "add worker_tls: {ca: FILE, cert: FILE, key: FILE}"
-    if not is_tls and scheduler.worker_tls is not None:
+    if not is_tls and is_here and scheduler.worker_tls is not None:
         problem = f"is given, but scheduler.address is {shown(scheduler.address)}"
         yield "scheduler.worker_tls", problem, "write tls:// in the address or drop it here"
     if scheduler.ca_file is not None and scheduler.endpoint.startswith("http://"):
@@ -278,9 +280,26 @@ def _provider_contradictions(file: DaemonSection) -> _Found:
         if not zone.startswith(provider.region):
             problem = f"{shown(zone)} is not in provider.region ({provider.region})"
             yield f"provider.zones[{place}]", problem, "one daemon works in one region"
+
+
+def _start_contradictions(file: DaemonSection) -> _Found:
+    """What is said twice or not at all of how machines of a cloud join the scheduler."""
+    provider, address = file.provider, file.scheduler.address
+    if not isinstance(provider, AwsSection):
+        return
     if file.scheduler.worker_tls is not None:
-        problem = "names files of this computer, which machines of aws do not have"
-        yield "scheduler.worker_tls", problem, "use tcp:// in a network of your own"
+        problem = f"names files of this computer, which machines of {provider.kind} do not have"
+        yield "scheduler.worker_tls", problem, "name what they can read in provider.tls"
+    if address.startswith("tls://") and provider.tls is None:
+        problem = f"{shown(address)}, but there is no provider.tls"
+        way_out = "add tls: {ca: REFERENCE, cert: REFERENCE, key: REFERENCE} to provider"
+        yield "scheduler.address", problem, way_out
+    if provider.tls is not None and not address.startswith("tls://"):
+        problem = f"is given, but scheduler.address is {shown(address)}"
+        yield "provider.tls", problem, "write tls:// in the address or drop it here"
+    given = [key for key in ("container", "conda", "python") if key in provider.model_fields_set]
+    for key in given[1:]:
+        yield f"provider.{key}", f"is given, and provider.{given[0]} too", "keep one of them"
 
 
 def _kind_contradictions(file: DaemonSection) -> _Found:

@@ -23,7 +23,7 @@ from costplan.adapters.aws.machines import (
     TOKEN_TAG,
 )
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
-from costplan.planner.errors import RequestRejected
+from costplan.planner.errors import InputError, RequestRejected
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.types import Market, OfferKey
 
@@ -57,7 +57,10 @@ def groups_of(settings: AwsSettings, request: LaunchRequest, startup: Startup) -
     """
     for key in request.keys:
         _check(settings, request, key)
-    started = [(key, startup(request, key)) for key in request.keys]
+    try:
+        started = [(key, startup(request, key)) for key in request.keys]
+    except InputError as error:
+        raise _rejected(request, str(error)) from error
     for key, text in started:
         if len(text.encode()) > MOST_USER_DATA_BYTES:
             raise _rejected(request, f"the start script of {key} is above 16 KiB")

@@ -13,6 +13,7 @@ from costplan.adapters.aws.provider import AwsProvider
 from costplan.adapters.clock import utc_now
 from costplan.planner.errors import (
     CapacityUnavailable,
+    InputError,
     OutcomeUnknown,
     QuotaExceeded,
     RequestRejected,
@@ -251,6 +252,15 @@ def test_a_start_script_that_is_too_long_is_rejected_without_a_call(account: Acc
     at_most = account.provider(start=lambda *_: "#" * 16_384)
     for name, offers in zip("bc", OF_EACH_CALL, strict=True):
         at_most.launch(request(name, *offers))
+
+
+def test_a_script_that_cannot_be_written_is_an_outcome_and_no_bug(account: Account) -> None:
+    def refuses(_: LaunchRequest, offer: OfferKey) -> str:
+        raise InputError("startup", "makes 17,000 bytes", "put it into the image")
+
+    with pytest.raises(RequestRejected, match="makes 17,000 bytes"):
+        account.provider(start=refuses).launch(request("a"))
+    assert account.rig.made() == {}
 
 
 def test_offers_with_scripts_of_their_own_are_asked_for_one_by_one(account: Account) -> None:

@@ -23,6 +23,7 @@ from costplan.planner.daemon_config import (
     LogStyle,
     ProviderChoice,
     SchedulerAccess,
+    StartChoice,
     WorkerTls,
     daemon_config_from_mapping,
     parse_daemon_config,
@@ -126,10 +127,36 @@ def test_machines_of_aws() -> None:
         profile="",
         advisor_url=ADVISOR_URL,
         endpoint_url="",
+        start=StartChoice(
+            python="python3",
+            conda="",
+            container="",
+            before="",
+            death_timeout_seconds=120,
+            tls=None,
+        ),
     )
     one_image = parsed(provider={**LEAST_AWS, "image": "ami-1"}).provider
     assert isinstance(one_image, AwsChoice)
     assert one_image.images == {"x86_64": "ami-1"}
+
+
+def test_how_a_machine_of_aws_becomes_a_worker() -> None:
+    written = {
+        **LEAST_AWS, "container": "ghcr.io/dask/dask:1", "before": "mount /data\nulimit -n 9\n",
+        "death_timeout": "5min",
+        "tls": {"ca": "file:/etc/ca.pem", "cert": "aws-secret:cert", "key": "aws-parameter:/k"},
+    }  # fmt: skip
+    provider = parsed(provider=written, scheduler={**SCHEDULER, "address": "tls://h:8786"}).provider
+    assert isinstance(provider, AwsChoice)
+    assert provider.start == StartChoice(
+        python="python3",
+        conda="",
+        container="ghcr.io/dask/dask:1",
+        before="mount /data\nulimit -n 9\n",
+        death_timeout_seconds=300,
+        tls=WorkerTls(ca="file:/etc/ca.pem", cert="aws-secret:cert", key="aws-parameter:/k"),
+    )
 
 
 def test_a_kind_of_worker() -> None:
