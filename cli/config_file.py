@@ -16,3 +16,10 @@ def read_config(path: Path) -> DaemonConfig:
     """
     text = read_text(path, absent=f"see {GUIDE} for an example")
     return parse_daemon_config(text, str(path), str(path.absolute().parent))
+
+
+def default_cluster(path: Path) -> str:
+    """A cluster's name from the folder that a file lies in: its letters, digits and `_.-`."""
+    folder = path.absolute().parent.name
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in folder)
+    return name.strip("-.") or "costplan"

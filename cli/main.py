@@ -15,6 +15,7 @@ from costplan.cli import (
     drain,
     explain,
     forecast,
+    init,
     pause,
     prices,
     recommend,
@@ -57,6 +58,7 @@ def costplan(
     """The cheapest fleet of cloud machines that still gets a Dask workload done in time."""
 
 
+app.command()(init.init)
 app.command()(recommend.recommend)
 app.command()(apply.apply)
 app.command()(run.run)

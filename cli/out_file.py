@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from costplan.planner.errors import InputError
@@ -23,25 +25,51 @@ def check_out(path: Path, option: str = "--out") -> None:
         raise InputError(subject, "may not be written", "name another file")
 
 
-def write_out(path: Path, text: str, option: str = "--out") -> None:
-    """Puts the text at `path`; a reader sees what was there before or all of the new text.
+def write_out(path: Path, content: str | bytes, option: str = "--out") -> None:
+    """Puts the text or bytes at `path`; a reader sees what was there before or all of the new.
 
     A device or pipe is written to as it is: replacing it would take it away.
     Raises InputError, of that option, where the disk refuses.
     """
+    data = _encoded(content)
     target = path.resolve()
     try:
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(data)
             return
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with partial.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+        with _beside(target, data) as partial:
             partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{option} {path}", f"cannot be written: {error.strerror}") from error
+
+
+def write_new(path: Path, content: str | bytes, option: str = "--out") -> None:
+    """Puts the text or bytes at `path`, as a whole, where nothing is yet: also where somebody
+    else puts a file there at the same moment. Raises InputError otherwise."""
+    target = path.resolve()
+    try:
+        with _beside(target, _encoded(content)) as partial:
+            # A link is made or is not; a rename would take away what came in between.
+            target.hardlink_to(partial)
+    except FileExistsError as error:
+        raise InputError(str(path), "is there already", "name another file") from error
+    except OSError as error:
+        raise InputError(f"{option} {path}", f"cannot be written: {error.strerror}") from error
+
+
+def _encoded(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+@contextmanager
+def _beside(target: Path, data: bytes) -> Iterator[Path]:
+    """A file in the target's folder with the data on the disk, until the block ends."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,196 @@
+"""`costplan init`: a first configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costplan.cli.cluster_options import Yes
+
+if TYPE_CHECKING:
+    from costplan.cli.draft import Answers
+
+_DEFAULT_REGION = "us-east-1"
+_DEFAULT_SCHEDULER = "tcp://127.0.0.1:8786"
+_MOST_ZONES = 3
+
+
+def init(  # noqa: PLR0913, PLR0917 - one parameter a question
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")
+    ] = Path("costplan.yaml"),
+    provider: Annotated[
+        str | None, typer.Option(help="Who runs the machines: aws or local.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Region, like us-east-1.")] = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(help="Zone, like us-east-1a; may be repeated.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where workers join: tcp://host:8786.")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the scheduler serves HTTP. [its host, port 8787]"),
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="The cluster's name. [the folder's]")] = None,
+    image: Annotated[str | None, typer.Option(help="The image that machines boot.")] = None,
+    yes: Yes = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented costplan.yaml, and say what to do next.
+
+    Asks for what no flag says; with --yes it takes the default instead. No cloud is called.
+    """
+    from costplan.cli.config_file import default_cluster
+    from costplan.cli.draft import DRAFTS, config_text, steps
+    from costplan.cli.out_file import check_out, write_new, write_out
+    from costplan.planner.errors import InputError
+
+    check_out(config, "--config")
+    if config.exists() and not force:
+        raise InputError(str(config), "is there already", "name another file, or give --force")
+    asking = _Asking(config, yes=yes)
+    cloud = asking.word("--provider", provider, "Cloud", next(iter(DRAFTS)), known=tuple(DRAFTS))
+    where, zones = "", ()
+    if DRAFTS[cloud].has_regions:
+        where = asking.word("--region", region, "Region", _DEFAULT_REGION)
+        zones = tuple(zone or ()) or _zones_of(cloud, where)
+        image = asking.optional("--image", image, "Image with dask on it (Enter: later)")
+    address = asking.address(scheduler, provider=cloud)
+    name = asking.word("--cluster", cluster, "Cluster's name", default_cluster(config))
+    answers = _answers(
+        cloud,
+        address,
+        cluster=name,
+        region=where,
+        zones=zones,
+        endpoint=endpoint or "",
+        image=image or "",
+    )
+    text = config_text(answers)
+    _check(text, config)
+    (write_out if force else write_new)(config, text, "--config")
+    typer.echo(f"wrote {config}")
+    for beside, content in DRAFTS[cloud].beside.items():
+        path = config.parent / beside
+        if not path.exists():
+            write_new(path, content, "--config")
+            typer.echo(f"wrote {path}")
+    typer.echo("next:")
+    for number, step in enumerate(steps(answers, config), 1):
+        typer.echo(f"  {number}. {step}")
+
+
+def _answers(provider: str, scheduler: str, **more: Any) -> Answers:
+    from costplan.cli.draft import Answers
+
+    rest = {"cluster": "c", "region": "", "zones": (), "endpoint": "", "image": ""}
+    return Answers(provider=provider, scheduler=scheduler, **{**rest, **more})
+
+
+def _check(text: str, config: Path) -> None:
+    """Returns where the daemon would take the file; raises InputError as it does otherwise."""
+    from costplan.planner.daemon_config import parse_daemon_config
+
+    parse_daemon_config(text, str(config), str(config.absolute().parent))
+
+
+def _zones_of(provider: str, region: str) -> tuple[str, ...]:
+    """The first zones of a region in the bundled price list. A region that it does not have
+    gets two by the usual names, which is said."""
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.errors import note
+    from costplan.cli.price_source import read_prices
+    from costplan.planner.config_fields import suggestion
+
+    catalogue = read_prices(None, now=utc_now()).catalogue
+    rows = catalogue.provider.codes == catalogue.provider.code_of(provider)
+    there = rows & (catalogue.region.codes == catalogue.region.code_of(region))
+    codes = {int(code) for code in catalogue.zone.codes[there] if code >= 0}
+    if codes:
+        return tuple(sorted(catalogue.zone.names[code] for code in codes)[:_MOST_ZONES])
+    regions = {catalogue.region.names[code] for code in set(catalogue.region.codes[rows].tolist())}
+    near = suggestion(region, sorted(regions))
+    note(
+        f"note: {region} is not in the bundled price list{': ' + near if near else ';'} "
+        "its zones are guessed, and `costplan doctor` looks whether they are there"
+    )
+    return (f"{region}a", f"{region}b")
+
+
+class _Asking:
+    """Where answers come from: the flag, the person at the terminal, or the default."""
+
+    def __init__(self, config: Path, *, yes: bool) -> None:
+        self._config, self._yes = config, yes
+
+    def word(
+        self,
+        option: str,
+        given: str | None,
+        question: str,
+        default: str,
+        known: tuple[str, ...] = (),
+    ) -> str:
+        """One word, of those known where there are some."""
+        from costplan.cli.errors import check_word
+
+        if given is not None or self._yes:
+            answer = default if given is None else given
+            if known:
+                check_word(option, answer, known)
+            return answer
+        return self._asked(
+            option,
+            f"{question} ({', '.join(known)})" if known else question,
+            default,
+            lambda text: check_word(option, text, known) if known else None,
+        )
+
+    def optional(self, option: str, given: str | None, question: str) -> str:
+        """A word or nothing."""
+        if given is not None or self._yes:
+            return given or ""
+        return self._asked(option, question, "", lambda _: None)
+
+    def address(self, given: str | None, *, provider: str) -> str:
+        """The scheduler's address, as the configuration takes it."""
+        if given is not None or self._yes:
+            return given or _DEFAULT_SCHEDULER
+        return self._asked(
+            "--scheduler",
+            "Scheduler's address, as workers join it",
+            _DEFAULT_SCHEDULER,
+            lambda text: self._check_address(text, provider),
+        )
+
+    def _check_address(self, address: str, provider: str) -> None:
+        from costplan.cli.draft import config_text
+
+        zones = {"region": "r", "zones": ("r",)}
+        _check(config_text(_answers(provider, address, **zones)), self._config)
+
+    def _asked(self, option: str, question: str, default: str, check: Any) -> str:
+        """What the person types, asked again until it will do."""
+        import sys
+
+        from costplan.planner.errors import InputError
+
+        if not sys.stdin.isatty():
+            remedy = "or give --yes, to take the default of what no flag says"
+            raise InputError(option, "is needed where nobody can be asked", remedy)
+
+        def checked(text: str) -> str:
+            try:
+                check(text.strip())
+            except InputError as error:
+                raise typer.BadParameter(f"{error.problem}; {error.remedy}") from None
+            return text.strip()
+
+        answer: str = typer.prompt(
+            question, default=default, show_default=bool(default), value_proc=checked, err=True
+        )
+        return answer
