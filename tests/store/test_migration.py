@@ -61,7 +61,7 @@ CREATE TABLE applied (plan_id TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 @pytest.fixture
 def old(tmp_path: Path) -> tuple[Path, State, tuple[LedgerEntry, ...], tuple[Action, ...]]:
     """A file of version 1, and what was put in it."""
-    _, driver, record = ran(tmp_path / "sim.db", 60.0)
+    _, driver, record = ran(tmp_path / "sim.db", 240.0)
     state = replace(record.load(), control=Control())
     entries = tuple(entry for tick in driver.history for entry in tick.entries)
     actions = next(tick.actions for tick in driver.history if tick.actions)
