@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 _TERM = re.compile(
@@ -63,4 +64,6 @@ def _holds(resource: Mapping[str, Any], field: str, compare: str, value: str) ->
             return re.fullmatch(value, text) is not None
         case "ne":
             return re.fullmatch(value, text) is None
+    if field.endswith(("Time", "Timestamp")) and text:
+        return _COMPARE[compare](datetime.fromisoformat(text), datetime.fromisoformat(value))
     return _COMPARE[compare](text, value)

@@ -1,0 +1,105 @@
+"""The instance that a launch asks for, in the words of Compute Engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costplan.adapters.gcp.clients import Clients
+from costplan.adapters.gcp.gpus import hardware_of
+from costplan.adapters.gcp.names import (
+    CLUSTER_LABEL,
+    NODE_LABEL,
+    TOKEN_LABEL,
+    Place,
+    label_key,
+    label_value,
+)
+from costplan.adapters.gcp.settings import GcpSettings
+from costplan.planner.nodes import LaunchRequest
+from costplan.planner.types import Market
+
+
+def instance_body(
+    clients: Clients,
+    settings: GcpSettings,
+    request: LaunchRequest,
+    place: Place,
+    startup: str,
+    *,
+    has_gpus: bool,
+) -> Any:
+    """An instance of the SDK: the same request and place give the same one, letter for letter.
+
+    A spot machine deletes itself when it is preempted. None is started again by the cloud: a
+    machine that was away is another one to the scheduler.
+    """
+    types, hardware = clients.compute, hardware_of(place.instance_type)
+    zone = f"zones/{place.zone}"
+    body = types.Instance(
+        name=place.name,
+        machine_type=f"{zone}/machineTypes/{hardware.machine_type}",
+        disks=[_disk(types, settings, request.image_ref, zone)],
+        network_interfaces=[_network(types, settings)],
+        labels=labels(settings, request),
+        metadata=types.Metadata(items=[types.Items(key="startup-script", value=startup)]),
+        scheduling=_scheduling(types, settings, place.market, has_gpus=has_gpus),
+    )
+    if hardware.accelerator:
+        kind = f"projects/{settings.project}/{zone}/acceleratorTypes/{hardware.accelerator}"
+        body.guest_accelerators = [
+            types.AcceleratorConfig(accelerator_type=kind, accelerator_count=hardware.gpus)
+        ]
+    if settings.service_account:
+        body.service_accounts = [
+            types.ServiceAccount(email=settings.service_account, scopes=list(settings.scopes))
+        ]
+    if settings.network_tags:
+        body.tags = types.Tags(items=list(settings.network_tags))
+    return body
+
+
+def labels(settings: GcpSettings, request: LaunchRequest) -> dict[str, str]:
+    """Whose machine it is and which; tags of the request as far as labels can carry them."""
+    free = {**settings.labels, **request.tags}
+    return {label_key(key): label_value(value) for key, value in sorted(free.items())} | {
+        CLUSTER_LABEL: label_value(request.cluster),
+        NODE_LABEL: label_value(request.node_id),
+        TOKEN_LABEL: label_value(request.token),
+    }
+
+
+def _disk(types: Any, settings: GcpSettings, image_ref: str, zone: str) -> Any:
+    return types.AttachedDisk(
+        boot=True,
+        auto_delete=True,
+        initialize_params=types.AttachedDiskInitializeParams(
+            source_image=image_ref or settings.image,
+            disk_size_gb=settings.disk_gib,
+            disk_type=f"{zone}/diskTypes/{settings.disk_type}",
+        ),
+    )
+
+
+def _network(types: Any, settings: GcpSettings) -> Any:
+    place = {"subnetwork": settings.subnet} if settings.subnet else {"network": settings.network}
+    if settings.external_ip:
+        access = types.AccessConfig(name="External NAT", type_="ONE_TO_ONE_NAT")
+        return types.NetworkInterface(access_configs=[access], **place)
+    return types.NetworkInterface(**place)
+
+
+def _scheduling(types: Any, settings: GcpSettings, market: Market, *, has_gpus: bool) -> Any:
+    if market is not Market.SPOT:
+        action = "TERMINATE" if has_gpus else "MIGRATE"
+        return types.Scheduling(
+            provisioning_model="STANDARD", automatic_restart=False, on_host_maintenance=action
+        )
+    spot = types.Scheduling(
+        provisioning_model="SPOT",
+        instance_termination_action="DELETE",
+        automatic_restart=False,
+        on_host_maintenance="TERMINATE",
+    )
+    if settings.preemption_notice_seconds:
+        spot.preemption_notice_duration = types.Duration(seconds=settings.preemption_notice_seconds)
+    return spot

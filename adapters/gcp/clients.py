@@ -1,0 +1,113 @@
+"""The clients of Google's SDK, which is imported here, when it is needed, and nowhere else.
+
+Every call has a time limit and is sent once: what is sent again, and when, is decided outside.
+Long-running changes use the `*_unary` calls: the SDK's own way to wait for an operation asks
+another endpoint than the one it was given, and forgets the operation when the process dies.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from costplan.planner.errors import InputError
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+
+
+def sdk(name: str) -> Any:
+    """A module of the SDK; raises InputError that says what to install where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "provider gcp", f"the package of {name} is not installed", "pip install 'costplan[gcp]'"
+        ) from error
+
+
+class Clients:
+    """The services that are used, each client made at its first use.
+
+    Without `credentials` those of the surroundings are taken (a service account of the machine,
+    GOOGLE_APPLICATION_CREDENTIALS, gcloud). `endpoint` replaces Google's.
+    """
+
+    def __init__(
+        self, *, timeout_seconds: float, credentials: Any = None, endpoint: str | None = None
+    ) -> None:
+        self.timeout_seconds = timeout_seconds
+        self.compute = sdk("google.cloud.compute_v1")
+        self._endpoint = endpoint
+        self._credentials = _default_credentials() if credentials is None else credentials
+
+    @cached_property
+    def instances(self) -> Any:
+        """Machines."""
+        return self._client(self.compute.InstancesClient)
+
+    @cached_property
+    def zone_operations(self) -> Any:
+        """Changes in one zone."""
+        return self._client(self.compute.ZoneOperationsClient)
+
+    @cached_property
+    def operations(self) -> Any:
+        """Changes everywhere."""
+        return self._client(self.compute.GlobalOperationsClient)
+
+    @cached_property
+    def zones(self) -> Any:
+        """Zones, up or down."""
+        return self._client(self.compute.ZonesClient)
+
+    @cached_property
+    def regions(self) -> Any:
+        """Regions and their quotas."""
+        return self._client(self.compute.RegionsClient)
+
+    @cached_property
+    def machine_types(self) -> Any:
+        """What is sold in a zone."""
+        return self._client(self.compute.MachineTypesClient)
+
+    @cached_property
+    def accelerator_types(self) -> Any:
+        """GPUs that are sold in a zone."""
+        return self._client(self.compute.AcceleratorTypesClient)
+
+    @cached_property
+    def advice(self) -> Any:
+        """What is known of spot capacity; None where the SDK is older than that."""
+        kind = getattr(self.compute, "AdviceClient", None)
+        return None if kind is None else self._client(kind)
+
+    @cached_property
+    def catalogue(self) -> Any:
+        """The public price list."""
+        return self._client(sdk("google.cloud.billing_v1").CloudCatalogClient)
+
+    def call(self, method: Callable[..., Any], request: Any, seconds: float | None = None) -> Any:
+        """The answer to a request that is sent once."""
+        limit = self.timeout_seconds if seconds is None else seconds
+        return method(request=request, timeout=limit, retry=None)
+
+    def _client(self, kind: Any) -> Any:
+        options: dict[str, Any] = {}
+        if self._endpoint is not None:
+            options["client_options"] = {"api_endpoint": self._endpoint}
+        return kind(credentials=self._credentials, transport="rest", **options)
+
+
+def _default_credentials() -> Any:
+    auth = sdk("google.auth")
+    try:
+        credentials, _ = auth.default(scopes=list(_SCOPES))
+    except auth.exceptions.DefaultCredentialsError as error:
+        raise InputError(
+            "provider gcp",
+            "there are no credentials here",
+            "run 'gcloud auth application-default login', or see docs/clouds/gcp.md",
+        ) from error
+    return credentials
