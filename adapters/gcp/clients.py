@@ -84,9 +84,14 @@ class Clients:
         return None if kind is None else self._client(kind)
 
     @cached_property
+    def billing(self) -> Any:
+        """The messages of the price list."""
+        return sdk("google.cloud.billing_v1")
+
+    @cached_property
     def catalogue(self) -> Any:
         """The public price list."""
-        return self._client(sdk("google.cloud.billing_v1").CloudCatalogClient)
+        return self._client(self.billing.CloudCatalogClient)
 
     def call(self, method: Callable[..., Any], request: Any, seconds: float | None = None) -> Any:
         """The answer to a request that is sent once."""

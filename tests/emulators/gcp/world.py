@@ -79,12 +79,16 @@ class GcpWorld:
         credentials: Any = None,
     ) -> GcpProvider:
         """The adapter on this rig."""
-        clients = Clients(
-            timeout_seconds=settings.timeout_seconds,
+        clients = self.clients(credentials, settings.timeout_seconds)
+        return GcpProvider(clients, settings, cluster, startup, clock or self.now)
+
+    def clients(self, credentials: Any = None, timeout_seconds: float = 5.0) -> Clients:
+        """Clients of this rig."""
+        return Clients(
+            timeout_seconds=timeout_seconds,
             credentials=anonymous() if credentials is None else credentials,
             endpoint=self.rig.endpoint,
         )
-        return GcpProvider(clients, settings, cluster, startup, clock or self.now)
 
     def make_provider(self) -> GcpProvider:
         return self.provider()
