@@ -82,6 +82,11 @@ def is_ours(instance: Any, cluster: str) -> bool:
     return bool(instance.labels.get(CLUSTER_LABEL) == label_value(cluster))
 
 
+def is_stopped(instance: Any) -> bool:
+    """True where a machine has ended and its instance is still there."""
+    return _STATES.get(instance.status) is MachineState.ENDED
+
+
 def machine_of(
     place: Place, instance: Any, done: Iterable[Operation], reading: Reading
 ) -> ProviderNode:

@@ -10,7 +10,7 @@ from costplan.adapters.gcp import operations
 from costplan.adapters.gcp.clients import Clients
 from costplan.adapters.gcp.errors import NAME, calling, is_not_found
 from costplan.adapters.gcp.launching import Launching
-from costplan.adapters.gcp.machines import Reading, all_machines, is_ours, listed
+from costplan.adapters.gcp.machines import Reading, all_machines, is_ours, is_stopped, listed
 from costplan.adapters.gcp.names import (
     Place,
     cluster_mark,
@@ -90,7 +90,7 @@ class GcpProvider:
             self._clients, project, self._cluster, since, kind=operations.PREEMPTED
         ):
             instance = self._instance(one.place, "notices")
-            if instance is None or instance.status == "TERMINATED":
+            if instance is None or is_stopped(instance):
                 continue
             if is_ours(instance, self._cluster):
                 found.append(
@@ -102,6 +102,13 @@ class GcpProvider:
                     )
                 )
         return tuple(sorted(found, key=lambda one: (one.effective_at, one.provider_id)))
+
+    def stopped(self) -> tuple[str, ...]:
+        """Ids of machines that ended by themselves and are still there, whose disks are paid for
+        until `terminate` is told of them. A spot machine that is preempted leaves none."""
+        there = listed(self._clients, self._settings.project, self._cluster)
+        found = [p.provider_id for p, one in there.items() if is_stopped(one)]
+        return tuple(sorted(found))
 
     @property
     def _notice_seconds(self) -> float:

@@ -87,6 +87,8 @@ class Project:
         self.down: set[str] = set()
         self.hides_new = False
         """List calls leave out machines that are not running yet, as eventual lists may."""
+        self.failing: list[str] = []
+        """Codes that the next insertions fail with, the first one first."""
         self._number = 7_000_000_000_000_000_000
 
     def now(self) -> datetime:
@@ -258,19 +260,23 @@ class Project:
 
     def _refusal(self, zone: str, machine_type: str, spot: bool) -> tuple[str, str] | None:
         """Code and subject of why there is no machine, None where there is one."""
+        if self.failing:
+            return self.failing.pop(0), machine_type
         region = region_of(zone)
-        used = self.usage(region)
-        for metric, amount in _taken(machine_type, spot):
-            limit = self.quotas.get((region, metric))
-            if limit is not None and used[metric] + amount > limit:
-                return "QUOTA_EXCEEDED", metric
-        there = sum(
-            (one.zone, one.machine_type, one.is_spot) == (zone, machine_type, spot)
-            for one in self.machines.values()
-        )
+        if any(place == region for place, _ in self.quotas):
+            used = self.usage(region)
+            for metric, amount in _taken(machine_type, spot):
+                limit = self.quotas.get((region, metric))
+                if limit is not None and used[metric] + amount > limit:
+                    return "QUOTA_EXCEEDED", metric
         room = self.room.get((zone, machine_type, "SPOT" if spot else "STANDARD"))
-        if room is not None and there >= room:
-            return "ZONE_RESOURCE_POOL_EXHAUSTED", machine_type
+        if room is not None:
+            there = sum(
+                (one.zone, one.machine_type, one.is_spot) == (zone, machine_type, spot)
+                for one in self.machines.values()
+            )
+            if there >= room:
+                return "ZONE_RESOURCE_POOL_EXHAUSTED", machine_type
         return None
 
     def _error(self, zone: str, code: str, subject: str) -> dict[str, Any]:
@@ -286,6 +292,8 @@ class Project:
                 "errorDetails": [{"quotaInfo": quota}],
             }
         where = self.link(f"zones/{zone}")
+        if code != "ZONE_RESOURCE_POOL_EXHAUSTED":
+            return {"code": code, "message": f"{code} of {subject}"}
         return {
             "code": code,
             "message": f"The zone '{where}' does not have enough resources available to fulfill "
