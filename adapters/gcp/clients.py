@@ -81,7 +81,7 @@ class Clients:
     def advice(self) -> Any:
         """What is known of spot capacity; None where the SDK is older than that."""
         kind = getattr(self.compute, "AdviceClient", None)
-        return None if kind is None else self._client(kind)
+        return self._client(kind) if hasattr(kind, "capacity_history") else None
 
     @cached_property
     def billing(self) -> Any:
