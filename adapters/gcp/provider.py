@@ -27,7 +27,6 @@ from costplan.planner.types import Offer, OfferKey
 
 ENDED_WITHIN = timedelta(hours=1)
 """Machines that ended longer ago are listed no more. Clocks may differ by a good part of it."""
-_WARNED_WITHIN = timedelta(minutes=30)
 
 Startup = Callable[[LaunchRequest, OfferKey], str]
 """The script that a machine of a request boots with, where it is bought as an offer."""
@@ -84,7 +83,7 @@ class GcpProvider:
 
     def notices(self) -> Sequence[Notice]:
         """Preemptions of machines that are still there."""
-        project, since = self._settings.project, self._clock() - _WARNED_WITHIN
+        project, since = self._settings.project, self._clock() - ENDED_WITHIN
         found = []
         for one in operations.since(
             self._clients, project, self._cluster, since, kind=operations.PREEMPTED
