@@ -134,10 +134,7 @@ class Launching:
         """The machine of an insertion once it can be taken for one, None where it was refused for
         want of capacity; raises what else it was refused for."""
         latest = self._waited(operation) if operation.ended_at is None else operation
-        if was_refused(latest, self._settings.settle_seconds):
-            failure = latest.failure
-            if failure is not None and failure.code not in NO_CAPACITY:
-                raise refusal(failure, str(latest.place.key))
+        if self._is_refusal(latest):
             return None
         rest = [one for one in done if one.name != latest.name]
         return self._looked_up(latest.place, [*rest, latest])
@@ -161,8 +158,19 @@ class Launching:
             raise self._unknown() from error
         return operation_of(clients, found, cluster_mark(self._request.cluster)) or operation
 
-    def _looked_up(self, place: Place, done: Sequence[Operation]) -> ProviderNode:
-        """The machine at a place, from its instance or from what was done to it."""
+    def _is_refusal(self, insert: Operation) -> bool:
+        """True for an insertion that was refused for want of capacity; raises what else it was
+        refused for, and is False for one that was not refused."""
+        if not was_refused(insert, self._settings.settle_seconds):
+            return False
+        failure = insert.failure
+        if failure is not None and failure.code not in NO_CAPACITY:
+            raise refusal(failure, str(insert.place.key))
+        return True
+
+    def _looked_up(self, place: Place, done: Sequence[Operation]) -> ProviderNode | None:
+        """The machine at a place, from its instance or from what was done to it; None where it
+        was refused after all. What cannot be asked is not known."""
         clients = self._clients
         asked = clients.compute.GetInstanceRequest(
             project=self._settings.project, zone=place.zone, instance=place.name
@@ -173,17 +181,27 @@ class Launching:
         except ProviderError as error:
             if error.__cause__ is None or not is_not_found(error.__cause__):
                 raise self._unknown() from error
-            known = done if any(one.kind != "insert" for one in done) else self._known()
-            here = [one for one in known if one.place == place]
-            gone = machine_of_operations(here, self._reading)
-            if gone is None:
-                raise self._unknown() from error
-            return gone
+            return self._gone(place)
         if not is_ours(instance, self._request.cluster):
             raise self._rejected(f"{place.provider_id} is there and not of this cluster")
-        return machine_of(
-            place, instance, [one for one in done if one.place == place], self._reading
-        )
+        here = [one for one in done if one.place == place]
+        return machine_of(place, instance, here, self._reading)
+
+    def _gone(self, place: Place) -> ProviderNode | None:
+        """The machine of a place without an instance, by its operations as they are now."""
+        try:
+            here = [one for one in self._known() if one.place == place]
+        except RequestRejected:
+            raise
+        except ProviderError as error:
+            raise self._unknown() from error
+        inserts = [one for one in here if one.kind == "insert"]
+        if inserts and self._is_refusal(inserts[-1]):
+            return None
+        gone = machine_of_operations(here, self._reading)
+        if gone is None:
+            raise self._unknown()
+        return gone
 
     def _known(self) -> list[Operation]:
         """What was done for the token before; raises RequestRejected where that was for another

@@ -69,9 +69,27 @@ class Dying(Clients):
 
 
 def dying(world: GcpWorld, method: str, nth: int = 1, *, is_after: bool = True) -> GcpProvider:
-    clients = Dying(timeout_seconds=5, credentials=anonymous(), endpoint=world.rig.endpoint)
+    clients = Dying(timeout_seconds=30, credentials=anonymous(), endpoint=world.rig.endpoint)
     clients.method, clients.nth, clients.is_after = method, nth, is_after
     return GcpProvider(clients, SETTINGS, world.cluster, startup, world.now)
+
+
+class Hasty(Clients):
+    """Clients that wait for the answer to an insertion no longer than a third of a second."""
+
+    def call(self, method: Callable[..., Any], request: Any, seconds: float | None = None) -> Any:
+        is_insert = method.__name__ == "insert_unary"
+        return super().call(method, request, 0.3 if is_insert else seconds)
+
+
+def let_go(world: GcpWorld) -> None:
+    """What is on its way to its end is there now."""
+    now = world.now()
+    with world.rig.lock:
+        for machine in world.rig.project.machines.values():
+            machine.placed_at = min(machine.placed_at, now)
+            machine.gone_at = None if machine.gone_at is None else min(machine.gone_at, now)
+            machine.insert.ends = min(machine.insert.ends, now)
 
 
 def state_of(provider: GcpProvider, token: str) -> list[tuple[MachineState, str | None]]:
@@ -188,11 +206,12 @@ def test_a_pool_without_capacity_is_asked_once_a_launch(world: GcpWorld) -> None
 
 def test_a_refusal_that_comes_late_is_a_machine_that_failed(world: GcpWorld) -> None:
     """What a launch has accepted is not launched elsewhere behind the planner's back."""
-    world.rig.project.delays.placing = 0.6
+    world.rig.project.delays.placing = 60.0
     hasty = replace(SETTINGS, settle_seconds=0.2)
     provider, wanted = world.provider(settings=hasty), request("t", world.sold_out(), key())
     launched = provider.launch(wanted)
     assert (launched.state, launched.key) == (MachineState.PENDING, world.sold_out())
+    let_go(world)
     found = ended(world, provider, "t")
     assert (found.end_cause, found.key) == ("failed", world.sold_out())
     assert world.provider(settings=hasty).nodes() == (found,)
@@ -250,10 +269,11 @@ def test_a_lost_answer_makes_no_second_machine(world: GcpWorld, fault: str) -> N
         {
             "cut off": Fault(method=INSERT, is_lost=True),
             "done and 503": Fault(method=INSERT, status=503, does_it=True),
-            "too late": Fault(method=INSERT, latency_seconds=0.6),
+            "too late": Fault(method=INSERT, latency_seconds=1.0),
         }[fault]
     )
-    provider = world.provider(settings=replace(SETTINGS, timeout_seconds=0.3))
+    clients = Hasty(timeout_seconds=30, credentials=anonymous(), endpoint=world.rig.endpoint)
+    provider = GcpProvider(clients, SETTINGS, world.cluster, startup, world.now)
     with pytest.raises(OutcomeUnknown) as caught:
         provider.launch(request("t", key(), key("e2-standard-4")))
     assert caught.value.token == "t"  # noqa: S105
@@ -304,6 +324,25 @@ def test_an_operation_that_cannot_be_asked_is_not_known(world: GcpWorld) -> None
     assert len(world.make_provider().nodes()) == 1
     world.make_provider().launch(request())
     assert world.rig.calls[INSERT] == 1
+
+
+def test_a_refusal_that_the_wait_missed_is_one(world: GcpWorld) -> None:
+    """The server's wait breaks off late, and the operation has failed in time."""
+    world.rig.faults.add(Fault(method=WAIT, latency_seconds=1.0))
+    slow = world.provider(settings=replace(SETTINGS, settle_seconds=0.4))
+    assert slow.launch(request("t", world.sold_out(), key())).key == key()
+    assert len(slow.nodes()) == 1
+
+
+def test_what_is_asked_in_vain_after_an_insertion_is_not_known(world: GcpWorld) -> None:
+    """Nothing was sent, would be wrong to say."""
+    world.rig.project.delays.placing = 60.0
+    world.rig.faults.add(Fault(method="compute.instances.get", status=404, reason="notFound"))
+    hasty = world.provider(settings=replace(SETTINGS, settle_seconds=0.2))
+    world.rig.faults.add(Fault(method=OPERATIONS, status=503, passes=1))
+    with pytest.raises(OutcomeUnknown):
+        hasty.launch(request())
+    assert len(world.make_provider().nodes()) == 1
 
 
 def test_a_machine_older_than_all_operations_is_found_by_its_name(world: GcpWorld) -> None:
@@ -409,9 +448,10 @@ def test_a_spot_machine_that_is_preempted_is_warned_of(world: GcpWorld) -> None:
         "onHostMaintenance": "TERMINATE",
         "preemptionNoticeDuration": {"seconds": "90"},
     }
-    world.reclaim(node.provider_id, 0.3)
+    world.reclaim(node.provider_id, 120.0)
     (notice,) = provider.notices()
     assert notice.effective_at - notice.observed_at == timedelta(seconds=120)
+    let_go(world)
     found = ended(world, provider, "token-a")
     assert found.end_cause == "reclaimed"
     assert found.ended_at is not None

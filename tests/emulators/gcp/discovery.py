@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,12 +47,15 @@ class Api:
     def __init__(self, document: str) -> None:
         self._document: dict[str, Any] = json.loads((_DOCUMENTS / document).read_text())
         self._schemas: dict[str, Any] = self._document["schemas"]
-        self._methods = tuple(self._found(self._document))
+        self._methods: dict[tuple[str, int], list[Method]] = defaultdict(list)
+        for method in self._found(self._document):
+            parts = method.route.pattern.replace("[^/]", "").count("/")
+            self._methods[method.http_method, parts].append(method)
 
     def method(self, http_method: str, path: str) -> tuple[Method, dict[str, str]] | None:
         """The method of a path and the values in it, None where there is no such route."""
-        for method in self._methods:
-            if method.http_method == http_method and (found := method.route.fullmatch(path)):
+        for method in self._methods[http_method, path.count("/")]:
+            if found := method.route.fullmatch(path):
                 return method, found.groupdict()
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """Befalls the next `times` calls of a method whose path, query or body holds `where`.
+    """Befalls `times` calls of a method whose path, query or body holds `where`, after `passes`.
 
     `status` 0 lets the call through; `is_lost` does the call and then cuts the answer off;
     `does_it` does the call before it answers with `status`.
@@ -19,6 +19,7 @@ class Fault:
     status: int = 0
     reason: str = "backendError"
     times: int = 1
+    passes: int = 0
     is_lost: bool = False
     does_it: bool = False
     latency_seconds: float = 0.0
@@ -42,6 +43,9 @@ class Faults:
         """The fault of a call, counted down."""
         for fault in self.due:
             if fault.method in (method, "*") and fault.where in text:
+                if fault.passes:
+                    fault.passes -= 1
+                    continue
                 fault.times -= 1
                 if fault.times <= 0:
                     self.due.remove(fault)

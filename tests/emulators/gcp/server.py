@@ -61,6 +61,7 @@ class GcpRig:
         self.tokens_accepted: set[str] | None = None
         """Bearer tokens that are let in; None lets everybody in."""
         self.endpoint = ""
+        apis()  # here, and not while the first caller waits
 
     def check(self) -> None:
         """Raises AssertionError where anything was sent or answered that is not allowed."""

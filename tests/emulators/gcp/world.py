@@ -22,7 +22,7 @@ from tests.emulators.gcp.server import GcpRig, serving
 from tests.emulators.gcp.stock import region_of
 
 INSERT = "compute.instances.insert"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 SETTINGS = GcpSettings(
     project="our-project",
     zones=("us-central1-a", "us-central1-b"),
@@ -30,7 +30,7 @@ SETTINGS = GcpSettings(
     service_account="node@our-project.iam.gserviceaccount.com",
     network_tags=("dask",),
     settle_seconds=2.0,
-    timeout_seconds=5.0,
+    timeout_seconds=30.0,
     stop_seconds=2.0,
 )
 
@@ -82,7 +82,7 @@ class GcpWorld:
         clients = self.clients(credentials, settings.timeout_seconds)
         return GcpProvider(clients, settings, cluster, startup, clock or self.now)
 
-    def clients(self, credentials: Any = None, timeout_seconds: float = 5.0) -> Clients:
+    def clients(self, credentials: Any = None, timeout_seconds: float = 30.0) -> Clients:
         """Clients of this rig."""
         return Clients(
             timeout_seconds=timeout_seconds,
