@@ -54,7 +54,8 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         raise InputError(str(config), "is there already", "name another file, or give --force")
     asking = _Asking(config, yes=yes)
     cloud = asking.word("--provider", provider, "Cloud", next(iter(DRAFTS)), known=tuple(DRAFTS))
-    where, zones = "", ()
+    where = ""
+    zones: tuple[str, ...] = ()
     if DRAFTS[cloud].has_regions:
         where = asking.word("--region", region, "Region", _DEFAULT_REGION)
         zones = tuple(zone or ()) or _zones_of(cloud, where)
@@ -116,7 +117,7 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
     near = suggestion(region, sorted(regions))
     note(
         f"note: {region} is not in the bundled price list{': ' + near if near else ';'} "
-        "its zones are guessed, and `costplan doctor` looks whether they are there"
+        "its zones are guessed: compare them with those of your account"
     )
     return (f"{region}a", f"{region}b")
 

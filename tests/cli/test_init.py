@@ -47,7 +47,7 @@ def test_what_is_written_is_what_was_answered(folder: Path) -> None:
     assert (config.provider.region, config.provider.zones) == ("us-east-1", ("us-east-1d",))
     assert config.provider.images == {"x86_64": "ami-1"}
     assert [path.name for path in folder.iterdir()] == ["costplan.yaml"]
-    assert result.stdout.splitlines()[-1].endswith("costplan doctor")
+    assert result.stdout.splitlines()[-1].endswith("costplan run")
 
 
 def test_defaults_are_the_folders_name_and_zones_of_the_region(folder: Path) -> None:
