@@ -119,14 +119,14 @@ MISTAKES = {
     ),
     "a pause is nobody's business": Mistake((without("freeze"),), 1001, "in a pause until"),
     "a retirement that is not done at once is not asked for again": Mistake(
-        (Change(reconcile, "_retiring", _asked_once),), 1012, "never came to be: nothing is left"
+        (Change(reconcile, "_retiring", _asked_once),), 1024, "never came to be: nothing is left"
     ),
     "the floor is nobody's business": Mistake(
         (without("capacity_floor"), Change(needs, "sizes", _no_minimum)), 1020, "go by choice"
     ),
     "the budget is nobody's business": Mistake(
         (without("budget"), Change(transition_question, "budget_rows", lambda _: lambda *__: ())),
-        1009,
+        1013,
         r"\$/h of 2.50",
     ),
     "machines end before their workers have left": Mistake(
@@ -142,7 +142,7 @@ MISTAKES = {
         (Change(SimProvider, "_ours", _everybody),), 1015, "not ours"
     ),
     "workers that are to stay are not told so": Mistake(
-        (Change(reconcile, "_take_back", _silent),), 1013, "takes no tasks"
+        (Change(reconcile, "_take_back", _silent),), 1010, "takes no tasks"
     ),
 }
 """What was got wrong, and the first world from seed 1000 on that finds it."""
