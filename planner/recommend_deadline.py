@@ -26,7 +26,11 @@ def checked_deadline(workload: Workload, deadline_seconds: int) -> None:
             "add `duration: 6h` to the workload file: the time that its work takes these workers",
         )
     if deadline_seconds > MOST_SECONDS:
-        raise InputError(SUBJECT, "is more than 10 years away", "write it like 8h, or leave it out")
+        raise InputError(
+            SUBJECT,
+            f"{seconds_text(deadline_seconds)} is more than 10 years",
+            "write it like 8h, or leave it out",
+        )
     if set(workload.market.allow) <= {Market.SPOT}:
         raise InputError(
             SUBJECT,

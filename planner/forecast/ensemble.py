@@ -288,15 +288,24 @@ class Forecaster:
     def _notes(self, known: NDArray[np.bool_]) -> tuple[str, ...]:
         notes = []
         if not known.all():
-            days = self._steps / STEPS_PER_DAY
-            reach = AHEAD[known].max(initial=0) / STEPS_PER_HOUR
+            seen = _span_text(self._steps)
+            reach = int(AHEAD[known].max(initial=0))
             notes.append(
-                f"{days:.1f} days of history: beyond {reach:.1f} h ahead the spread is taken from"
+                f"{seen} of history: beyond {_span_text(reach)} ahead the spread is taken from"
                 " shorter distances"
-                if known.any()
-                else f"{24 * days:.1f} h of history: the spread is a guess of 50 %"
+                if reach
+                else f"{seen} of history: the spread is a guess of 50 %"
             )
         unseen = 1.0 - float(self._seen[: self._steps].mean())
         if unseen > 0:
             notes.append(f"{100 * unseen:.1f} % of the steps were not seen")
         return tuple(notes)
+
+
+def _span_text(steps: int) -> str:
+    """Steps as people say them: '40 min', '5.5 h', '12.0 days'."""
+    if steps < STEPS_PER_HOUR:
+        return f"{60 * steps // STEPS_PER_HOUR} min"
+    if steps < 2 * STEPS_PER_DAY:
+        return f"{steps / STEPS_PER_HOUR:.1f} h"
+    return f"{steps / STEPS_PER_DAY:.1f} days"

@@ -105,7 +105,7 @@ def test_a_fleet_without_spot_is_told_its_slack(tmp_path: Path, prices: Path) ->
         (WORKLOAD, "6h", "6h is too short: training takes 6h, and its machines 3min to begin"),
         (WORKLOAD, "soon", "--deadline soon: 'soon' is not a duration"),
         (WORKLOAD.replace("duration: 6h\n", ""), "8h", "training does not say how long it runs"),
-        (WORKLOAD, "4000d", "deadline: is more than 10 years away; write it like 8h"),
+        (WORKLOAD, "4000d", "deadline: 4000d is more than 10 years; write it like 8h"),
         (WORKLOAD + "market: {allow: [spot]}\n", "8h", "add on_demand to market.allow"),
         (
             WORKLOAD.replace("GiB}", "GiB, markets: [spot]}"),

@@ -30,7 +30,7 @@ def test_a_run_fills_the_table_and_forecast_reads_it(tmp_path: Path) -> None:
         client.gather(tasks)
         kind = foretold()
         assert kind is not None
-        assert "h of history: the spread is a guess of 50 %" in kind["notes"][0]
+        assert "of history: the spread is a guess of 50 %" in kind["notes"][0]
         assert {step["workers"][0] for step in kind["steps"]} == {2.0}  # the calendar's, at most 2
         when(cluster, lambda: last_tick(cluster).readings.outlook is not None, "a tick is told")
         page = tmp_path / "forecast.html"

@@ -43,7 +43,7 @@ def test_the_loop_keeps_what_was_asked_for_and_foretells_it_after_a_restart(
     rows = np.array(outlook.workers["worker"])
     assert rows[MEDIAN, 0] == pytest.approx(10.0, abs=0.5)
     assert (rows[:, 0] >= 7.0).all()  # without the graph half as many would be possible
-    assert "h of history: the spread is a guess of 50 %" in outlook.notes[0]
+    assert "of history: the spread is a guess of 50 %" in outlook.notes[0]
 
 
 def test_an_hour_of_downtime_is_a_gap_and_not_demand_of_nothing(tmp_path: Path) -> None:

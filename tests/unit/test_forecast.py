@@ -148,7 +148,7 @@ def test_with_little_history_it_guesses_wide_and_says_so() -> None:
     assert first.quantile(0.5) == pytest.approx(np.full(HORIZON_STEPS, 8.0))
     assert first.quantile(0.9)[0] == pytest.approx(12.0)
     assert first.quantile(0.9)[-1] == pytest.approx(12.0)  # a guess does not grow with distance
-    assert first.notes == ("0.1 h of history: the spread is a guess of 50 %",)
+    assert first.notes == ("5 min of history: the spread is a guess of 50 %",)
     assert first.weights["ridge"] == (0.0, 0.0, 0.0)
     hours = told(wandering(1))
     assert "shorter distances" in hours.notes[0]

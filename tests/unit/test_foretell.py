@@ -96,7 +96,7 @@ def test_the_first_minutes_are_better_than_nothing_and_say_so() -> None:
     assert rows[MEDIAN] == pytest.approx(np.full(len(ENDS_SECONDS), 8.0))
     assert rows[HIGH, 0] == pytest.approx(12.0, abs=1.0)
     assert outlook is not None
-    assert "h of history: the spread is a guess of 50 %" in outlook.notes[0]
+    assert "of history: the spread is a guess of 50 %" in outlook.notes[0]
     assert outlook_of([], now) is None
 
 
