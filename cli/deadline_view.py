@@ -136,7 +136,12 @@ def _spot(advice: DeadlineAdvice) -> str:
         often = f"{1 / hazard:.1f} h"
     else:
         often = seconds_text(max(round(SECONDS_PER_HOUR / hazard), 1))
+    zones = [plain(zone) for zone in advice.terms.zones]
+    if len(zones) > 1:
+        where = f"spot moves as one between {len(zones)} zones ({', '.join(zones)}), each"
+    else:
+        where = "spot comes and goes as one, is"
     return (
-        f"spot comes and goes as one, is lost every {often} and back after "
+        f"{where} lost every {often} and back after "
         f"{advice.away_hours:.1f} h in the mean ({plain(advice.source)})"
     )

@@ -132,7 +132,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     if deadline_seconds is not None and not isinstance(answer, Infeasible):
         from costplan.planner.recommend_deadline import with_deadline
 
-        answer = with_deadline(answer, deadline_seconds, solved)
+        answer = with_deadline(answer, deadline_seconds, prices.catalogue, solved)
     _write(answer, output, out, explain=explain, notes=asked.notes)
     _end(answer, detailed=detailed_exitcode)
 

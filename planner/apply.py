@@ -15,7 +15,8 @@ from enum import StrEnum
 from costplan.planner.accrual import running_usd
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.evaluate import evaluate
-from costplan.planner.plan_schema import OfferDocument, PlanDocument, PoolDocument, WorkerDocument
+from costplan.planner.plan_schema import PlanDocument, PoolDocument, WorkerDocument
+from costplan.planner.plan_schema_fields import OfferDocument
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.spending import spent_in_month, spent_on_day
 from costplan.planner.standing import is_staying

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from costplan.planner import plan_schema as schema
+from costplan.planner import plan_schema_deadline as deadlines
 from costplan.planner.deadline.types import DeadlineAdvice
 from costplan.planner.plan import (
     Change,
@@ -22,6 +23,7 @@ from costplan.planner.plan import (
     Recommendation,
     Risk,
 )
+from costplan.planner.plan_schema_fields import OfferDocument
 from costplan.planner.types import Gap, OfferKey
 from costplan.planner.units import pico_from_usd, usd_from_pico, usd_text
 from costplan.planner.workload import Workload
@@ -89,35 +91,36 @@ def _plan(plan: Recommendation) -> schema.PlanDocument:
     )
 
 
-def _deadline(advice: DeadlineAdvice) -> schema.DeadlineDocument:
+def _deadline(advice: DeadlineAdvice) -> deadlines.DeadlineDocument:
     terms = advice.terms
-    return schema.DeadlineDocument(
+    return deadlines.DeadlineDocument(
         deadline_seconds=terms.deadline_seconds,
         work_seconds=terms.work_seconds,
         changeover_seconds=terms.changeover_seconds,
         lost_work_seconds=terms.lost_work_seconds,
         begin=advice.begin.value,
         steady_hours=advice.steady_hours,
-        rules=schema.RulesDocument(**asdict(advice.rules)),
+        rules=deadlines.RulesDocument(**asdict(advice.rules)),
         expected_usd=money_text(advice.expected_usd),
         median_usd=money_text(advice.median_usd),
         high_usd=money_text(advice.high_usd),
         on_demand_usd=money_text(advice.on_demand_usd),
         on_demand_usd_per_hour=money_text(terms.on_demand_usd_per_hour),
         on_demand_fleet=[
-            schema.OnDemandDocument(**_named(key), nodes=nodes) for key, nodes in advice.fleet
+            deadlines.OnDemandDocument(**_named(key), nodes=nodes) for key, nodes in advice.fleet
         ],
         on_demand_chance=_share(advice.on_demand_chance),
         on_demand_share=_share(advice.on_demand_share),
         hazard_per_hour=terms.hazard_per_hour,
+        zones=list(terms.zones),
         away_hours=advice.away_hours,
         source=advice.source,
         beside=[
-            schema.BesideDocument(policy=name, expected_usd=money_text(usd))
+            deadlines.BesideDocument(policy=name, expected_usd=money_text(usd))
             for name, usd in advice.beside
         ],
         looser=[
-            schema.LooserDocument(deadline_seconds=seconds, expected_usd=money_text(usd))
+            deadlines.LooserDocument(deadline_seconds=seconds, expected_usd=money_text(usd))
             for seconds, usd in advice.looser
         ],
     )
@@ -271,8 +274,8 @@ def _pool(priced: PricedPool) -> schema.PoolDocument:
     )
 
 
-def _offer(key: OfferKey) -> schema.OfferDocument:
-    return schema.OfferDocument(**_named(key))
+def _offer(key: OfferKey) -> OfferDocument:
+    return OfferDocument(**_named(key))
 
 
 def _risk(risk: Risk) -> schema.RiskDocument:

@@ -11,32 +11,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from costplan.planner.plan_schema_deadline import DeadlineDocument
+from costplan.planner.plan_schema_fields import (
+    Count,
+    Document,
+    Hazard,
+    OfferDocument,
+    Share,
+    Usd,
+)
 from costplan.planner.types import Market
 
 SCHEMA_VERSION = 1
-
-Usd = Annotated[
-    str, Field(pattern=r"^-?[0-9]+\.[0-9]{2,12}$", description="US dollars, exact decimal text")
-]
-Share = Annotated[float, Field(ge=0, le=1, description="Share, 0 to 1")]
-Count = Annotated[int, Field(ge=0)]
-Zone = Annotated[
-    str | None, Field(description="Zone; null where the source prices the whole region")
-]
-Hazard = Annotated[float, Field(ge=0, description="Interruptions expected per node-hour")]
 
 
 def _docstring(text: str) -> str:
     return " ".join(text.split())
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class WorkerDocument(_Document):
+class WorkerDocument(Document):
     """Workers that need the same."""
 
     name: str
@@ -48,7 +43,7 @@ class WorkerDocument(_Document):
     markets: Annotated[list[Market], Field(description="Markets they may run in; empty: any")]
 
 
-class WhereDocument(_Document):
+class WhereDocument(Document):
     """Where machines may be."""
 
     providers: Annotated[list[str], Field(description="Empty: all of the price list")]
@@ -57,7 +52,7 @@ class WhereDocument(_Document):
     single_zone: bool
 
 
-class MachinesDocument(_Document):
+class MachinesDocument(Document):
     """Which machine types may be used."""
 
     arch: list[str]
@@ -67,7 +62,7 @@ class MachinesDocument(_Document):
     burstable: bool
 
 
-class MarketDocument(_Document):
+class MarketDocument(Document):
     """How much may rest on the spot market."""
 
     allow: list[Market]
@@ -77,14 +72,14 @@ class MarketDocument(_Document):
     max_hazard_per_hour: Hazard | None
 
 
-class InterruptionDocument(_Document):
+class InterruptionDocument(Document):
     """What an interruption costs in node-time."""
 
     lost_work_seconds: int
     restart_seconds: int
 
 
-class OverheadDocument(_Document):
+class OverheadDocument(Document):
     """What the system keeps of each node: vCPU, and the larger of a share and a floor of memory."""
 
     vcpu: float
@@ -92,7 +87,7 @@ class OverheadDocument(_Document):
     memory_floor_bytes: int
 
 
-class QuotaDocument(_Document):
+class QuotaDocument(Document):
     """At most so much of the offers that match; null matches everything."""
 
     provider: str | None
@@ -103,14 +98,14 @@ class QuotaDocument(_Document):
     nodes: Annotated[int | None, Field(description="Nodes at most; null: vCPU are limited")]
 
 
-class LimitsDocument(_Document):
+class LimitsDocument(Document):
     """Hard limits on the fleet."""
 
     max_nodes: int | None
     quotas: list[QuotaDocument]
 
 
-class WorkloadDocument(_Document):
+class WorkloadDocument(Document):
     """What was asked for: workers, and the rules to place them by."""
 
     name: str
@@ -125,14 +120,14 @@ class WorkloadDocument(_Document):
     budget_usd_per_hour: Usd | None
 
 
-class LeftOutDocument(_Document):
+class LeftOutDocument(Document):
     """Offers that a rule of the workload left out."""
 
     reason: str
     offers: Count
 
 
-class PricesDocument(_Document):
+class PricesDocument(Document):
     """Where the prices come from and how old they are."""
 
     source: Annotated[str, Field(description="The price list's name")]
@@ -145,21 +140,11 @@ class PricesDocument(_Document):
     left_out: list[LeftOutDocument]
 
 
-class PackingDocument(_Document):
+class PackingDocument(Document):
     """Nodes that each run the same workers."""
 
     nodes: Annotated[int, Field(ge=1)]
     workers: Annotated[dict[str, int], Field(description="Workers of each shape on one node")]
-
-
-class OfferDocument(_Document):
-    """What names a thing that can be bought."""
-
-    provider: str
-    region: str
-    zone: Zone
-    instance_type: str
-    market: Market
 
 
 class PoolDocument(OfferDocument):
@@ -180,7 +165,7 @@ class PoolDocument(OfferDocument):
     price_is_estimate: Annotated[bool, Field(description="Derived, not read from a price list")]
 
 
-class BaselineDocument(_Document):
+class BaselineDocument(Document):
     """What else could be bought for the same workers."""
 
     name: str
@@ -188,7 +173,7 @@ class BaselineDocument(_Document):
     detail: Annotated[str, Field(description="How it was priced")]
 
 
-class BindingDocument(_Document):
+class BindingDocument(Document):
     """A limit that binds."""
 
     limit: str
@@ -196,7 +181,7 @@ class BindingDocument(_Document):
     unit: Annotated[str, Field(description="vCPU, node, USD/h or percentage point")]
 
 
-class RunnerUpDocument(_Document):
+class RunnerUpDocument(Document):
     """The best plan that was not taken."""
 
     description: str
@@ -205,7 +190,7 @@ class RunnerUpDocument(_Document):
     reason: str
 
 
-class RiskDocument(_Document):
+class RiskDocument(Document):
     """What the spot market may do to the plan; low and high are 10 and 90 %."""
 
     spot_share: Annotated[Share, Field(description="Spot vCPU of all vCPU")]
@@ -218,7 +203,7 @@ class RiskDocument(_Document):
     expected_usd_per_hour_high: Usd
 
 
-class GapDocument(_Document):
+class GapDocument(Document):
     """Something not known, and what was assumed instead."""
 
     kind: str
@@ -235,7 +220,7 @@ class ChangeDocument(OfferDocument):
     usd_per_hour_each: Annotated[Usd | None, Field(description="null: not in the price list")]
 
 
-class DiffDocument(_Document):
+class DiffDocument(Document):
     """The plan against the fleet that runs now."""
 
     changes: Annotated[list[ChangeDocument], Field(description="Pools that stay included")]
@@ -243,85 +228,7 @@ class DiffDocument(_Document):
     unpriced: Annotated[list[OfferDocument], Field(description="Running, not in the price list")]
 
 
-class LooserDocument(_Document):
-    """What the job is expected to cost with another deadline."""
-
-    deadline_seconds: Count
-    expected_usd: Usd
-
-
-class RulesDocument(_Document):
-    """When to go on demand at the latest, by the time that is left beyond what the work left takes.
-
-    And how much of the time to the deadline may pass without work before that.
-    """
-
-    wait_spare_seconds: Annotated[Count, Field(description="Waiting: go when no more is left")]
-    wait_slack_seconds: Annotated[Count, Field(description="May pass without work by that rule")]
-    spot_spare_seconds: Annotated[Count, Field(description="On spot: go when no more is left")]
-    spot_slack_seconds: Annotated[Count, Field(description="May pass without work by that rule")]
-    at_risk_seconds: Annotated[
-        Count,
-        Field(
-            description="What a loss can take, in spot_spare_seconds; while less work is done, so "
-            "much less has to be left"
-        ),
-    ]
-
-
-class BesideDocument(_Document):
-    """What the job costs by another policy, in the mean of simulated runs."""
-
-    policy: Annotated[str, Field(description="uniform-progress or greedy")]
-    expected_usd: Usd
-
-
-class OnDemandDocument(OfferDocument):
-    """Machines of the fleet that is bought on demand."""
-
-    nodes: Annotated[int, Field(ge=1)]
-
-
-class DeadlineDocument(_Document):
-    """How long the job may stay on spot, and what its deadline costs: US dollars for all of it."""
-
-    deadline_seconds: Count
-    work_seconds: Count
-    changeover_seconds: Annotated[Count, Field(description="Time until a fleet works")]
-    lost_work_seconds: Annotated[Count, Field(description="Work that goes when spot is lost")]
-    begin: Annotated[
-        Literal["spot", "on-demand", "wait"],
-        Field(description="What the job is to begin on; wait: on nothing yet"),
-    ]
-    steady_hours: Annotated[
-        float | None,
-        Field(
-            description="How long there has to have been spot capacity for the job to begin on it; "
-            "null: it is never worth it",
-            ge=0,
-        ),
-    ]
-    rules: RulesDocument
-    expected_usd: Usd
-    median_usd: Annotated[Usd, Field(description="Half of the simulated runs cost at most this")]
-    high_usd: Annotated[Usd, Field(description="99 of 100 simulated runs cost at most this")]
-    on_demand_usd: Annotated[Usd, Field(description="The whole job without spot")]
-    on_demand_usd_per_hour: Annotated[Usd, Field(description="The fleet without spot")]
-    on_demand_fleet: Annotated[
-        list[OnDemandDocument], Field(description="What to buy when going on demand")
-    ]
-    on_demand_chance: Annotated[Share, Field(description="Of runs that go on demand")]
-    on_demand_share: Annotated[Share, Field(description="Of the hours that runs pay for")]
-    hazard_per_hour: Annotated[float, Field(description="Losses of spot an hour", ge=0)]
-    away_hours: Annotated[float, Field(description="Mean time until spot is back", ge=0)]
-    source: Annotated[str, Field(description="Where the times by age come from")]
-    beside: Annotated[
-        list[BesideDocument], Field(description="What other policies cost under the same net")
-    ]
-    looser: list[LooserDocument]
-
-
-class PlanDocument(_Document):
+class PlanDocument(Document):
     """A fleet for a workload, and how good it is."""
 
     schema_version: Literal[1]
@@ -363,7 +270,7 @@ class PlanDocument(_Document):
     deadline: Annotated[DeadlineDocument | None, Field(description="null: none was given")] = None
 
 
-class ConflictDocument(_Document):
+class ConflictDocument(Document):
     """One thing that stands in the way, and the smallest change that helps."""
 
     limit: str
@@ -371,7 +278,7 @@ class ConflictDocument(_Document):
     remedy: str
 
 
-class InfeasibleDocument(_Document):
+class InfeasibleDocument(Document):
     """Why no fleet does."""
 
     schema_version: Literal[1]

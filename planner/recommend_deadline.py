@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
+from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.config_fields import MOST_SECONDS
 from costplan.planner.deadline.advice import advise, least_seconds
 from costplan.planner.deadline.types import Terms
 from costplan.planner.errors import InputError
-from costplan.planner.plan import Infeasible, Recommendation
+from costplan.planner.optimize.offers import candidates
+from costplan.planner.plan import Infeasible, PricedPool, Recommendation
 from costplan.planner.types import Market
 from costplan.planner.units import seconds_text
 from costplan.planner.workload import Workload
 
 SUBJECT = "deadline"
+DEARER = Decimal("1.25")
+"""A zone is somewhere to go to while spot there costs less than so many times the planned fleet."""
 
 
 def checked_deadline(workload: Workload, deadline_seconds: int) -> None:
@@ -58,12 +64,14 @@ def checked_deadline(workload: Workload, deadline_seconds: int) -> None:
 def with_deadline(
     plan: Recommendation,
     deadline_seconds: int,
+    catalogue: Catalogue,
     solve: Callable[[Workload], Recommendation | Infeasible],
 ) -> Recommendation:
     """The plan with advice on its deadline, which `checked_deadline` has let pass.
 
-    `solve` finds the fleet of a workload, here of the same one without spot. Raises InputError
-    where no such fleet keeps the rules: spot alone can promise no time.
+    The spot fleet may go to the zones of the catalogue where it is sold for little more. `solve`
+    finds the fleet of a workload, here of the same one without spot. Raises InputError where no
+    such fleet keeps the rules: spot alone can promise no time.
     """
     workload = plan.workload
     other = solve(on_demand_only(workload))
@@ -80,9 +88,46 @@ def with_deadline(
         spot_usd_per_hour=plan.usd_per_hour,
         on_demand_usd_per_hour=other.usd_per_hour,
         hazard_per_hour=hazard,
+        zones=spot_zones(spot, catalogue, workload),
     )
     fleet = tuple((each.pool.key, each.pool.nodes) for each in other.pools)
     return replace(plan, deadline=replace(advise(terms), fleet=fleet))
+
+
+def spot_zones(
+    spot: Sequence[PricedPool], catalogue: Catalogue, workload: Workload
+) -> tuple[str, ...]:
+    """Zones that the rules allow, sorted, in which all machines of a spot fleet are sold on spot
+    for at most DEARER times what the fleet costs; none where it is of more than one region, or
+    prices are by region."""
+    regions = {(p.pool.key.provider, p.pool.key.region) for p in spot}
+    if len(regions) != 1:
+        return ()
+    nodes = Counter[str]()
+    for pool in spot:
+        nodes[pool.pool.key.instance_type] += pool.pool.nodes
+    ((provider, region),) = regions
+    rows = candidates(catalogue, workload).rows
+    here = rows[
+        (catalogue.provider.codes[rows] == catalogue.provider.code_of(provider))
+        & (catalogue.region.codes[rows] == catalogue.region.code_of(region))
+        & (catalogue.market[rows] == MARKETS.index(Market.SPOT))
+        & (catalogue.zone.codes[rows] >= 0)
+    ]
+    prices: dict[str, dict[str, Decimal]] = {}
+    for row in here.tolist():
+        quote = catalogue.quote(row)
+        if quote.key.instance_type in nodes:
+            prices.setdefault(quote.key.zone, {})[quote.key.instance_type] = quote.usd_per_hour
+    most = DEARER * sum(p.pool.nodes * p.pool.usd_per_hour_each for p in spot)
+    return tuple(
+        sorted(
+            zone
+            for zone, found in prices.items()
+            if len(found) == len(nodes)
+            and sum(count * found[kind] for kind, count in nodes.items()) <= most
+        )
+    )
 
 
 def _refusal(other: Infeasible) -> InputError:

@@ -6,13 +6,23 @@ from decimal import Decimal
 
 import numpy as np
 
-from costplan.planner.deadline.chain import AGE_HOURS, AGES, UP, Chain, FloatArray, Rates, chain
+from costplan.planner.deadline.chain import (
+    AGE_HOURS,
+    AGES,
+    UP,
+    Chain,
+    FloatArray,
+    Rates,
+    chain,
+    long_run,
+)
 from costplan.planner.deadline.grid import Grid
 from costplan.planner.deadline.policies import NAMED, Planned, Policy
-from costplan.planner.deadline.prior import SOURCE, mean_away_hours, one_pool
+from costplan.planner.deadline.prior import SOURCE, mean_away_hours
 from costplan.planner.deadline.program import EQUAL, Program, Seat, solve
 from costplan.planner.deadline.runs import Runs
 from costplan.planner.deadline.types import Begin, DeadlineAdvice, Terms
+from costplan.planner.deadline.zones import pools
 from costplan.planner.units import SECONDS_PER_HOUR
 
 LOOSER = (1.25, 1.5, 2.0)
@@ -33,7 +43,8 @@ def advise(terms: Terms) -> DeadlineAdvice:
     grid = Grid.of(terms)
     step_hours = grid.step_seconds / SECONDS_PER_HOUR
     price = float(terms.spot_usd_per_hour / terms.on_demand_usd_per_hour)
-    moves = chain(Rates.none(), one_pool(terms.hazard_per_hour, step_hours), step_hours)
+    prior = pools(terms.hazard_per_hour, max(len(terms.zones), 1), step_hours)
+    moves = chain(Rates.none(), prior, step_hours)
     later = [round(terms.deadline_seconds * more) for more in LOOSER]
     program = solve(
         moves,
@@ -82,10 +93,7 @@ def advise(terms: Terms) -> DeadlineAdvice:
 
 def usual_states(moves: Chain) -> FloatArray:
     """The shares of the states that are up in the long run, as a job finds them that begins."""
-    every = moves.kept + moves.broken
-    share = np.zeros(len(every))
-    share[0] = 1.0
-    share = share @ np.linalg.matrix_power(every, 1 << 20)
+    share = long_run(moves)
     share[UP:] = 0.0
     return np.asarray(share / share.sum())
 

@@ -92,6 +92,11 @@ def chain(seen: Rates, prior: Rates, step_hours: float) -> Chain:
     return Chain(kept, broken)
 
 
+def long_run(moves: Chain) -> FloatArray:
+    """The share (STATES,) of time that a chain spends in each state."""
+    return np.asarray(np.linalg.matrix_power(moves.kept + moves.broken, 1 << 20)[0])
+
+
 class Watcher:
     """Sees the capacity of zones step by step. `zone` is the one to be in, -1 where all lack it."""
 

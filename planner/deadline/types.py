@@ -23,7 +23,8 @@ class Terms:
 
     Its fleet works for `work_seconds` and has `deadline_seconds` to do it in; a fleet takes
     `changeover_seconds` to be there, and the work of `lost_work_seconds` goes when spot is lost,
-    `hazard_per_hour` times an hour. Dollars an hour are of the two fleets that do the job.
+    `hazard_per_hour` times an hour. Dollars an hour are of the two fleets that do the job. The spot
+    fleet can be in any one of `zones`; none are named where prices are by region, and it is one.
     """
 
     work_seconds: int
@@ -33,6 +34,7 @@ class Terms:
     spot_usd_per_hour: Decimal
     on_demand_usd_per_hour: Decimal
     hazard_per_hour: float
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class DeadlineAdvice:
     the share of the paid hours. `median_usd` and `high_usd` are what half and 99 of 100 simulated
     runs cost at most, and `beside` what they cost in the mean by other policies, by name, under
     the same safety net. `looser` are (deadline, dollars) with more time. `away_hours` is the mean
-    time until spot is back. `fleet` are (offer, nodes) of the fleet that is bought on demand.
+    time until spot is back in a zone. `fleet` are (offer, nodes) of what is bought on demand.
     """
 
     terms: Terms

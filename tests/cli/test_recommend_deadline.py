@@ -185,3 +185,21 @@ def test_csv_says_that_it_has_no_deadline(tmp_path: Path, prices: Path) -> None:
     assert told.exit_code == 0
     assert told.stderr == "note: CSV has the fleet only; --format json has the deadline, too\n"
     assert run(workload, "--prices", prices, "--format", "csv").stdout == told.stdout
+
+
+def test_spot_may_move_to_zones_where_it_costs_little_more(tmp_path: Path, prices: Path) -> None:
+    head, *rows = prices.read_text().splitlines()
+    for zone, times in (("north-b", 1.2), ("north-c", 1.3)):
+        for row in rows[:4]:
+            cells = row.split(",")
+            cells[2], cells[10] = zone, str(float(cells[10]) * times)
+            rows.append(",".join(cells))
+    prices.write_text("\n".join((head, *rows)) + "\n")
+    workload = written(tmp_path, WORKLOAD)
+    told = run(workload, "--prices", prices, "--deadline", "7h")
+    text = " ".join(told.stdout.split())
+    assert "spot moves as one between 2 zones (north-a, north-b), each lost every 42 days" in text
+    plan = json.loads(
+        run(workload, "--prices", prices, "--deadline", "7h", "--format", "json").stdout
+    )
+    assert plan["deadline"]["zones"] == ["north-a", "north-b"]
