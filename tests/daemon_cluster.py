@@ -260,6 +260,7 @@ def _start(
     variables: Mapping[str, str] | None = None,
 ) -> None:
     """A process group that writes to a log of its name, and finds the tests' modules."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with (cluster.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -267,7 +268,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), **(variables or {})},
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": path, **(variables or {})},
             start_new_session=True,
         )
     cluster.started.append(process)
