@@ -4,7 +4,7 @@ cloud's price lists are long and change slowly."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -39,6 +39,46 @@ class Remembered(Generic[K, V]):
             if known is None or not is_fresh or known[1] != asked:
                 known = self._known = (now, asked, self._read(asked))
             return known[2]
+
+
+class RememberedEach(Generic[K, V]):
+    """What a function knows of each of many things, remembered for so many seconds each.
+
+    At most `most` things are read at a time, those first that were read longest ago or never:
+    where there are thousands, the first answers know little, and none takes long.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Collection[K]], Mapping[K, V]],
+        clock: Callable[[], datetime],
+        seconds: float,
+        most: int,
+    ) -> None:
+        self._read, self._clock, self._most = read, clock, most
+        self._while = timedelta(seconds=seconds)
+        self._lock = Lock()
+        self._read_at: dict[K, datetime] = {}
+        self._known: dict[K, V] = {}
+
+    def __call__(self, asked: Collection[K]) -> Mapping[K, V]:
+        """What is known of these things."""
+        with self._lock:
+            now = self._clock()
+            due = [key for key in asked if not self._is_fresh(key, now)]
+            due.sort(key=lambda key: self._read_at.get(key, datetime.min.replace(tzinfo=UTC)))
+            batch = due[: self._most]
+            if batch:
+                found = self._read(batch)
+                for key in batch:
+                    self._read_at[key] = now
+                    self._known.pop(key, None)
+                self._known |= found
+            return {key: self._known[key] for key in asked if key in self._known}
+
+    def _is_fresh(self, key: K, now: datetime) -> bool:
+        at = self._read_at.get(key)
+        return at is not None and timedelta(0) <= now - at < self._while
 
 
 class RememberedOffers:

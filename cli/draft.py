@@ -14,6 +14,7 @@ import yaml
 
 NO_IMAGE = "ami-00000000000000000"
 """Stands where an image is to be named; no image has this id."""
+NO_PROJECT = "replace-this-project"
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*(?::[A-Za-z0-9._/-]+)*")
 _ADDRESS = re.compile(r"(tcp|tls)://(.+):\d+")
@@ -28,6 +29,7 @@ class Answers:
     provider: str
     region: str
     zones: tuple[str, ...]
+    project: str
     scheduler: str
     endpoint: str
     image: str
@@ -35,10 +37,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A provider's part: whether it has regions and images, its text, the files that it needs
-    beside the configuration (name and text), and what a person does before a first run."""
+    """A provider's part: the region that is used where none is named ('' for a provider without
+    regions and images), what stands between a region and its zone's letter, whether it has
+    projects, its text, the files that it needs beside the configuration (name and text), and what
+    a person does before a first run."""
 
-    has_regions: bool
+    default_region: str
+    before_zone: str = ""
+    has_projects: bool = False
     provider: Callable[[Answers], str]
     beside: Mapping[str, str]
     to_do: Callable[[Answers], tuple[str, ...]]
@@ -53,7 +59,7 @@ def config_text(answers: Answers) -> str:
         "address": _word(answers.scheduler),
         "tls": _TLS if answers.scheduler.startswith("tls://") else "",
         "provider": draft.provider(answers),
-        "prices": "prices-aws.parquet" if draft.has_regions else "prices.csv",
+        "prices": f"prices-{answers.provider}.parquet" if draft.default_region else "prices.csv",
     }
     return _FILE.format(**values)
 
@@ -117,10 +123,57 @@ def _aws_to_do(answers: Answers) -> tuple[str, ...]:
     return () if answers.image else ("put your image in place of provider.image",)
 
 
+_EXAMPLE_IMAGE = "projects/P/global/images/dask"
+
+
+def _gcp(answers: Answers) -> str:
+    zones = ", ".join(_word(zone) for zone in answers.zones)
+    project = answers.project or NO_PROJECT
+    image = answers.image or f"projects/{project}/global/images/family/dask"
+    return f"""\
+provider:
+  # Machines of Compute Engine, with the credentials that Google's client finds.
+  kind: gcp
+  project: {_word(project)}{"" if answers.project else "  # REPLACE: the id of yours"}
+  # More zones have more spot pools to choose from; traffic between zones costs.
+  zones: [{zones}]
+  # What machines boot, with `dask` on its path. Axion is bought where it has an image too, and
+  # `machines.arch` below names arm64:
+  # image: {{x86_64: {_EXAMPLE_IMAGE}, arm64: {_EXAMPLE_IMAGE}-arm}}
+  image: {_word(image)}{"" if answers.image else "  # REPLACE: one of yours"}
+  # Which types are looked at; every type where nothing is said.
+  # machine_types: ["n2-*", "n2d-*", "e2-*", "c3-*"]
+  # Where machines are, by region; the network where nothing is said.
+  # subnets: {{{_word(answers.region)}: dask}}
+  # network: default
+  # Firewall rules go by tags: workers and scheduler must reach each other.
+  # network_tags: [dask]
+  # Without an address outside, images and packages come by Cloud NAT (docs/clouds/gcp.md).
+  # external_ip: true
+  # The identity that machines have, for what the work reads and writes.
+  # service_account: dask-worker@{project}.iam.gserviceaccount.com
+  # root_disk: 100 GiB
+"""
+
+
+def _gcp_to_do(answers: Answers) -> tuple[str, ...]:
+    needed = {"project": answers.project, "image": answers.image}
+    return tuple(f"put your {name} in place of provider.{name}"
+                 for name, given in needed.items() if not given)  # fmt: skip
+
+
 DRAFTS: Mapping[str, Draft] = {
-    "aws": Draft(has_regions=True, provider=_aws, beside={}, to_do=_aws_to_do),
+    "aws": Draft(default_region="us-east-1", provider=_aws, beside={}, to_do=_aws_to_do),
+    "gcp": Draft(
+        default_region="us-central1",
+        before_zone="-",
+        has_projects=True,
+        provider=_gcp,
+        beside={},
+        to_do=_gcp_to_do,
+    ),
     "local": Draft(
-        has_regions=False,
+        default_region="",
         provider=_local,
         beside={
             "scenario.yaml": """\

@@ -12,7 +12,6 @@ from costplan.cli.cluster_options import Yes
 if TYPE_CHECKING:
     from costplan.cli.draft import Answers
 
-_DEFAULT_REGION = "us-east-1"
 _DEFAULT_SCHEDULER = "tcp://127.0.0.1:8786"
 _MOST_ZONES = 3
 
@@ -22,12 +21,13 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")
     ] = Path("costplan.yaml"),
     provider: Annotated[
-        str | None, typer.Option(help="Who runs the machines: aws or local.")
+        str | None, typer.Option(help="Who runs the machines: aws, gcp or local.")
     ] = None,
     region: Annotated[str | None, typer.Option(help="Region, like us-east-1.")] = None,
     zone: Annotated[
         list[str] | None, typer.Option(help="Zone, like us-east-1a; may be repeated.")
     ] = None,
+    project: Annotated[str | None, typer.Option(help="Project of Google Cloud, by its id.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where workers join: tcp://host:8786.")
     ] = None,
@@ -56,10 +56,13 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
     cloud = asking.word("--provider", provider, "Cloud", next(iter(DRAFTS)), known=tuple(DRAFTS))
     where = ""
     zones: tuple[str, ...] = ()
-    if DRAFTS[cloud].has_regions:
-        where = asking.word("--region", region, "Region", _DEFAULT_REGION)
+    default_region = DRAFTS[cloud].default_region
+    if default_region:
+        where = asking.word("--region", region, "Region", default_region)
         zones = tuple(zone or ()) or _zones_of(cloud, where)
         image = asking.optional("--image", image, "Image with dask on it (Enter: later)")
+    if DRAFTS[cloud].has_projects:
+        project = asking.optional("--project", project, "Project's id (Enter: later)")
     address = asking.address(scheduler, provider=cloud)
     name = asking.word("--cluster", cluster, "Cluster's name", default_cluster(config))
     answers = _answers(
@@ -68,6 +71,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         cluster=name,
         region=where,
         zones=zones,
+        project=project or "",
         endpoint=endpoint or "",
         image=image or "",
     )
@@ -88,7 +92,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
 def _answers(provider: str, scheduler: str, **more: Any) -> Answers:
     from costplan.cli.draft import Answers
 
-    rest = {"cluster": "c", "region": "", "zones": (), "endpoint": "", "image": ""}
+    rest = {"cluster": "c", "region": "", "zones": (), "project": "", "endpoint": "", "image": ""}
     return Answers(provider=provider, scheduler=scheduler, **{**rest, **more})
 
 
@@ -103,6 +107,7 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
     """The first zones of a region in the bundled price list. A region that it does not have
     gets two by the usual names, which is said."""
     from costplan.adapters.clock import utc_now
+    from costplan.cli.draft import DRAFTS
     from costplan.cli.errors import note
     from costplan.cli.price_source import read_prices
     from costplan.planner.config_fields import suggestion
@@ -119,7 +124,7 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
         f"note: {region} is not in the bundled price list{': ' + near if near else ';'} "
         "its zones are guessed: compare them with those of your account"
     )
-    return (f"{region}a", f"{region}b")
+    return tuple(f"{region}{DRAFTS[provider].before_zone}{letter}" for letter in "ab")
 
 
 class _Asking:
@@ -169,10 +174,12 @@ class _Asking:
         )
 
     def _check_address(self, address: str, provider: str) -> None:
-        from costplan.cli.draft import config_text
+        from costplan.cli.draft import DRAFTS, config_text
 
-        zones = {"region": "r", "zones": ("r",)}
-        _check(config_text(_answers(provider, address, **zones)), self._config)
+        region = DRAFTS[provider].default_region
+        zone = f"{region}{DRAFTS[provider].before_zone}a"
+        where = {"region": region, "zones": (zone,)}
+        _check(config_text(_answers(provider, address, **where)), self._config)
 
     def _asked(self, option: str, question: str, default: str, check: Any) -> str:
         """What the person types, asked again until it will do."""

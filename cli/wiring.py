@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from costplan.planner.daemon_config import AwsChoice, DaemonConfig, ProviderChoice, StartChoice
+from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.ports import Cluster, PriceFeed, Provider
+from costplan.planner.provider_config import (
+    AwsChoice,
+    GcpChoice,
+    ProviderChoice,
+    StartChoice,
+)
 from costplan.planner.types import Market, OfferKey
 
 LISTS_SECONDS = 3600.0
 SPOT_SECONDS = 120.0
 """How long what a cloud sells and its list prices are remembered, and how long spot prices. Those
 of EC2 change every few hours."""
+ADVICE_SECONDS = 21600.0
+MOST_ADVICE = 20
+"""How long Google's advice on an offer is remembered, and about how many offers it is asked at a
+time: it takes two calls an offer, and there are hundreds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +66,8 @@ def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> tuple[Prov
             return _local(config, config.provider, clock)
         case AwsChoice():
             return _aws(config, config.provider, clock)
+        case GcpChoice():
+            return _gcp(config, config.provider, clock)
 
 
 def _local(
@@ -122,6 +134,57 @@ def _aws(
         RememberedOffers(provider, clock, LISTS_SECONDS),
         RememberedPrices(prices, clock, every),
     )
+
+
+def _gcp(
+    config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime]
+) -> tuple[Provider, PriceFeed]:
+    from costplan.adapters.gcp.clients import Clients, anonymous
+    from costplan.adapters.gcp.prices import GcpPrices, Listed, advised_hazards, read_list
+    from costplan.adapters.gcp.provider import GcpProvider
+    from costplan.adapters.gcp.settings import GcpSettings
+    from costplan.adapters.remembered import (
+        Remembered,
+        RememberedEach,
+        RememberedOffers,
+        RememberedPrices,
+    )
+
+    settings = GcpSettings(
+        project=choice.project,
+        zones=choice.zones,
+        images=choice.images,
+        network=choice.network,
+        subnets=choice.subnets,
+        service_account=choice.service_account,
+        disk_gib=choice.root_disk_gib,
+        disk_type=choice.disk_type,
+        external_ip=choice.external_ip,
+        network_tags=choice.network_tags,
+        machine_types=choice.machine_types,
+    )
+    is_open = choice.endpoint_url.startswith("http://")
+    clients = Clients(
+        timeout_seconds=settings.timeout_seconds,
+        credentials=anonymous() if is_open else None,
+        endpoint=choice.endpoint_url or None,
+    )
+    startup = _start_script("gcp", config.scheduler.address, choice.start)
+    cluster = config.settings.cluster
+    provider = RememberedOffers(
+        GcpProvider(clients, settings, cluster, startup, clock), clock, LISTS_SECONDS
+    )
+    listed: Remembered[None, Listed] = Remembered(
+        lambda _: read_list(clients, clock), clock, LISTS_SECONDS
+    )
+    hazards = RememberedEach(
+        advised_hazards(clients, settings.project), clock, ADVICE_SECONDS, MOST_ADVICE
+    )
+    prices = GcpPrices(
+        clients, settings, clock, hazards, listed=lambda: listed(None), sold=provider.offers
+    )
+    every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
+    return provider, RememberedPrices(prices, clock, every)
 
 
 def _start_script(

@@ -35,7 +35,7 @@ from costplan.planner.daemon_config_models import (
     daemon_contradictions,
 )
 from costplan.planner.errors import InputError
-from costplan.planner.provider_config_models import AwsSection, LocalSection
+from costplan.planner.provider_config import Choice, WorkerTls, absolute, provider_of
 from costplan.planner.settings import (
     Budget,
     Cadence,
@@ -47,7 +47,7 @@ from costplan.planner.settings import (
     WorkerKind,
 )
 from costplan.planner.types import Resources
-from costplan.planner.units import GIB, usd_text
+from costplan.planner.units import usd_text
 
 GUIDE = "docs/autoscaler-config.md"
 
@@ -76,6 +76,13 @@ _GRAMMAR = Grammar(
         "provider.aws.tls.ca": "ca: aws-secret:dask/ca",
         "provider.aws.tls.cert": "cert: aws-secret:dask/cert",
         "provider.aws.tls.key": "key: aws-secret:dask/key",
+        "provider.gcp.project": "project: our-project-1",
+        "provider.gcp.zones": "zones: [us-central1-a, us-central1-b]",
+        "provider.gcp.image": "image: projects/our-project-1/global/images/family/dask",
+        "provider.gcp.subnets": "{us-central1: dask}",
+        "provider.gcp.tls.ca": "ca: gcp-secret:dask-ca",
+        "provider.gcp.tls.cert": "cert: gcp-secret:dask-cert",
+        "provider.gcp.tls.key": "key: gcp-secret:dask-key",
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "workers": "workers: [{name: features, vcpu: 4, memory: 16 GiB}]",
@@ -98,15 +105,6 @@ _GRAMMAR = Grammar(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerTls:
-    """Files that workers show to the scheduler, and trust, or references to them."""
-
-    ca: str
-    cert: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerAccess:
     """Where the scheduler is asked over HTTP and with which token, and where workers join it."""
 
@@ -115,51 +113,6 @@ class SchedulerAccess:
     address: str
     ca_file: str | None = None
     worker_tls: WorkerTls | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderChoice:
-    """Machines of this computer: what the market is like there, and where it keeps its own."""
-
-    kind: str
-    scenario: str
-    state_dir: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartChoice:
-    """How a machine of a cloud becomes a worker. Empty texts are not given; `tls` are references
-    that its machines can read."""
-
-    python: str
-    conda: str
-    container: str
-    before: str
-    death_timeout_seconds: int
-    tls: WorkerTls | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsChoice:
-    """EC2 instances: where, of which images by architecture, in which network.
-
-    Empty texts are what AWS has by default.
-    """
-
-    region: str
-    zones: tuple[str, ...]
-    images: Mapping[str, str]
-    instance_types: tuple[str, ...]
-    subnets: Mapping[str, str]
-    security_groups: tuple[str, ...]
-    instance_profile: str
-    root_device: str
-    root_disk_gib: int
-    queue_url: str
-    profile: str
-    advisor_url: str
-    endpoint_url: str
-    start: StartChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +141,7 @@ class DaemonConfig:
 
     settings: Settings
     scheduler: SchedulerAccess
-    provider: ProviderChoice | AwsChoice
+    provider: Choice
     store_path: str
     prices_file: str | None
     http: Listen
@@ -222,68 +175,26 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
     return DaemonConfig(
         settings=_settings(file),
         scheduler=_scheduler(file.scheduler, base),
-        provider=_provider(file.provider, base),
-        store_path=_at(base, file.store.path),
-        prices_file=None if prices is None else _at(base, prices),
+        provider=provider_of(file.provider, base),
+        store_path=absolute(base, file.store.path),
+        prices_file=None if prices is None else absolute(base, prices),
         http=Listen(host=host.strip("[]"), port=int(port)),
         log=LogStyle(format=file.log.format, level=file.log.level),
     )
-
-
-def _at(base: str, path: str) -> str:
-    """A path of the file, from the folder that the file lies in where it is a relative one."""
-    return path if path.startswith("/") else f"{base.rstrip('/')}/{path.removeprefix('./')}"
 
 
 def _scheduler(section: SchedulerSection, base: str) -> SchedulerAccess:
     tls = section.worker_tls
     return SchedulerAccess(
         endpoint=section.endpoint,
-        token_file=_at(base, section.token_file),
+        token_file=absolute(base, section.token_file),
         address=section.address,
-        ca_file=None if section.ca_file is None else _at(base, section.ca_file),
+        ca_file=None if section.ca_file is None else absolute(base, section.ca_file),
         worker_tls=None
         if tls is None
-        else WorkerTls(ca=_at(base, tls.ca), cert=_at(base, tls.cert), key=_at(base, tls.key)),
-    )
-
-
-def _provider(section: LocalSection | AwsSection, base: str) -> ProviderChoice | AwsChoice:
-    match section:
-        case LocalSection():
-            return ProviderChoice(
-                kind=section.kind,
-                scenario=_at(base, section.scenario),
-                state_dir=_at(base, section.state_dir),
-            )
-        case AwsSection():
-            return AwsChoice(
-                region=section.region,
-                zones=section.zones,
-                images=MappingProxyType(dict(section.image)),
-                instance_types=section.instance_types or ("*",),
-                subnets=MappingProxyType(dict(section.subnets)),
-                security_groups=section.security_groups,
-                instance_profile=section.instance_profile or "",
-                root_device=section.root_device,
-                root_disk_gib=-(-section.root_disk // GIB),
-                queue_url=section.queue or "",
-                profile=section.profile or "",
-                advisor_url=section.advisor,
-                endpoint_url=section.endpoint or "",
-                start=_start(section),
-            )
-
-
-def _start(section: AwsSection) -> StartChoice:
-    tls = section.tls
-    return StartChoice(
-        python=section.python,
-        conda=section.conda or "",
-        container=section.container or "",
-        before=section.before or "",
-        death_timeout_seconds=section.death_timeout,
-        tls=None if tls is None else WorkerTls(ca=tls.ca, cert=tls.cert, key=tls.key),
+        else WorkerTls(
+            ca=absolute(base, tls.ca), cert=absolute(base, tls.cert), key=absolute(base, tls.key)
+        ),
     )
 
 

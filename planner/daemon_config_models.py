@@ -65,7 +65,12 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
-from costplan.planner.provider_config_models import AwsSection, ProviderSection
+from costplan.planner.provider_config_models import (
+    AwsSection,
+    GcpSection,
+    LocalSection,
+    ProviderSection,
+)
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
 from costplan.planner.units import usd_text
 
@@ -269,9 +274,14 @@ def _scheduler_contradictions(file: DaemonSection) -> _Found:
 
 
 def _provider_contradictions(file: DaemonSection) -> _Found:
-    provider = file.provider
-    if not isinstance(provider, AwsSection):
-        return
+    match file.provider:
+        case AwsSection():
+            yield from _aws_contradictions(file.provider)
+        case GcpSection():
+            yield from _gcp_contradictions(file.provider)
+
+
+def _aws_contradictions(provider: AwsSection) -> _Found:
     for zone in provider.subnets:
         if zone not in provider.zones:
             problem = f"provider.zones lists only {', '.join(provider.zones)}"
@@ -282,10 +292,18 @@ def _provider_contradictions(file: DaemonSection) -> _Found:
             yield f"provider.zones[{place}]", problem, "one daemon works in one region"
 
 
+def _gcp_contradictions(provider: GcpSection) -> _Found:
+    regions = {zone.rpartition("-")[0] for zone in provider.zones}
+    for region in provider.subnets:
+        if region not in regions:
+            problem = f"provider.zones are of {', '.join(sorted(regions))}"
+            yield f"provider.subnets.{region}", problem, "add a zone of it or drop its subnet"
+
+
 def _start_contradictions(file: DaemonSection) -> _Found:
     """What is said twice or not at all of how machines of a cloud join the scheduler."""
     provider, address = file.provider, file.scheduler.address
-    if not isinstance(provider, AwsSection):
+    if isinstance(provider, LocalSection):
         return
     if file.scheduler.worker_tls is not None:
         problem = f"names files of this computer, which machines of {provider.kind} do not have"

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from costplan.planner.config_fields import (
     DurationSeconds,
     Filled,
+    Flag,
     MemoryBytes,
     Text,
     plain_text,
@@ -31,6 +32,13 @@ ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _ARCHITECTURES = ("x86_64", "arm64")
+_GCP_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_GCP_ZONE = re.compile(r"[a-z]+-[a-z]+\d+-[a-z]")
+_GCP_IMAGE = re.compile(r"projects/[^/\s]+/global/images/(family/)?[^/\s]+")
+_GCP_NETWORK = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?|projects/[^/\s]+/global/networks/[^/\s]+")
+_GCP_SUBNET = re.compile(
+    r"[a-z]([a-z0-9-]*[a-z0-9])?|projects/[^/\s]+/regions/[^/\s]+/subnetworks/[^/\s]+"
+)
 _MOST_SHELL_BYTES = 4096
 """Of a script of 16 KiB at most, 7 KiB are costplan's own."""
 
@@ -83,9 +91,43 @@ def _reference(cloud: str) -> Callable[[object], str]:
     return check
 
 
+def _shaped(pattern: re.Pattern[str], what: str, example: str) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        text = plain_text(value)
+        if pattern.fullmatch(text) is None:
+            raise refusal(f"{shown(text)} is not {what}", f"write it like {example}")
+        return text
+
+    return check
+
+
 AwsReference = Annotated[str, BeforeValidator(_reference("aws"))]
+GcpReference = Annotated[str, BeforeValidator(_reference("gcp"))]
+GcpProject = Annotated[
+    str, BeforeValidator(_shaped(_GCP_PROJECT, "the id of a project", "our-project-1"))
+]
+GcpZone = Annotated[str, BeforeValidator(_shaped(_GCP_ZONE, "a zone", "us-central1-a"))]
+GcpImage = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_GCP_IMAGE, "an image", "projects/our-project-1/global/images/family/dask")
+    ),
+]
+GcpNetwork = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_GCP_NETWORK, "a network", "dask or projects/HOST/global/networks/dask")
+    ),
+]
+GcpSubnet = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_GCP_SUBNET, "a subnet", "dask or projects/HOST/regions/REGION/subnetworks/dask")
+    ),
+]
 Container = Annotated[str, BeforeValidator(_container)]
 ShellText = Annotated[str, BeforeValidator(_shell_text)]
+GcpImages = Annotated[dict[str, GcpImage], BeforeValidator(_images), Filled]
 Images = Annotated[dict[str, Text], BeforeValidator(_images), Filled]
 Url = Annotated[str, BeforeValidator(_url)]
 
@@ -136,4 +178,32 @@ class AwsSection(StartSection):
     tls: AwsTlsSection | None = None
 
 
-ProviderSection = Annotated[LocalSection | AwsSection, Field(discriminator="kind")]
+class GcpTlsSection(Section):
+    """Where machines of Compute Engine find the files that workers show and trust."""
+
+    ca: GcpReference
+    cert: GcpReference
+    key: GcpReference
+
+
+class GcpSection(StartSection):
+    """Machines of Compute Engine in one project."""
+
+    kind: Literal["gcp"]
+    project: GcpProject
+    zones: Annotated[tuple[GcpZone, ...], Filled]
+    image: GcpImages
+    machine_types: tuple[Text, ...] = ()
+    network: GcpNetwork = "default"
+    subnets: Annotated[dict[str, GcpSubnet], Field(default_factory=dict)]
+    network_tags: tuple[Text, ...] = ()
+    external_ip: Flag = False
+    service_account: Text | None = None
+    root_disk: MemoryBytes = 50 * GIB
+    disk_type: Text = "pd-balanced"
+    endpoint: Url | None = None
+    tls: GcpTlsSection | None = None
+
+
+CloudSection = AwsSection | GcpSection
+ProviderSection = Annotated[LocalSection | CloudSection, Field(discriminator="kind")]

@@ -23,6 +23,8 @@ from costplan.adapters.gcp.gpus import hardware_of
 from costplan.planner.errors import RequestRejected
 from costplan.planner.types import OfferKey, Quote, require
 
+_PATIENCE_SECONDS = 5.0
+"""Advice is good to have, and nothing waits for it for long."""
 _HIGHEST_SHARE = 0.999
 _HOUR = 3600.0
 
@@ -58,7 +60,7 @@ def spot_history(clients: Clients, project: str, key: OfferKey) -> SpotHistory |
     )
     try:
         with calling("quotes", str(key)):
-            found = clients.call(clients.advice.capacity_history, asked)
+            found = clients.call(clients.advice.capacity_history, asked, _PATIENCE_SECONDS)
     except RequestRejected:
         return None
     return SpotHistory(
@@ -99,7 +101,7 @@ def uptime_hours(clients: Clients, project: str, key: OfferKey) -> float | None:
     )
     try:
         with calling("quotes", str(key)):
-            found = clients.call(clients.advice.capacity, asked)
+            found = clients.call(clients.advice.capacity, asked, _PATIENCE_SECONDS)
     except RequestRejected:
         return None
     seconds = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from costplan.adapters.gcp.clients import Clients
-from costplan.adapters.gcp.gpus import hardware_of
+from costplan.adapters.gcp.gpus import architecture, hardware_of
 from costplan.adapters.gcp.names import (
     CLUSTER_LABEL,
     NODE_LABEL,
@@ -14,7 +14,7 @@ from costplan.adapters.gcp.names import (
     label_key,
     label_value,
 )
-from costplan.adapters.gcp.settings import GcpSettings
+from costplan.adapters.gcp.settings import GcpSettings, region_of
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.types import Market
 
@@ -34,13 +34,14 @@ def instance_body(
     machine that was away is another one to the scheduler.
     """
     types, hardware = clients.compute, hardware_of(place.instance_type)
+    image = request.image_ref or settings.images[architecture(place.instance_type)]
     zone = f"zones/{place.zone}"
     body = types.Instance(
         name=place.name,
         machine_type=f"{zone}/machineTypes/{hardware.machine_type}",
-        disks=[_disk(types, settings, request.image_ref, zone)],
-        network_interfaces=[_network(types, settings)],
-        labels=labels(settings, request),
+        disks=[_disk(types, settings, image, zone)],
+        network_interfaces=[_network(types, settings, region_of(place.zone))],
+        labels=labels(request),
         metadata=types.Metadata(items=[types.Items(key="startup-script", value=startup)]),
         scheduling=_scheduling(types, settings, place.market, has_gpus=has_gpus),
     )
@@ -58,34 +59,42 @@ def instance_body(
     return body
 
 
-def labels(settings: GcpSettings, request: LaunchRequest) -> dict[str, str]:
+def labels(request: LaunchRequest) -> dict[str, str]:
     """Whose machine it is and which; tags of the request as far as labels can carry them."""
-    free = {**settings.labels, **request.tags}
-    return {label_key(key): label_value(value) for key, value in sorted(free.items())} | {
+    return {label_key(key): label_value(value) for key, value in sorted(request.tags.items())} | {
         CLUSTER_LABEL: label_value(request.cluster),
         NODE_LABEL: label_value(request.node_id),
         TOKEN_LABEL: label_value(request.token),
     }
 
 
-def _disk(types: Any, settings: GcpSettings, image_ref: str, zone: str) -> Any:
+def _disk(types: Any, settings: GcpSettings, image: str, zone: str) -> Any:
     return types.AttachedDisk(
         boot=True,
         auto_delete=True,
         initialize_params=types.AttachedDiskInitializeParams(
-            source_image=image_ref or settings.image,
+            source_image=image,
             disk_size_gb=settings.disk_gib,
             disk_type=f"{zone}/diskTypes/{settings.disk_type}",
         ),
     )
 
 
-def _network(types: Any, settings: GcpSettings) -> Any:
-    place = {"subnetwork": settings.subnet} if settings.subnet else {"network": settings.network}
+def _network(types: Any, settings: GcpSettings, region: str) -> Any:
+    if region in settings.subnets:
+        subnet = _path(settings.subnets[region], f"regions/{region}/subnetworks")
+        place = {"subnetwork": subnet}
+    else:
+        place = {"network": _path(settings.network, "global/networks")}
     if settings.external_ip:
         access = types.AccessConfig(name="External NAT", type_="ONE_TO_ONE_NAT")
         return types.NetworkInterface(access_configs=[access], **place)
     return types.NetworkInterface(**place)
+
+
+def _path(name: str, folder: str) -> str:
+    """The path of something in the project, or the one that was given."""
+    return name if "/" in name else f"{folder}/{name}"
 
 
 def _scheduling(types: Any, settings: GcpSettings, market: Market, *, has_gpus: bool) -> Any:

@@ -105,6 +105,11 @@ class Clients:
         return kind(credentials=self._credentials, transport="rest", **options)
 
 
+def anonymous() -> Any:
+    """No credentials, for an address that is not Google's and not encrypted."""
+    return sdk("google.auth.credentials").AnonymousCredentials()
+
+
 def _default_credentials() -> Any:
     auth = sdk("google.auth")
     try:

@@ -1,4 +1,6 @@
-"""GPUs: what Google calls them and what the planner does, and which an N1 machine may get.
+"""What an instance type says of its hardware: the processor's architecture, and GPUs.
+
+GPUs have one name with Google and another in the planner, and not every N1 machine may get any.
 
 Machine types of other families bring their GPUs; an N1 gets them attached, and is an offer of
 its own then: 'n1-standard-8-t4x1' is an n1-standard-8 with one T4.
@@ -52,6 +54,15 @@ class Hardware(NamedTuple):
     machine_type: str
     accelerator: str = ""
     gpus: int = 0
+
+
+_ARM = ("a4x-", "c4a-", "n4a-", "t2a-")
+"""https://cloud.google.com/compute/docs/instances/arm-on-compute, and A4X; read in 2025."""
+
+
+def architecture(instance_type: str) -> str:
+    """What an instance type's processor runs: arm64 or x86_64."""
+    return "arm64" if instance_type.startswith(_ARM) else "x86_64"
 
 
 def attached(machine_type: str, accelerator: str, count: int) -> str:

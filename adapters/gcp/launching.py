@@ -20,7 +20,7 @@ from costplan.adapters.gcp.errors import (
     is_not_found,
     refusal,
 )
-from costplan.adapters.gcp.gpus import hardware_of
+from costplan.adapters.gcp.gpus import architecture, hardware_of
 from costplan.adapters.gcp.machines import (
     Reading,
     is_ours,
@@ -231,6 +231,8 @@ class Launching:
                 raise self._rejected(f"{key} is in none of the zones {', '.join(settings.zones)}")
             if not is_sellable(key.instance_type, key.market):
                 raise self._rejected(f"{key} cannot be bought machine by machine")
+            if not (request.image_ref or architecture(key.instance_type) in settings.images):
+                raise self._rejected(f"there is no image for the architecture of {key}")
 
     def _id(self, key: OfferKey, attempt: int) -> str:
         return request_id(self._text, str(key), str(attempt))

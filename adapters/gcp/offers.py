@@ -9,7 +9,7 @@ from typing import Any
 
 from costplan.adapters.gcp.clients import Clients
 from costplan.adapters.gcp.errors import NAME, calling
-from costplan.adapters.gcp.gpus import ATTACHMENTS, KINDS, attached
+from costplan.adapters.gcp.gpus import ATTACHMENTS, KINDS, architecture, attached
 from costplan.adapters.gcp.names import is_sellable
 from costplan.adapters.gcp.operations import pages
 from costplan.adapters.gcp.quotas import headroom, region_quotas
@@ -30,8 +30,9 @@ _LARGEST_PAGE = 500
 
 
 def offers(clients: Clients, settings: GcpSettings) -> tuple[Offer, ...]:
-    """Every offer of the zones, by key. Types that are being given up, and those of zones that
-    are down, are marked as not available; what the quotas leave is their headroom."""
+    """Every offer of the zones, by key; none of an architecture without an image. Types that are
+    being given up, and those of zones that are down, are marked as not available; what the quotas
+    leave is their headroom."""
     up = _zones_up(clients, settings)
     quotas = {
         region: region_quotas(clients, settings.project, region) for region in settings.regions
@@ -66,8 +67,8 @@ def _of_zone(clients: Clients, settings: GcpSettings, zone: str) -> Iterator[Off
     ]
     gpus = _attachable(clients, settings, zone)
     for one in types:
-        size = _resources(one)
-        if size is None:
+        size, arch = _resources(one), _ARCHS.get(one.architecture, one.architecture.lower())
+        if size is None or arch not in settings.images or arch != architecture(one.name):
             continue
         for name, resources in [(one.name, size), *_with_gpus(one.name, size, gpus)]:
             if not _is_wanted(settings, name):
@@ -78,7 +79,7 @@ def _of_zone(clients: Clients, settings: GcpSettings, zone: str) -> Iterator[Off
                         key=OfferKey(provider=NAME, region=region_of(zone), zone=zone,
                                      instance_type=name, market=market),
                         resources=resources,
-                        arch=_ARCHS.get(one.architecture, one.architecture.lower()),
+                        arch=arch,
                         available=not one.deprecated.state,
                         billing=BILLING,
                     )  # fmt: skip

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
+from threading import Event
 
 from costplan.adapters.gcp.advice import (
     hazard_of_history,
@@ -26,18 +28,27 @@ from costplan.adapters.gcp.errors import NAME
 from costplan.adapters.gcp.offers import offers
 from costplan.adapters.gcp.settings import GcpSettings
 from costplan.adapters.gcp.skus import GIB, VCPU, Rate, rates
-from costplan.planner.types import Market, OfferKey, Quote, Resources
+from costplan.planner.errors import ProviderError
+from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources
 from costplan.planner.units import GIB as GIB_BYTES
 
 SOURCE = f"{NAME}-billing-catalogue"
 _WITH_MORE = ("a2-ultragpu-", "a3-", "a4-", "z3-", "m2-")
 """Machine types whose price has more in it than vCPU, memory and GPUs: local disks, premiums."""
 
-Hazards = Callable[[OfferKey], float | None]
+_ADVICE_AT_ONCE = 8
+
+Hazards = Callable[[Collection[OfferKey]], Mapping[OfferKey, float]]
+"""Interruptions per node-hour of spot offers, as far as they are known."""
+Listed = tuple[datetime, Mapping[Rate, Decimal]]
+"""The rates of the price list, and when they were read."""
 
 
 class GcpPrices:
-    """The price feed over Google's own list. One call reads all of it, and what is sold."""
+    """The price feed over Google's own list, and over what is sold.
+
+    Each call reads both anew, unless `listed` and `sold` say what they have them from.
+    """
 
     def __init__(
         self,
@@ -45,9 +56,13 @@ class GcpPrices:
         settings: GcpSettings,
         clock: Callable[[], datetime],
         hazards: Hazards | None = None,
+        *,
+        listed: Callable[[], Listed] | None = None,
+        sold: Callable[[], Sequence[Offer]] | None = None,
     ) -> None:
-        self._clients, self._settings, self._clock = clients, settings, clock
         self._hazards = hazards
+        self._listed = listed or (lambda: read_list(clients, clock))
+        self._sold = sold or (lambda: offers(clients, settings))
 
     def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
         """The price of each of these machine types whose parts all have a rate.
@@ -57,10 +72,11 @@ class GcpPrices:
         if not keys:
             return ()
         sizes = {
-            (offer.key.zone, offer.key.instance_type): offer.resources
-            for offer in offers(self._clients, self._settings)
+            (offer.key.zone, offer.key.instance_type): offer.resources for offer in self._sold()
         }
-        known, now = rates(self._clients), self._clock()
+        read_at, known = self._listed()
+        spot = sorted({key for key in keys if key.market is Market.SPOT})
+        hazards = self._hazards(spot) if self._hazards is not None and spot else {}
         found = []
         for key in sorted(set(keys)):
             size = sizes.get((key.zone, key.instance_type))
@@ -70,17 +86,18 @@ class GcpPrices:
                     Quote(
                         key=key,
                         usd_per_hour=usd,
-                        hazard_per_hour=self._hazard(key),
-                        observed_at=now,
+                        hazard_per_hour=hazards.get(key) if key.market is Market.SPOT else 0.0,
+                        observed_at=read_at,
                         source=SOURCE,
                     )
                 )
         return tuple(found)
 
-    def _hazard(self, key: OfferKey) -> float | None:
-        if key.market is not Market.SPOT:
-            return 0.0
-        return None if self._hazards is None else self._hazards(key)
+
+def read_list(clients: Clients, clock: Callable[[], datetime]) -> Listed:
+    """The price list as of now."""
+    at = clock()
+    return at, rates(clients)
 
 
 def usd_per_hour(key: OfferKey, size: Resources, known: Mapping[Rate, Decimal]) -> Decimal | None:
@@ -104,7 +121,7 @@ def usd_per_hour(key: OfferKey, size: Resources, known: Mapping[Rate, Decimal]) 
 
 def advised_hazards(clients: Clients, project: str) -> Hazards:
     """Hazards from Google's advice: of the uptime where it is given, else of the history. Two
-    calls an offer at most."""
+    calls an offer at most; where one fails nothing more is asked, and the rest is not known."""
 
     def hazard(key: OfferKey) -> float | None:
         hours = uptime_hours(clients, project, key)
@@ -113,4 +130,22 @@ def advised_hazards(clients: Clients, project: str) -> Hazards:
         history = spot_history(clients, project, key)
         return None if history is None else hazard_of_history(history)
 
-    return hazard
+    def hazards(keys: Collection[OfferKey]) -> Mapping[OfferKey, float]:
+        has_failed = Event()
+
+        def one(key: OfferKey) -> float | None:
+            if has_failed.is_set():
+                return None
+            try:
+                return hazard(key)
+            except ProviderError:
+                has_failed.set()
+                return None
+
+        if clients.advice is None:
+            return {}
+        with ThreadPoolExecutor(_ADVICE_AT_ONCE, thread_name_prefix="advice") as pool:
+            found = zip(keys, pool.map(one, keys), strict=True)
+            return {key: value for key, value in found if value is not None}
+
+    return hazards

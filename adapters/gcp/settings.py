@@ -12,7 +12,7 @@ from costplan.planner.errors import InputError
 _ZONE = re.compile(r"[a-z]+-[a-z]+\d+-[a-z]")
 
 
-def _no_labels() -> Mapping[str, str]:
+def _nothing() -> Mapping[str, str]:
     return MappingProxyType({})
 
 
@@ -20,10 +20,11 @@ def _no_labels() -> Mapping[str, str]:
 class GcpSettings:
     """One project and the zones of it that may be used.
 
-    `image` is what machines boot where a request names none: 'projects/P/global/images/I' or
-    '.../images/family/F'. `subnet` is 'regions/R/subnetworks/S' of the project or the full path
-    of a shared one; without it `network` is used. Without `service_account` a machine has no
-    identity in the cloud. `machine_types` are shell-style patterns, none of them means all.
+    `images` are what machines of an architecture boot where a request names nothing:
+    'projects/P/global/images/I' or '.../images/family/F'. `subnets` are by region, a subnet's name
+    in the project or the full path of a shared one; in a region without one `network` is used, a
+    name or a path too. Without `service_account` a machine has no identity in the cloud.
+    `machine_types` are shell-style patterns, none of them means all.
 
     `settle_seconds` is how long a launch waits to see it refused: a refusal that comes later is
     a machine that ended as failed. `preemption_notice_seconds` is asked for in addition to the
@@ -33,16 +34,15 @@ class GcpSettings:
 
     project: str
     zones: tuple[str, ...]
-    image: str = "projects/debian-cloud/global/images/family/debian-12"
-    network: str = "global/networks/default"
-    subnet: str = ""
+    images: Mapping[str, str]
+    network: str = "default"
+    subnets: Mapping[str, str] = field(default_factory=_nothing)
     service_account: str = ""
     scopes: tuple[str, ...] = ("https://www.googleapis.com/auth/cloud-platform",)
     disk_gib: int = 30
     disk_type: str = "pd-balanced"
     external_ip: bool = False
     network_tags: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=_no_labels)
     machine_types: tuple[str, ...] = ()
     settle_seconds: float = 10.0
     timeout_seconds: float = 20.0

@@ -34,10 +34,10 @@ from costplan.planner.daemon_config import (
     DaemonConfig,
     Listen,
     LogStyle,
-    ProviderChoice,
     SchedulerAccess,
 )
 from costplan.planner.nodes import LaunchRequest
+from costplan.planner.provider_config import ProviderChoice
 from costplan.planner.types import Phase
 from tests.bench.tick import grow, settings
 from tests.sim.kept import Kept

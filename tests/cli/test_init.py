@@ -16,8 +16,9 @@ from typer.testing import CliRunner, Result
 from costplan.cli.config_file import read_config
 from costplan.cli.main import app
 from costplan.cli.out_file import write_new
-from costplan.planner.daemon_config import AwsChoice, ProviderChoice, parse_daemon_config
+from costplan.planner.daemon_config import parse_daemon_config
 from costplan.planner.errors import InputError
+from costplan.planner.provider_config import AwsChoice, GcpChoice, ProviderChoice
 from tests.cli.test_cluster_cli import read_terminal
 
 
@@ -57,6 +58,20 @@ def test_defaults_are_the_folders_name_and_zones_of_the_region(folder: Path) -> 
     assert isinstance(config.provider, AwsChoice)
     assert config.provider.zones == ("us-east-1a", "us-east-1b", "us-east-1c")
     assert "put your image in place of provider.image" in result.stdout
+
+
+def test_a_project_of_google_cloud(folder: Path) -> None:
+    image = "projects/ours-1/global/images/family/dask"
+    words = ("--provider", "gcp", "--project", "ours-1", "--image", image, "--yes")
+    assert run(*words).exit_code == 0
+    provider = read_config(folder / "costplan.yaml").provider
+    assert isinstance(provider, GcpChoice)
+    assert (provider.project, provider.images) == ("ours-1", {"x86_64": image})
+    assert provider.zones[0] == "us-central1-a"
+    assert "prices-gcp.parquet" in (folder / "costplan.yaml").read_text()
+    later = run("--provider", "gcp", "--region", "europe-west4", "--yes", "--force")
+    assert "put your project in place of provider.project" in later.stdout
+    assert "europe-west4-a" in (folder / "costplan.yaml").read_text()
 
 
 def test_a_region_that_nobody_knows_is_written_and_said(folder: Path) -> None:
@@ -104,7 +119,7 @@ def test_a_file_that_comes_in_between_stays(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--provider", "moon"), "--provider moon: is not known; use one of aws, local"),
+        (("--provider", "moon"), "--provider moon: is not known; use one of aws, gcp, local"),
         (("--scheduler", "10.0.0.5"), "scheduler.address: '10.0.0.5' is not an address"),
         (("--scheduler", "tls://h:8786"), "names files of this computer"),
         (("--cluster", "a b"), "cluster: 'a b'"),
@@ -152,12 +167,13 @@ def choices(text: str) -> Iterator[tuple[str, str]]:
         yield found[2], "\n".join(each for each in rest if each is not None)
 
 
-@pytest.mark.parametrize("provider", ["aws", "local"])
+@pytest.mark.parametrize("provider", ["aws", "gcp", "local"])
 def test_every_choice_may_be_taken_up(folder: Path, provider: str) -> None:
     run("--provider", provider, "--yes", "--endpoint", "https://h:8787")
     found = dict(choices((folder / "costplan.yaml").read_text()))
     assert {"ca_file", "tags", "threads", "gpu", "usd_per_month", "safety", "log"} <= set(found)
     assert ("queue" in found) == (provider == "aws")
+    assert ("network_tags" in found) == (provider == "gcp")
     for text in found.values():
         parse_daemon_config(text, "costplan.yaml", "/etc")
 
@@ -169,8 +185,8 @@ def test_questions_are_asked_again_until_the_answer_will_do(folder: Path) -> Non
         os.close(child)
         seen = b""
         for question, answer in (
-            (b"Cloud (aws, local) [aws]", "moon"),
-            (b"Cloud (aws, local) [aws]", ""),
+            (b"Cloud (aws, gcp, local) [aws]", "moon"),
+            (b"Cloud (aws, gcp, local) [aws]", ""),
             (b"Region [us-east-1]", "eu-west-1"),
             (b"Image with dask on it", ""),
             (b"as workers join it [tcp://127.0.0.1:8786]", "10.0.0.5"),
@@ -183,7 +199,7 @@ def test_questions_are_asked_again_until_the_answer_will_do(folder: Path) -> Non
         seen += read_terminal(parent, lambda _: process.poll() is not None)
     os.close(parent)
     assert process.returncode == 0, seen.decode()
-    assert b"is not known; use one of aws, local" in seen
+    assert b"is not known; use one of aws, gcp, local" in seen
     assert b"write it like tcp://host:8786" in seen
     config = read_config(folder / "costplan.yaml")
     assert isinstance(config.provider, AwsChoice)

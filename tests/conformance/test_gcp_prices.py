@@ -156,7 +156,22 @@ def test_advice_that_is_not_to_be_had_is_no_advice(world: GcpWorld) -> None:
     clients, wanted = world.clients(), key(market=SPOT)
     assert uptime_hours(clients, SETTINGS.project, wanted) is None
     assert spot_history(clients, SETTINGS.project, wanted) is None
-    assert advised_hazards(clients, SETTINGS.project)(wanted) is None
+    assert advised_hazards(clients, SETTINGS.project)([wanted]) == {}
+
+
+def test_advice_that_may_not_be_asked_for_leaves_the_prices(world: GcpWorld) -> None:
+    """One refusal is enough: of a hundred offers not each one is asked in vain."""
+    world.rig.faults.add(Fault(method="compute.advice.capacity", status=403, times=1000))
+    wanted = [key(name, zone, SPOT) for name in ("n2-standard-4", "n2-standard-8", "e2-standard-4",
+              "n2d-standard-4", "c2-standard-4", "n2-highmem-4")
+              for zone in SETTINGS.zones]  # fmt: skip
+    feed = GcpPrices(
+        world.clients(), SETTINGS, world.now, advised_hazards(world.clients(), SETTINGS.project)
+    )
+    found = feed.quotes(wanted)
+    assert {quote.hazard_per_hour for quote in found} == {None}
+    assert len(found) > 4
+    assert world.rig.calls["compute.advice.capacity"] < len(wanted)
 
 
 def test_quotas_leave_headroom_and_become_limits(world: GcpWorld) -> None:

@@ -17,20 +17,23 @@ from costplan.cli.config_file import read_config
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.config_models import Section, keys_of, sections
 from costplan.planner.daemon_config import (
-    AwsChoice,
     DaemonConfig,
     Listen,
     LogStyle,
-    ProviderChoice,
     SchedulerAccess,
-    StartChoice,
-    WorkerTls,
     daemon_config_from_mapping,
     parse_daemon_config,
 )
 from costplan.planner.daemon_config_models import DaemonSection
 from costplan.planner.errors import InputError
-from costplan.planner.provider_config_models import ADVISOR_URL
+from costplan.planner.provider_config import (
+    AwsChoice,
+    GcpChoice,
+    ProviderChoice,
+    StartChoice,
+    WorkerTls,
+)
+from costplan.planner.provider_config_models import ADVISOR_URL, AwsSection, GcpSection
 from costplan.planner.settings import Budget, Freeze, Settings, WorkerKind
 from costplan.planner.types import Resources
 from costplan.planner.units import GIB
@@ -46,6 +49,12 @@ LEAST: dict[str, Any] = {
     "workers": [{"name": "a", "vcpu": 1, "memory": "1 GiB"}],
 }
 LEAST_AWS = {"kind": "aws", "region": "r", "zones": ["ra"], "image": "ami-1"}
+LEAST_GCP = {
+    "kind": "gcp",
+    "project": "our-project",
+    "zones": ["us-central1-a"],
+    "image": "projects/our-project/global/images/dask",
+}
 BROKEN = yaml.safe_load((Path(__file__).parent / "broken_daemon_configs.yaml").read_text())
 KIND = WorkerKind(
     name="a", need=Resources(vcpu_milli=1000, memory_bytes=GIB), threads=1, resources={}
@@ -156,6 +165,38 @@ def test_how_a_machine_of_aws_becomes_a_worker() -> None:
         before="mount /data\nulimit -n 9\n",
         death_timeout_seconds=300,
         tls=WorkerTls(ca="file:/etc/ca.pem", cert="aws-secret:cert", key="aws-parameter:/k"),
+    )
+
+
+def test_machines_of_google_cloud() -> None:
+    written = {
+        **LEAST_GCP, "machine_types": ["n2-*"], "subnets": {"us-central1": "dask"},
+        "network_tags": ["dask"], "external_ip": True, "root_disk": "120 GB", "python": "py",
+        "service_account": "node@our-project.iam.gserviceaccount.com", "disk_type": "pd-ssd",
+        "tls": {"ca": "file:/etc/ca.pem", "cert": "gcp-secret:cert", "key": "gcp-secret:key"},
+    }  # fmt: skip
+    scheduler = {**SCHEDULER, "address": "tls://h:8786"}
+    assert parsed(provider=written, scheduler=scheduler).provider == GcpChoice(
+        project="our-project",
+        zones=("us-central1-a",),
+        images={"x86_64": "projects/our-project/global/images/dask"},
+        machine_types=("n2-*",),
+        network="default",
+        subnets={"us-central1": "dask"},
+        network_tags=("dask",),
+        external_ip=True,
+        service_account="node@our-project.iam.gserviceaccount.com",
+        root_disk_gib=112,
+        disk_type="pd-ssd",
+        endpoint_url="",
+        start=StartChoice(
+            python="py",
+            conda="",
+            container="",
+            before="",
+            death_timeout_seconds=120,
+            tls=WorkerTls(ca="file:/etc/ca.pem", cert="gcp-secret:cert", key="gcp-secret:key"),
+        ),
     )
 
 
@@ -291,7 +332,7 @@ def _documented() -> dict[str, list[str]]:
 
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
-    path = re.sub(r"^provider\.(local|aws)\.", "provider.", path)
+    path = re.sub(r"^provider\.(local|aws|gcp)\.", "provider.", path)
     for plain in ("workers", "limits.quotas", "safety.freezes", "calendar"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
@@ -326,7 +367,8 @@ def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -
     data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
     *outer, last = key.split(".")
     if outer == ["provider"]:  # those of local have no default
-        data["provider"] = dict(LEAST_AWS)
+        is_gcp = last in GcpSection.model_fields and last not in AwsSection.model_fields
+        data["provider"] = dict(LEAST_GCP if is_gcp else LEAST_AWS)
     least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
     for step in outer:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from costplan.adapters.remembered import RememberedOffers, RememberedPrices
+from costplan.adapters.remembered import RememberedEach, RememberedOffers, RememberedPrices
 from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.cloud import SimCloud
 from costplan.adapters.sim.faults import Fault, Faults
@@ -120,3 +120,40 @@ def test_each_market_has_a_time_of_its_own() -> None:
     clock.goes_on(10)
     remembered.quotes(keys)
     assert feed.asked == 3
+
+
+class Lengths:
+    """How long words are; of an empty one nothing is known."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def __call__(self, words: Collection[str]) -> Mapping[str, int]:
+        self.asked.append(list(words))
+        return {word: len(word) for word in words if word}
+
+
+def test_of_many_things_some_are_read_at_a_time_and_the_oldest_first() -> None:
+    clock, lengths = Clock(), Lengths()
+    remembered = RememberedEach(lengths, clock, 60.0, most=2)
+    words = ["a", "bb", "", "dddd"]
+    assert remembered(words) == {"a": 1, "bb": 2}
+    clock.goes_on(1)
+    assert remembered(words) == {"a": 1, "bb": 2, "dddd": 4}
+    assert remembered(words) == {"a": 1, "bb": 2, "dddd": 4}
+    clock.goes_on(59)
+    remembered(["", "bb"])
+    clock.goes_on(1)
+    remembered(words)
+    assert lengths.asked == [["a", "bb"], ["", "dddd"], ["bb"], ["a", ""]]
+
+
+def test_what_is_known_no_more_is_forgotten() -> None:
+    clock, known = Clock(), {"a": 1}
+    remembered: RememberedEach[str, int] = RememberedEach(
+        lambda words: {word: known[word] for word in words if word in known}, clock, 60.0, most=2
+    )
+    assert remembered(["a"]) == {"a": 1}
+    known.clear()
+    clock.goes_on(60)
+    assert remembered(["a"]) == {}

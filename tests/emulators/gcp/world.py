@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from threading import Event
 from typing import Any
 
 from costplan.adapters import conformance
-from costplan.adapters.gcp.clients import Clients, sdk
+from costplan.adapters.gcp.clients import Clients, anonymous
 from costplan.adapters.gcp.provider import GcpProvider
 from costplan.adapters.gcp.settings import GcpSettings
 from costplan.planner.nodes import LaunchRequest, WorkerSpec
@@ -26,7 +25,11 @@ DEADLINE_SECONDS = 60.0
 SETTINGS = GcpSettings(
     project="our-project",
     zones=("us-central1-a", "us-central1-b"),
-    subnet="regions/us-central1/subnetworks/ours",
+    images={
+        "x86_64": "projects/our-project/global/images/family/dask",
+        "arm64": "projects/our-project/global/images/family/dask-arm",
+    },
+    subnets={"us-central1": "ours"},
     service_account="node@our-project.iam.gserviceaccount.com",
     network_tags=("dask",),
     settle_seconds=2.0,
@@ -53,12 +56,6 @@ def key(
 def startup(request: LaunchRequest, offer: OfferKey) -> str:
     """What a machine would do first."""
     return f"#!/bin/sh\necho {request.node_id} {offer.instance_type}\n"
-
-
-@cache
-def anonymous() -> Any:
-    """Credentials that the rig lets in."""
-    return sdk("google.auth.credentials").AnonymousCredentials()
 
 
 class GcpWorld:
