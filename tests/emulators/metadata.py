@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -157,55 +159,99 @@ ROUTES = {
         (r"/metadata/instance/compute/(.+)", AzureData),
     ),
 }
+
+
+def values_of(cloud: str, name: str, zone: str, kind: str, *, is_spot: bool) -> dict[str, str]:
+    """What a cloud's service says of a machine of a zone (as costplan names it) and type."""
+    match cloud:
+        case "aws":
+            return {
+                "instance-id": name,
+                "instance-type": kind,
+                "placement/availability-zone": zone,
+                "placement/region": zone[:-1],
+                "instance-life-cycle": "spot" if is_spot else "on-demand",
+            }
+        case "gcp":
+            return {
+                "instance/name": name,
+                "instance/machine-type": f"projects/7/machineTypes/{kind}",
+                "instance/zone": f"projects/7/zones/{zone}",
+                "instance/scheduling/preemptible": "TRUE" if is_spot else "FALSE",
+            }
+        case "azure":
+            location, _, number = zone.rpartition("-")
+            return {
+                "name": name,
+                "vmSize": kind,
+                "location": location,
+                "zone": number,
+                "priority": "Spot" if is_spot else "Regular",
+            }
+        case _:
+            raise ValueError(f"no cloud: {cloud}")
+
+
 VALUES = {
-    "aws": {
-        "instance-id": "i-0001",
-        "instance-type": "m5.large",
-        "placement/availability-zone": "us-east-1a",
-        "placement/region": "us-east-1",
-        "instance-life-cycle": "spot",
-    },
-    "gcp": {
-        "instance/name": "n-0001",
-        "instance/machine-type": "projects/7/machineTypes/n2-standard-2",
-        "instance/zone": "projects/7/zones/us-central1-a",
-        "instance/scheduling/preemptible": "TRUE",
-    },
-    "azure": {
-        "name": "n-0001",
-        "vmSize": "Standard_D2s_v5",
-        "location": "westeurope",
-        "zone": "1",
-        "priority": "Spot",
-    },
+    "aws": values_of("aws", "i-0001", "us-east-1a", "m5.large", is_spot=True),
+    "gcp": values_of("gcp", "n-0001", "us-central1-a", "n2-standard-2", is_spot=True),
+    "azure": values_of("azure", "n-0001", "westeurope-1", "Standard_D2s_v5", is_spot=True),
 }
+
+
+class Service:
+    """The metadata services of machines of one cloud, each under a path of its own."""
+
+    def __init__(self, cloud: str) -> None:
+        self.cloud = cloud
+        self.machines: list[Machine] = []
+        sockets = bind_sockets(0, "127.0.0.1")
+        self._url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        self._loop = asyncio.new_event_loop()
+        self._server = HTTPServer(Application())
+        self._thread = threading.Thread(target=self._serve, args=(sockets,), daemon=True)
+        self._thread.start()
+
+    def add(self, values: Mapping[str, str], path: str = "") -> Machine:
+        """A machine with these values, whose service is at its `address`."""
+        machine = Machine(values=dict(values), address=self._url + path)
+        routes = [
+            (re.escape(path) + route, handler, {"machine": machine})
+            for route, handler in ROUTES[self.cloud]
+        ]
+        self.machines.append(machine)
+        self._call(lambda: self._server.request_callback.add_handlers(".*", routes))
+        return machine
+
+    def close(self) -> None:
+        """Ends all; raises AssertionError where something was asked for that no service has."""
+        self._call(self._server.stop)
+        asyncio.run_coroutine_threadsafe(self._server.close_all_connections(), self._loop).result(
+            10
+        )
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+        refused = [one for machine in self.machines for one in machine.refused]
+        assert not refused, f"asked for what no metadata service has: {refused}"
+
+    def _call(self, what: Callable[[], None]) -> None:
+        async def called() -> None:
+            what()
+
+        asyncio.run_coroutine_threadsafe(called(), self._loop).result(10)
+
+    def _serve(self, sockets: list[socket.socket]) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._server.add_sockets, sockets)
+        self._loop.run_forever()
 
 
 @contextmanager
 def metadata(cloud: str) -> Iterator[Machine]:
     """The service of one machine of a cloud, at `Machine.address` until the block ends."""
-    machine = Machine(values=dict(VALUES[cloud]))
-    sockets = bind_sockets(0, "127.0.0.1")
-    machine.address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    is_up, loop = threading.Event(), asyncio.new_event_loop()
-
-    async def serve() -> None:
-        routes = [(path, handler, {"machine": machine}) for path, handler in ROUTES[cloud]]
-        server = HTTPServer(Application(routes))
-        server.add_sockets(sockets)
-        is_up.set()
-        await ended.wait()
-        server.stop()
-        await server.close_all_connections()
-
-    ended = asyncio.Event()
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    assert is_up.wait(10), "the metadata service did not start"
+    service = Service(cloud)
     try:
-        yield machine
+        yield service.add(VALUES[cloud])
     finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
-        loop.close()
-    assert not machine.refused, f"asked for what no metadata service has: {machine.refused}"
+        service.close()
