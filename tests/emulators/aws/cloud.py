@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import RLock
@@ -22,6 +22,9 @@ from moto.events.models import events_backends
 
 Pool = tuple[str, str, str]
 """Instance type, zone, and 'on-demand' or 'spot'."""
+
+WAYS = ("events", "metadata")
+"""How a warning comes: to EventBridge, and on the machine."""
 
 _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopped": 80}
 
@@ -73,11 +76,15 @@ class Bucket:
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """What becomes of an instance, and when: it is told to end `ends_at`, is gone a while after."""
+    """What becomes of an instance, and when: it is told to end `ends_at`, is gone a while after.
+
+    `is_in_metadata` says that its own metadata service tells that end.
+    """
 
     launched_at: datetime
     boots_at: datetime
     ends_at: datetime | None = None
+    is_in_metadata: bool = False
     reason: tuple[str, str] = ("", "")
     gone_at: datetime | None = None
 
@@ -208,8 +215,10 @@ class AwsCloud:
 
     # What happens to machines.
 
-    def interrupt(self, instance_id: str, notice_seconds: float) -> None:
-        """A spot interruption warning now, and the end when it says."""
+    def interrupt(
+        self, instance_id: str, notice_seconds: float, ways: Collection[str] = WAYS
+    ) -> None:
+        """A spot interruption warning now, by these ways, and the end when it says."""
         with self.lock:
             detail = {"instance-id": instance_id, "instance-action": "terminate"}
             life = self.lives[instance_id]
@@ -217,7 +226,9 @@ class AwsCloud:
             said = self.clock().replace(microsecond=0)
             life.ends_at = said + timedelta(seconds=notice_seconds)
             life.reason = ("Server.SpotInstanceTermination", "Spot instance termination")
-            self.tell("EC2 Spot Instance Interruption Warning", detail, instance_id)
+            life.is_in_metadata = "metadata" in ways
+            if "events" in ways:
+                self.tell("EC2 Spot Instance Interruption Warning", detail, instance_id)
 
     def reclaim(self, instance_id: str) -> None:
         """EC2 takes an instance without a word before."""
