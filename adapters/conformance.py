@@ -45,6 +45,7 @@ CHECKS: tuple[Callable[[World], None], ...] = (
     life.a_notice_is_in_force_until_the_end,
     life.a_machine_may_be_reclaimed_without_notice,
     life.a_machine_that_breaks_down_is_seen,
+    life.what_is_left_of_a_machine_can_be_ended,
     life.nothing_known_is_not_nothing_there,
     life.reading_changes_nothing,
     life.machines_outlive_the_provider,

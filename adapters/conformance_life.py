@@ -151,6 +151,21 @@ def a_machine_that_breaks_down_is_seen(world: World) -> None:
     expect(ended.ended_at is not None and ended.ended_at >= launched.launched_at, "ended before")
 
 
+def what_is_left_of_a_machine_can_be_ended(world: World) -> None:
+    """Its machine ended when it did, and by what: terminating its remains changes neither."""
+    provider = world.make_provider()
+    launched = provider.launch(request_for(world, "a"))
+    wait_for(world, provider, launched.provider_id, MachineState.RUNNING)
+    world.break_down(launched.provider_id)
+    wait_for(world, provider, launched.provider_id, MachineState.ENDED)
+    ended = one(provider, launched.provider_id)
+    provider.terminate([launched.provider_id])
+    world.wait_until(lambda: not one(provider, launched.provider_id).remains, "nothing is left")
+    wait_for(world, provider, launched.provider_id, MachineState.ENDED)
+    after = one(provider, launched.provider_id)
+    expect((after.ended_at, after.end_cause) == (ended.ended_at, ended.end_cause), "another end")
+
+
 def nothing_known_is_not_nothing_there(world: World) -> None:
     """Where the provider cannot be reached, every verb raises, and none does anything."""
     provider = world.make_provider()

@@ -70,7 +70,7 @@ class Daemon:
         self._outcomes: list[ActionOutcome] = []
         self._seen_notices: frozenset[tuple[str, str]] = frozenset()
         self._beat = self._ticked_at = time.monotonic()
-        self._has_ticked = False
+        self._has_ticked = self._has_to_do = False
         self._lease_held = False
         self._store_problem = ""
         self._failure: CostplanError | None = None
@@ -178,8 +178,13 @@ class Daemon:
             except Exception as error:  # a bug ends a tick, not the daemon
                 self.log.broken("tick failed", error)
                 await asyncio.sleep(self.config.settings.cadence.observe_seconds)
-            if until_empty and not any(is_alive(node) for node in self._state.nodes.values()):
+            if until_empty and self._is_empty():
                 return
+
+    def _is_empty(self) -> bool:
+        """True where no machine is left, nor anything to be done about one that ended."""
+        alive = any(is_alive(node) for node in self._state.nodes.values())
+        return not (alive or self._has_to_do)
 
     async def _next(self) -> None:
         """Waits for a reason to look: the cadence, an outcome, a warning, a signal."""
@@ -257,6 +262,7 @@ class Daemon:
         )
         teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
+        self._has_to_do = bool(ticked.actions)
         self._settle(before, ticked)
         reach("daemon.tick.committed")
         return readings, ticked

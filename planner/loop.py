@@ -33,7 +33,7 @@ from costplan.planner.needs import Needs, briefly, needs, surplus
 from costplan.planner.nodes import Node
 from costplan.planner.price_trust import trusted
 from costplan.planner.recall import recalled
-from costplan.planner.reconcile import World, order_control, order_notices, step
+from costplan.planner.reconcile import World, clear_away, order_control, order_notices, step
 from costplan.planner.reflect import reflect
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
@@ -127,6 +127,7 @@ def tick(
     else:
         launches = state.launches
     nodes, actions = step(nodes, world)
+    actions = (*actions, *clear_away(readings.machines or (), nodes))
     entries, meters = accrue(
         nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )

@@ -89,7 +89,8 @@ class ProviderNode:
     """A machine as its cloud reports it. It is billed in [`launched_at`, `ended_at`).
 
     `ended_at` is known at the latest when the state is ENDED; `end_cause` is 'terminated' (asked
-    for), 'reclaimed' (the cloud took it) or 'failed'.
+    for), 'reclaimed' (the cloud took it) or 'failed'. `remains` is true of an ended one that is
+    paid for in part, such as for its disk, until it is terminated.
     """
 
     provider_id: str
@@ -101,6 +102,7 @@ class ProviderNode:
     private_address: str | None = None
     ended_at: datetime | None = None
     end_cause: str | None = None
+    remains: bool = False
 
     def __post_init__(self) -> None:
         require_utc(self.launched_at, "launched_at")

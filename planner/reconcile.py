@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from costplan.planner.drain import binding, loads_of, node_drain_seconds
 from costplan.planner.load import Load
-from costplan.planner.nodes import Cause, DrainOrder, Node, Notice
+from costplan.planner.nodes import Cause, DrainOrder, Node, Notice, ProviderNode
 from costplan.planner.phases import enter
 from costplan.planner.settings import Settings
 from costplan.planner.tick import (
@@ -134,6 +134,22 @@ def step(nodes: Mapping[str, Node], world: World) -> tuple[dict[str, Node], tupl
     if cordon:
         actions.append(_cordon(cordon))
     return found, tuple(actions)
+
+
+def clear_away(
+    machines: Sequence[ProviderNode], nodes: Mapping[str, Node]
+) -> tuple[Terminate, ...]:
+    """Ends what is left of machines that have ended by themselves, whether or not a node is known
+    for them, in the order of their ids."""
+    by_id = {node.provider_id: node_id for node_id, node in nodes.items()}
+    return tuple(
+        Terminate(
+            node_id=by_id.get(machine.provider_id) or machine.node_id or machine.provider_id,
+            provider_id=machine.provider_id,
+        )
+        for machine in sorted(machines, key=lambda one: one.provider_id)
+        if machine.remains
+    )
 
 
 def _cordon(nodes: Sequence[Node]) -> Cordon:

@@ -111,6 +111,7 @@ def machine_of(
         private_address=(networks[0].network_i_p or None) if networks else None,
         ended_at=ended,
         end_cause=cause,
+        remains=state is MachineState.ENDED,
     )
 
 
@@ -168,8 +169,9 @@ def all_machines(
 def _end(ends: list[Operation], begun: datetime, reading: Reading) -> tuple[datetime, str]:
     """When and why a machine ended.
 
-    The first end that was begun is the cause. A preemption is said at its beginning, and the
-    machine is gone `stop_seconds` later at the latest, or when it was deleted meanwhile.
+    The first end that was begun is the cause, and what was done to a stopped machine after it
+    changes nothing. A preemption is said at its beginning, and the machine is gone `stop_seconds`
+    later at the latest, or when it was deleted meanwhile.
     """
     if not ends:
         return max(begun, reading.now), "failed"
@@ -178,8 +180,9 @@ def _end(ends: list[Operation], begun: datetime, reading: Reading) -> tuple[date
     if first.kind == PREEMPTED:
         latest = min(first.inserted_at + timedelta(seconds=reading.stop_seconds), reading.now)
         return max(begun, min([latest, *deleted])), "reclaimed"
-    ended = deleted[0] if deleted else first.ended_at or first.inserted_at
-    return max(begun, ended), "terminated" if first.kind == "delete" else "failed"
+    if first.kind == "delete":
+        return max(begun, deleted[0] if deleted else first.inserted_at), "terminated"
+    return max(begun, min([first.ended_at or first.inserted_at, *deleted])), "failed"
 
 
 def _bare(

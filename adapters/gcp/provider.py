@@ -59,7 +59,8 @@ class GcpProvider:
         return offers(self._clients, self._settings)
 
     def nodes(self) -> Sequence[ProviderNode]:
-        """Every machine of the cluster, those that ended within the last hour too."""
+        """Every machine of the cluster, those that ended within the last hour too, and those that
+        are stopped: their disks are paid for until they are terminated."""
         project = self._settings.project
         there = listed(self._clients, project, self._cluster)
         since = self._clock() - ENDED_WITHIN
@@ -101,13 +102,6 @@ class GcpProvider:
                     )
                 )
         return tuple(sorted(found, key=lambda one: (one.effective_at, one.provider_id)))
-
-    def stopped(self) -> tuple[str, ...]:
-        """Ids of machines that ended by themselves and are still there, whose disks are paid for
-        until `terminate` is told of them. A spot machine that is preempted leaves none."""
-        there = listed(self._clients, self._settings.project, self._cluster)
-        found = [p.provider_id for p, one in there.items() if is_stopped(one)]
-        return tuple(sorted(found))
 
     @property
     def _notice_seconds(self) -> float:

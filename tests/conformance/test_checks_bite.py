@@ -96,6 +96,8 @@ class Toy:
         if self.fault == "a death unseen":
             return
         self.end(provider_id, "failed")
+        request, node = self.machines[provider_id]
+        self.machines[provider_id] = (request, replace(node, remains=True))
 
     def end(self, provider_id: str, cause: str) -> None:
         request, node = self.machines[provider_id]
@@ -230,6 +232,8 @@ class ToyProvider:
             elif toy.fault == "another end":
                 ended = replace(node, ended_at=toy.clock + timedelta(seconds=1))
                 toy.machines[provider_id] = (request, ended)
+            elif toy.fault != "remains for ever":
+                toy.machines[provider_id] = (request, replace(node, remains=False))
 
     def _meant(self, provider_ids: Collection[str]) -> Iterable[str]:
         toy = self._toy
@@ -299,6 +303,7 @@ FAULTS = {
     "warned for ever": "a_notice_is_in_force_until_the_end",
     "a wrong cause": "a_machine_may_be_reclaimed_without_notice",
     "a death unseen": "a_machine_that_breaks_down_is_seen",
+    "remains for ever": "what_is_left_of_a_machine_can_be_ended",
     "an empty answer": "nothing_known_is_not_nothing_there",
     "reading ages": "reading_changes_nothing",
     "half a list": "all_verbs_may_be_called_at_once",

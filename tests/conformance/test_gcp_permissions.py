@@ -32,8 +32,7 @@ def test_every_call_is_on_the_page_and_every_row_is_called() -> None:
         world.reclaim(nodes[0].provider_id, 60.0)
         assert len(provider.notices()) == 1
         world.break_down(nodes[1].provider_id)
-        provider.terminate(provider.stopped())
-        provider.nodes()
+        provider.terminate([one.provider_id for one in provider.nodes() if one.remains])
         assert set(world.rig.calls) == set(ROWS)
 
 

@@ -39,8 +39,8 @@ def provider_section(rig: GcpRig) -> dict[str, Any]:
 
 
 def test_the_daemon_holds_a_fleet_on_compute_engine(rig: GcpRig, tmp_path: Path) -> None:
-    """It launches the floor, replaces a machine that is preempted, knows its machines after
-    SIGKILL, and ends them all."""
+    """It launches the floor, replaces a machine that is preempted, deletes one that stopped and
+    replaces it, knows its machines after SIGKILL, and ends them all."""
     rig.project.delays.boot = 0.5
     sections = {"scaling": {"boot": 30, "boot_timeout": 600}}
     with scheduler_cluster(tmp_path, config=config(KIND, **sections), scenario={}) as cluster:
@@ -63,10 +63,14 @@ def test_the_daemon_holds_a_fleet_on_compute_engine(rig: GcpRig, tmp_path: Path)
         start_daemon(cluster)
         wait_until(lambda: len(alive()) >= 3, f"the floor, see {cluster.folder}/daemon.log")
         first = alive()
-        taken = min(first)
+        taken, stopped, _ = sorted(first)
         with rig.lock:
             rig.project.preempt(*taken.split("/"), 30.0)
         wait_until(lambda: len(alive() - first) >= 1, "a replacement of the one that goes")
+        with rig.lock:
+            rig.project.shut_down(*stopped.split("/"))
+        wait_until(lambda: len(alive() - first) >= 2, "a replacement of the one that stopped")
+        wait_until(lambda: stopped not in there(), "what is left of it is deleted")
         os.killpg(cluster.daemon.pid, signal.SIGKILL)
         cluster.daemon.wait()
         launched = {operation.target for operation in rig.project.operations.values()

@@ -330,6 +330,26 @@ def test_nodes_that_are_not_ours_are_never_touched() -> None:
         assert ticked.actions == ()
 
 
+def test_what_remains_of_an_ended_machine_is_ended_until_it_is_gone() -> None:
+    """That of a node, and of a machine that no node is known for; whatever is paused."""
+    daemon = fleet("a")
+    own = machine(daemon.nodes[0])
+    ended = {"state": MachineState.ENDED, "ended_at": NOON, "end_cause": "failed", "remains": True}
+    stranger = replace(own, provider_id="i-x", token=None, node_id=None, **ended)
+    machines = (replace(own, **ended), stranger)
+    paused = Control(paused_until=datetime.max.replace(tzinfo=UTC))
+    daemon.state = replace(daemon.state, control=paused)
+    for _ in range(2):
+        ticked = daemon.tick(machines=machines, load=load(workers={}, at=after(daemon.now + 5)))
+        assert ticked.actions == (
+            Terminate(node_id="a", provider_id=own.provider_id),
+            Terminate(node_id="i-x", provider_id="i-x"),
+        )
+        assert [node.phase for node in ticked.state.nodes.values()] == [Phase.GONE]
+    gone = tuple(replace(one, remains=False) for one in machines)
+    assert daemon.tick(machines=gone, load=None).actions == ()
+
+
 # -- memory ---------------------------------------------------------------------------------------
 
 
