@@ -75,23 +75,24 @@ class GcpPrices:
             (offer.key.zone, offer.key.instance_type): offer.resources for offer in self._sold()
         }
         read_at, known = self._listed()
-        spot = sorted({key for key in keys if key.market is Market.SPOT})
-        hazards = self._hazards(spot) if self._hazards is not None and spot else {}
-        found = []
+        priced = {}
         for key in sorted(set(keys)):
             size = sizes.get((key.zone, key.instance_type))
             usd = None if size is None else usd_per_hour(key, size, known)
             if usd is not None:
-                found.append(
-                    Quote(
-                        key=key,
-                        usd_per_hour=usd,
-                        hazard_per_hour=hazards.get(key) if key.market is Market.SPOT else 0.0,
-                        observed_at=read_at,
-                        source=SOURCE,
-                    )
-                )
-        return tuple(found)
+                priced[key] = usd
+        spot = [key for key in priced if key.market is Market.SPOT]
+        hazards = self._hazards(spot) if self._hazards is not None and spot else {}
+        return tuple(
+            Quote(
+                key=key,
+                usd_per_hour=usd,
+                hazard_per_hour=hazards.get(key) if key.market is Market.SPOT else 0.0,
+                observed_at=read_at,
+                source=SOURCE,
+            )
+            for key, usd in priced.items()
+        )
 
 
 def read_list(clients: Clients, clock: Callable[[], datetime]) -> Listed:

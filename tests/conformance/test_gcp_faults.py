@@ -530,24 +530,6 @@ def test_a_machine_has_no_address_outside_unless_it_is_asked_for(world: GcpWorld
 # What a tick costs, and what is imported.
 
 
-@pytest.mark.parametrize(("machines", "most"), [(10, 3), (100, 3), (1000, 4)])
-def test_calls_of_a_quiet_tick(world: GcpWorld, machines: int, most: int) -> None:
-    project, provider = world.rig.project, world.make_provider()
-    provider.launch(request())
-    (first,) = project.machines.values()
-    with world.rig.lock:
-        for n in range(1, machines):
-            name = first.resource["name"].replace("token-a", f"t{n}")
-            project.insert("us-central1-a", {**first.resource, "name": name}, "")
-        for operation in project.operations.values():
-            operation.inserted -= timedelta(hours=3)
-            operation.ends -= timedelta(hours=3)
-        world.rig.calls.clear()
-    assert len(provider.nodes()) == machines
-    assert provider.notices() == ()
-    assert sum(world.rig.calls.values()) == most
-
-
 def test_calls_of_a_launch_and_an_end(world: GcpWorld) -> None:
     provider = world.make_provider()
     node = provider.launch(request())
