@@ -71,9 +71,13 @@ class CostplanPlugin(SchedulerPlugin):
         )
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """Keeps what the scheduler says of a worker that leaves, whose tasks are still on it, and
-        what a worker says that its machine is warned of."""
-        if topic not in ("all", WARNED_TOPIC) or not isinstance(msg, dict):
+        """Keeps what the scheduler says of a worker that leaves, whose tasks are still on it, of
+        one that takes no more, and what a worker says that its machine is warned of."""
+        if not isinstance(msg, dict):
+            return
+        if msg.get("action") == "worker-status-change":
+            self._note_status(topic, str(msg.get("status")))
+        if topic not in ("all", WARNED_TOPIC):
             return
         tracker = self.counters.trackers.get(str(msg.get("worker", "")))
         if tracker is None:
@@ -84,6 +88,16 @@ class CostplanPlugin(SchedulerPlugin):
                 tracker.warned[kind] = float(at)
         elif msg.get("action") == "remove-worker":
             self.counters.restarted += self.departures.note(tracker, msg, self.now())
+
+    def _note_status(self, worker: str, status: str) -> None:
+        """Notes since when a worker begins nothing, also where its machine's watch has said so."""
+        tracker = self.counters.trackers.get(worker)
+        if tracker is None:
+            return
+        if status == "running":
+            tracker.cordoned_at = None
+        elif status == "closing_gracefully" and tracker.cordoned_at is None:
+            tracker.cordoned_at = self.now()
 
     def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:  # noqa: ARG002
         """The workers that another autoscaler may take: none of a gang, none that we drain."""

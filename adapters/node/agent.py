@@ -44,6 +44,8 @@ SLOW_SECONDS = 15.0
 ASK_SECONDS = 3.0
 _WAIT_SECONDS = 60.0
 _STEP_SECONDS = 0.1
+_SETTLE_SECONDS = 0.3
+"""After this a heartbeat says for sure what a worker that takes no more tasks still runs."""
 _COPY_BYTES_PER_SECOND = 0.3e9
 _SECONDS_PER_KEY = 0.0003
 _LEAVE_SECONDS = 2.5
@@ -262,8 +264,15 @@ class Agent:
         end = loop.time() + max(0.0, seconds)
         worker.status = Status.closing_gracefully
         copying = loop.create_task(self._retire(remove=False))
+        settled = min(loop.time() + _SETTLE_SECONDS, end - self._reserve())
+        while loop.time() < settled:
+            await asyncio.sleep(_STEP_SECONDS)
         while self._runs() and loop.time() < end - self._reserve():
             await asyncio.sleep(_STEP_SECONDS)
+        if not self._runs():
+            # Tasks that wait here and never began go elsewhere; without this they seem to run.
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(worker.heartbeat(), ASK_SECONDS)
         while worker.status is Status.closing_gracefully and loop.time() < end:
             if await self._retire(remove=True):
                 break

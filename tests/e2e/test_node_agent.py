@@ -45,6 +45,7 @@ def test_a_worker_leaves_before_its_machine_goes_and_nothing_is_done_again(cloud
                 held = at.client.map(gated, ["open"] * 5, range(5), **home)
                 await at.client.gather(held)
                 busy = at.client.submit(gated, "gate", 9, **home)
+                waiting = at.client.submit(gated, "open", 8, **home)  # there, behind the other
                 await at.load_when(lambda load: load.workers["n1-0"].executing == 1)
 
                 machine.reclaim_at = soon(20)
@@ -56,6 +57,7 @@ def test_a_worker_leaves_before_its_machine_goes_and_nothing_is_done_again(cloud
                 left = load.departed["n1-0"]
                 assert (left.expected, left.lost_keys, left.restarted_tasks) == (True, 0, 0)
                 assert await busy == bytes([9]) * 1000
+                assert await waiting == bytes([8]) * 1000
                 assert await at.client.gather(held) == [bytes([n]) * 1000 for n in range(5)]
                 assert load.totals.recomputed_tasks == 0
                 await at.workers["n1-0"].finished()
