@@ -24,7 +24,11 @@ from costplan.planner.tick import Action, ActionOutcome, Launch, MovePlan, Outco
 from costplan.planner.types import Decision, Gap, Mode
 
 FORMATS = ("json", "console")
-_TALKATIVE = ("httpx", "httpcore", "apscheduler", "uvicorn", "uvicorn.error", "asyncio")
+_TALKATIVE = {
+    **dict.fromkeys(("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio"), logging.WARNING),
+    # It warns of each call that is left out while the one before it goes on, as it is meant.
+    "apscheduler": logging.ERROR,
+}
 """Libraries that tell of every request or job; only their warnings are of use."""
 
 
@@ -206,8 +210,8 @@ def set_up_logs(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(least)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
