@@ -126,6 +126,23 @@ def test_the_clouds_word_that_it_ended_is_final(phase: Phase) -> None:
     assert one(found, 10, machines=()) == found
 
 
+def test_what_was_seen_to_have_ended_did_not_end_later() -> None:
+    """As where a cloud says only by when a machine that it takes is gone."""
+    of = node("n")
+    ends = [machine(of, MachineState.ENDED, ended_at=after(at), end_cause="reclaimed")
+            for at in (10, 30, 8)]  # fmt: skip
+    found = one(of, 10, machines=(ends[0],))
+    found = one(found, 30, machines=(ends[1],))
+    assert (found.phase, found.ended_at) == (Phase.GONE, after(10))
+    assert one(found, 40, machines=(ends[2],)).ended_at == after(8)
+
+
+def test_one_that_was_only_missed_may_have_ended_later() -> None:
+    missed = replace(node("n", phase=Phase.GONE), ended_at=after(5), unlisted_since=after(5))
+    late = machine(missed, MachineState.ENDED, ended_at=after(20), end_cause="failed")
+    assert one(missed, 30, machines=(late,)).ended_at == after(20)
+
+
 @pytest.mark.parametrize("phase", WITH_MACHINE)
 def test_a_machine_missing_from_one_list_is_not_gone(phase: Phase) -> None:
     of = rented("n", phase)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,8 @@ class Fault:
     """Befalls `times` calls of a method whose path, query or body holds `where`, after `passes`.
 
     `status` 0 lets the call through; `is_lost` does the call and then cuts the answer off;
-    `does_it` does the call before it answers with `status`.
+    `does_it` does the call before it answers with `status`. `then` is called after the call was
+    done, and before the answer.
     """
 
     method: str
@@ -23,6 +25,7 @@ class Fault:
     is_lost: bool = False
     does_it: bool = False
     latency_seconds: float = 0.0
+    then: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)

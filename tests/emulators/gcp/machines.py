@@ -28,6 +28,9 @@ class Machine:
     stops_at: datetime | None = None
     gone_at: datetime | None = None
     stays_stopped: bool = False
+    is_preempted: bool = False
+    off_at: datetime | None = None
+    """When it stopped to run: nothing is paid for it from then on but its disk."""
 
     @property
     def machine_type(self) -> str:
@@ -79,6 +82,8 @@ class Project:
     def __init__(self, name: str, clock: Callable[[], datetime]) -> None:
         self.name, self._clock = name, clock
         self.machines: dict[tuple[str, str], Machine] = {}
+        self.gone: list[Machine] = []
+        """Those that ran and are deleted."""
         self.operations: dict[str, Operation] = {}
         self.delays = Delays()
         self.room: dict[tuple[str, str, str], int] = {}
@@ -107,11 +112,13 @@ class Project:
             if machine.error is not None and machine.placed_at <= now:
                 del self.machines[place]
             elif machine.gone_at is not None and machine.gone_at <= now:
+                machine.off_at = machine.off_at or machine.gone_at
                 if machine.stays_stopped:
                     machine.resource["status"] = "TERMINATED"
                     machine.resource["lastStopTimestamp"] = stamp(machine.gone_at)
                 else:
                     del self.machines[place]
+                    self.gone.append(machine)
             elif machine.stops_at is not None and machine.stops_at <= now:
                 machine.resource["status"] = "STOPPING"
             elif machine.runs_at <= now:
@@ -176,13 +183,18 @@ class Project:
         machine, now = self.machines[zone, name], self.now()
         machine.stops_at, machine.gone_at = now, now + timedelta(seconds=notice_seconds)
         action = machine.resource["scheduling"].get("instanceTerminationAction", "STOP")
-        machine.stays_stopped = action != "DELETE"
+        machine.stays_stopped, machine.is_preempted = action != "DELETE", True
         self._by_the_cloud("compute.instances.preempted", machine, now)
         self.advance()
 
     def shut_down(self, zone: str, name: str) -> None:
-        """A machine's own system ends it; the instance stays, stopped."""
+        """A machine's own system ends it; the instance stays, stopped. One that is being preempted
+        or deleted is only done with it sooner."""
         machine, now = self.machines[zone, name], self.now()
+        if machine.gone_at is not None:
+            machine.gone_at = min(machine.gone_at, now)
+            self.advance()
+            return
         machine.stops_at = machine.gone_at = now
         machine.stays_stopped = True
         self._by_the_cloud("compute.instances.guestTerminate", machine, now)

@@ -89,6 +89,8 @@ class GcpRig:
             await self._wait(request, path)
         with self.lock:
             status, body = self._done(request, method, path, raw)
+        if fault is not None and fault.then is not None:
+            fault.then()
         if fault is not None and fault.is_lost:
             return _cut_off()
         if fault is not None and fault.status:
