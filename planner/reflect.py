@@ -120,10 +120,15 @@ def _known_since(node: Node) -> datetime:
 
 
 def _ended(node: Node, machine: ProviderNode, now: datetime) -> Node:
+    """A node whose machine has ended. What was seen to have ended did so by then: a later end is a
+    cloud's guess, as of a machine that was to have half a minute and left sooner."""
     if node.phase is Phase.GONE:
-        if node.ended_at != machine.ended_at and node.launched_at is not None:
-            return replace(node, ended_at=machine.ended_at)
-        return node
+        known, said = node.ended_at, machine.ended_at
+        if said == known or node.launched_at is None:
+            return node
+        if known is not None and said is not None and node.unlisted_since is None:
+            said = said if said <= max(known, node.phase_since) else known
+        return replace(node, ended_at=said)
     cause = machine.end_cause or "ended"
     return enter(replace(node, ended_at=machine.ended_at), Phase.GONE, now, cause)
 
