@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from costplan.adapters.gcp.body import SHUTDOWN
 from costplan.adapters.gcp.clients import Clients, sdk
 from costplan.adapters.gcp.provider import GcpProvider
 from costplan.planner.errors import (
@@ -501,7 +502,10 @@ def test_a_machine_is_set_up_as_the_settings_say(world: GcpWorld) -> None:
         "team": "ml",
     }
     script = "#!/bin/sh\necho node-t n1-standard-4-t4x2\n"
-    assert found["metadata"]["items"] == [{"key": "startup-script", "value": script}]
+    assert found["metadata"]["items"] == [
+        {"key": "startup-script", "value": script},
+        {"key": "shutdown-script", "value": SHUTDOWN},
+    ]
     assert found["machineType"].endswith("zones/us-central1-a/machineTypes/n1-standard-4")
     accelerator = found["guestAccelerators"][0]
     assert accelerator["acceleratorCount"] == 2

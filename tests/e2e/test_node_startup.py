@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from costplan.adapters.gcp.body import SHUTDOWN
 from costplan.adapters.node.startup import Startup, TlsReferences, script
 from costplan.planner.nodes import LaunchRequest, WorkerSpec
 from costplan.planner.types import Market, OfferKey
@@ -137,3 +139,32 @@ def test_a_machine_whose_scheduler_is_gone_ends_itself(tmp_path: Path) -> None:
             assert (tmp_path / "off").exists()
 
     run(test())
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_machine_of_google_that_is_preempted_stays_on_for_its_workers(
+    is_taken: bool, tmp_path: Path
+) -> None:
+    """And for nobody else's; one that is shut down for another reason does not wait."""
+    with metadata("gcp") as machine:
+        machine.reclaim_at = datetime.now(UTC) if is_taken else None
+        environment = {
+            "PATH": os.environ["PATH"],
+            "COSTPLAN_METADATA": machine.address,
+            "COSTPLAN_RUN": str(tmp_path),
+        }
+        (tmp_path / "script").write_text(SHUTDOWN)
+        words = ["sh", "-c", "read ended", f"{tmp_path}/costplan.abc/costplan_agent.py"]
+        with (
+            subprocess.Popen(words, stdin=subprocess.PIPE) as worker,
+            subprocess.Popen(["/bin/bash", str(tmp_path / "script")], env=environment) as script,
+        ):
+            if is_taken:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    script.wait(1.0)
+            else:
+                assert script.wait(20) == 0
+                assert worker.poll() is None
+            assert worker.stdin is not None
+            worker.stdin.close()
+            assert script.wait(20) == 0
