@@ -38,12 +38,12 @@ class Answers:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A provider's part: the region that is used where none is named ('' for a provider without
-    regions and images), what stands between a region and its zone's letter, whether it has
-    projects, its text, the files that it needs beside the configuration (name and text), and what
-    a person does before a first run."""
+    regions and images), how the names of zones end that most regions have, whether it has projects,
+    its text, the files that it needs beside the configuration (name and text), and what a person
+    does before a first run."""
 
     default_region: str
-    before_zone: str = ""
+    zone_ends: tuple[str, ...] = ("a", "b")
     has_projects: bool = False
     provider: Callable[[Answers], str]
     beside: Mapping[str, str]
@@ -166,7 +166,7 @@ DRAFTS: Mapping[str, Draft] = {
     "aws": Draft(default_region="us-east-1", provider=_aws, beside={}, to_do=_aws_to_do),
     "gcp": Draft(
         default_region="us-central1",
-        before_zone="-",
+        zone_ends=("-b", "-c"),
         has_projects=True,
         provider=_gcp,
         beside={},

@@ -118,13 +118,17 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
     codes = {int(code) for code in catalogue.zone.codes[there] if code >= 0}
     if codes:
         return tuple(sorted(catalogue.zone.names[code] for code in codes)[:_MOST_ZONES])
+    guess = tuple(f"{region}{end}" for end in DRAFTS[provider].zone_ends)
     regions = {catalogue.region.names[code] for code in set(catalogue.region.codes[rows].tolist())}
+    if region in regions:
+        note(f"note: zones of {region} are guessed: compare them with those of your account")
+        return guess
     near = suggestion(region, sorted(regions))
     note(
         f"note: {region} is not in the bundled price list{': ' + near if near else ';'} "
         "its zones are guessed: compare them with those of your account"
     )
-    return tuple(f"{region}{DRAFTS[provider].before_zone}{letter}" for letter in "ab")
+    return guess
 
 
 class _Asking:
@@ -177,7 +181,7 @@ class _Asking:
         from costplan.cli.draft import DRAFTS, config_text
 
         region = DRAFTS[provider].default_region
-        zone = f"{region}{DRAFTS[provider].before_zone}a"
+        zone = f"{region}{DRAFTS[provider].zone_ends[0]}"
         where = {"region": region, "zones": (zone,)}
         _check(config_text(_answers(provider, address, **where)), self._config)
 
