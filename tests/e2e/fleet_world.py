@@ -175,8 +175,11 @@ def killed_in_a_drain(world: FleetWorld, folder: Path, notice_seconds: float) ->
 
 
 def ended_and_accounted_for(world: FleetWorld) -> None:
-    """All are ended, and all that there was is in the ledger to the cent; but for machines that a
-    cloud took, which may tell of no end, exactly."""
+    """All are ended without a daemon, nothing is left, and the ledger has all that there was to the
+    cent; but for machines that a cloud took, which may tell of no end, exactly."""
+    world.when_whole()
+    world.kill_daemon()
+    world.cluster.daemon.wait()
     done = world.cluster.command("down", "--yes")
     assert done.returncode == 0, done.stderr
     world.when(lambda: not world.fleet.there(), "nothing is left")
