@@ -97,9 +97,15 @@ def _written(grammar: Grammar, places: Sequence[str | int]) -> list[str | int]:
     return [
         place
         for number, place in enumerate(places)
-        if ".".join(map(str, places[:number])) not in grammar.by_kind
-        or f"{'.'.join(map(str, places[: number + 1]))}" not in grammar.sections
+        if isinstance(place, int)
+        or _words(places[:number]) not in grammar.by_kind
+        or _words(places[: number + 1]) not in grammar.sections
     ]
+
+
+def _words(places: Sequence[str | int]) -> str:
+    """A path without its numbers."""
+    return ".".join(place for place in places if isinstance(place, str))
 
 
 def _step(place: str | int) -> str:

@@ -1,0 +1,44 @@
+"""`costplan commitments`: what is bought ahead, and what an hour costs with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costplan.cli.errors import CommandGroup, check_word
+
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
+
+FORMATS = ("table", "json")
+
+
+@app.callback()
+def commitments() -> None:
+    """Look at commitments: reserved instances, savings plans, committed use."""
+
+
+@app.command()
+def bill(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Hours or machines, and commitments, in YAML.")
+    ],
+    output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Say which commitment covers what, hour by hour, at which price, and what is unused."""
+    from costplan.adapters.text_file import read_text
+    from costplan.cli.bill_document import document_text
+    from costplan.cli.bill_view import bill_view, notes_of
+    from costplan.cli.render import terminal_text, write
+    from costplan.planner.commitments.bill import bill as billed
+    from costplan.planner.commitments.file import GUIDE, parse_bill
+
+    check_word("--format", output, FORMATS)
+    read = parse_bill(read_text(file, absent=f"see {GUIDE} for an example"), str(file))
+    bills = billed(read.hours, read.rules)
+    notes = notes_of(bills)
+    if output == "json":
+        write(document_text(bills, notes))
+    else:
+        write(terminal_text(bill_view(bills, notes)))

@@ -1,0 +1,162 @@
+"""Files of usage and commitments as values, or every problem of a file in one error."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from costplan.planner.commitments.file_models import BillSection, CommitmentsSection
+from costplan.planner.commitments.file_values import commitment_of, hour_of, rules_of, run_of
+from costplan.planner.commitments.metering import hours_of
+from costplan.planner.commitments.values import Commitment, Hour, Kind, Rules
+from costplan.planner.config_fields import shown
+from costplan.planner.config_models import Section, keys_of, sections
+from costplan.planner.config_problems import Grammar, problem, raise_all
+from costplan.planner.config_yaml import mapping_from_yaml
+from costplan.planner.errors import InputError
+
+GUIDE = "docs/commitments.md"
+MOST_HOURS = 3 * 366 * 24
+"""Hours that machines by the second may reach over: three years."""
+
+_EXAMPLES = {
+    "id": "id: fleet",
+    "provider": "provider: aws",
+    "quantity": "quantity: 4",
+    "start": "start: 2026-05-04T12:00:00Z",
+    "end": "end: 2026-05-04T12:45:30Z",
+    "kind": "kind: compute_sp",
+    "usd_per_hour": "usd_per_hour: 2.00",
+    "family": "family: m5",
+    "region": "region: us-east-1",
+    "zone": "zone: us-east-1a",
+    "instance_type": "instance_type: m5.large",
+    "count": "count: 2",
+    "amount": "amount: 8",
+    "machine_series": "machine_series: n2",
+    "resource": "resource: vcpu",
+    "on_demand_usd": "on_demand_usd: 0.096",
+    "commitments": "commitments: [{id: sp, kind: compute_sp, usd_per_hour: 2.00}]",
+    "rates": "{compute_sp: 0.70}",
+}
+"""An example of each key, which means the same in every section."""
+
+_S = TypeVar("_S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillFile:
+    """What is to be billed, and by which rules."""
+
+    hours: tuple[Hour, ...]
+    rules: Rules
+
+
+def parse_bill(text: str, name: str) -> BillFile:
+    """The hours that YAML or JSON text describes; `name` is the file's name for messages.
+
+    Raises InputError that lists every problem found.
+    """
+    file = _section(BillSection, _mapping(text, name), name)
+    _refuse(name, [*_twice_in_bill(file), *_too_long(file)])
+    held = tuple(map(commitment_of, file.commitments))
+    rules = rules_of(file.rules)
+    if file.machines:
+        hours = hours_of(tuple(map(run_of, file.machines)), held, rules)
+    else:
+        hours = tuple(hour_of(hour, held) for hour in file.hours)
+    return BillFile(hours=hours, rules=rules)
+
+
+def parse_commitments(text: str, name: str) -> tuple[Commitment, ...]:
+    """The commitments that YAML or JSON text lists; raises InputError as `parse_bill` does."""
+    file = _section(CommitmentsSection, _mapping(text, name), name)
+    _refuse(name, _twice("commitments", [each.id for each in file.commitments]))
+    return tuple(map(commitment_of, file.commitments))
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
+    """What the text holds: JSON is read as such, for YAML takes long over many hours."""
+    if text.lstrip().startswith("{"):
+        try:
+            return dict(json.loads(text, object_pairs_hook=_no_key_twice))
+        except (json.JSONDecodeError, RecursionError):
+            pass  # Braces are YAML's as well; it says what is wrong with them.
+    return mapping_from_yaml(text, name, GUIDE)
+
+
+def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs; what YAML refuses is refused here, with its line, by reading it as YAML."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise json.JSONDecodeError("a key is given twice", "", 0)
+    return dict(pairs)
+
+
+def _section(form: type[_S], data: Mapping[str, Any], name: str) -> _S:
+    try:
+        return form.model_validate(dict(data))
+    except ValidationError as error:
+        grammar = _grammar(form)
+        raise_all(
+            name, [problem(grammar, name, details) for details in error.errors(include_url=False)]
+        )
+
+
+def _grammar(form: type[Section]) -> Grammar:
+    """The sections of a file; an example of a key is the same wherever the key stands."""
+    of_file = sections(form)
+    examples = {}
+    for path, section in of_file.items():
+        for key in keys_of(section):
+            if key in _EXAMPLES:
+                examples[f"{path}.{key}".lstrip(".")] = _EXAMPLES[key]
+    lists = {path.rpartition(".")[0] for path in of_file if path.rpartition(".")[2] in set(Kind)}
+    for path in lists:
+        examples |= {path: _EXAMPLES["commitments"], f"{path}.kind": _EXAMPLES["kind"]}
+    return Grammar(
+        sections=of_file,
+        examples=examples,
+        by_kind=dict.fromkeys(lists, "a kind of commitment"),
+    )
+
+
+def _refuse(name: str, problems: Iterable[tuple[str, str, str]]) -> None:
+    found = [InputError(f"{name}: {path}", *said) for path, *said in problems]
+    if found:
+        raise_all(name, found)
+
+
+def _twice(path: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            places = [f"[{place}]" for place, each in enumerate(names) if each == name]
+            said = f"{shown(name)} is also {path}{places[0]}"
+            yield f"{path}{places[1]}.id", said, "give each its own id"
+
+
+def _twice_in_bill(file: BillSection) -> Iterator[tuple[str, str, str]]:
+    held = [each.id for each in file.commitments]
+    yield from _twice("commitments", held)
+    yield from _twice("machines", [each.id for each in file.machines])
+    for place, hour in enumerate(file.hours):
+        yield from _twice(f"hours[{place}].usage", [each.id for each in hour.usage])
+        own = [each.id for each in hour.commitments]
+        yield from _twice(f"hours[{place}].commitments", own)
+        for number, name in enumerate(own):
+            if name in held:
+                path = f"hours[{place}].commitments[{number}].id"
+                yield path, f"{shown(name)} is also in commitments", "give each its own id"
+
+
+def _too_long(file: BillSection) -> Iterator[tuple[str, str, str]]:
+    if file.machines:
+        first = min(each.start for each in file.machines)
+        last = max(each.end for each in file.machines)
+        hours = (last - first).total_seconds() / 3600
+        if hours > MOST_HOURS:
+            yield "machines", f"reach over {hours:,.0f} hours", f"at most {MOST_HOURS:,} at a time"
