@@ -1,4 +1,4 @@
-"""The bill of commitments as JSON, and rounded so that what is written adds up to the last place."""
+"""The bill of commitments as JSON, rounded so that what is written adds up to the last place."""
 
 from __future__ import annotations
 

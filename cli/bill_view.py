@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from costplan.cli.bill_document import WrittenHour, WrittenUse, quantity_text, written
-from costplan.cli.view import Block, Column, Facts, Grid, Line, View
+from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
 from costplan.cli.wording import usd_column
 from costplan.planner.commitments.values import HourBill
 from costplan.planner.units import PICO_PER_USD, usd_from_pico
@@ -120,7 +120,7 @@ def _uses_grid(uses: Sequence[tuple[WrittenUse, tuple[int, ...]]]) -> Grid:
         Column(head=head, is_number=head not in heads[:2] + heads[4:5], optional=head == "kind")
         for head in heads
     )
-    return Grid(columns=columns, rows=rows, styles=("plain",) * len(rows))
+    return _plain_grid(columns, rows)
 
 
 def _summed(hours: Iterable[WrittenHour]) -> list[tuple[WrittenUse, tuple[int, ...]]]:
@@ -141,8 +141,13 @@ def _summed(hours: Iterable[WrittenHour]) -> list[tuple[WrittenUse, tuple[int, .
 
 
 def _grid(heads: Sequence[str], words: int, rows: tuple[tuple[str, ...], ...]) -> Grid:
-    columns = tuple(Column(head=head, is_number=place >= words) for place, head in enumerate(heads))
-    return Grid(columns=columns, rows=rows, styles=("plain",) * len(rows))
+    columns = (Column(head=head, is_number=place >= words) for place, head in enumerate(heads))
+    return _plain_grid(tuple(columns), rows)
+
+
+def _plain_grid(columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...]) -> Grid:
+    styles: tuple[Style, ...] = ("plain",) * len(rows)
+    return Grid(columns=columns, rows=rows, styles=styles)
 
 
 def _column(amounts: Iterable[int]) -> list[str]:

@@ -105,8 +105,9 @@ def _idle_lines(lines: Sequence[OpenLine], pools: Sequence[Pool]) -> list[OpenLi
 def _held(pool: Pool, profiles: Mapping[str, Profile]) -> dict[str, Profile]:
     """Takes from the pool what runs in it at each moment; gives what runs besides."""
     besides: dict[str, Profile] = {usage_id: [] for usage_id in profiles}
-    for start, end, running in moments(profiles):
-        room = pool.commitment.capacity
+    begin, until = pool.window_seconds
+    for start, end, running in moments(profiles, (begin, until)):
+        room = pool.commitment.capacity if begin <= start and end <= until else Fraction(0)
         for usage_id, count in running.items():
             held = min(count, room)
             room -= held

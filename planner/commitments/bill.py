@@ -52,8 +52,11 @@ def bill_hour(
     The order of the lines and of the commitments makes no difference.
     """
     _check_names(hour)
-    held = [each for each in hour.commitments if each.in_force(hour.start)]
-    pools = [Pool(each) for each in sorted(held, key=_application_order)]
+    pools = [
+        Pool(each, window)
+        for each in sorted(hour.commitments, key=_application_order)
+        if (window := each.window_seconds(hour.start))[0] < window[1]
+    ]
     lines = [OpenLine(usage) for usage in hour.usage]
     billed: list[OpenLine] = []
     for provider in sorted({line.usage.product.provider for line in lines} | set(_APPLY)):
@@ -100,7 +103,7 @@ def _month_hours(start: datetime | None, rules: Rules) -> Fraction:
 
 
 def _use(pool: Pool) -> CommitmentUse:
-    bought, used = pool.commitment, pool.commitment.capacity - pool.left
+    bought, used = pool.commitment, pool.capacity - pool.left
     unit_usd = bought.unit_usd or Fraction(0)
     return CommitmentUse(
         commitment_id=bought.commitment_id,

@@ -67,7 +67,7 @@ def parse_bill(text: str, name: str) -> BillFile:
     held = tuple(map(commitment_of, file.commitments))
     rules = rules_of(file.rules)
     if file.machines:
-        hours = hours_of(tuple(map(run_of, file.machines)), held, rules)
+        hours = hours_of(tuple(map(run_of, file.machines)), held, rules, file.start, file.end)
     else:
         hours = tuple(hour_of(hour, held) for hour in file.hours)
     return BillFile(hours=hours, rules=rules)
@@ -155,8 +155,8 @@ def _twice_in_bill(file: BillSection) -> Iterator[tuple[str, str, str]]:
 
 def _too_long(file: BillSection) -> Iterator[tuple[str, str, str]]:
     if file.machines:
-        first = min(each.start for each in file.machines)
-        last = max(each.end for each in file.machines)
-        hours = (last - first).total_seconds() / 3600
+        starts = [each.start for each in file.machines] + [file.start or file.machines[0].start]
+        ends = [each.end for each in file.machines] + [file.end or file.machines[0].end]
+        hours = (max(ends) - min(starts)).total_seconds() / 3600
         if hours > MOST_HOURS:
             yield "machines", f"reach over {hours:,.0f} hours", f"at most {MOST_HOURS:,} at a time"

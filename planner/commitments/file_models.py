@@ -297,10 +297,12 @@ class RulesSection(Section):
 
 
 class BillSection(Section):
-    """A file of hours, or of machines by the second."""
+    """A file of hours, or of machines by the second, billed from `start` to `end` at least."""
 
     hours: tuple[HourSection, ...] = ()
     machines: tuple[MachineSection, ...] = ()
+    start: HourStart | None = None
+    end: HourStart | None = None
     commitments: tuple[CommitmentSection, ...] = ()
     rules: RulesSection = RulesSection()
 
@@ -308,4 +310,8 @@ class BillSection(Section):
     def _hours_or_machines(self) -> BillSection:
         if bool(self.hours) == bool(self.machines):
             raise refusal("holds none or both of hours and machines", "write one of them")
+        if self.hours and (self.start or self.end):
+            raise refusal("has start or end, but no machines", "give each hour its own start")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise refusal("ends before it starts", "correct start or end")
         return self

@@ -52,14 +52,20 @@ class Run:
 
 
 def hours_of(
-    runs: Sequence[Run], commitments: Sequence[Commitment], rules: Rules
+    runs: Sequence[Run],
+    commitments: Sequence[Commitment],
+    rules: Rules,
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> tuple[Hour, ...]:
-    """The hours from the first start to the end of the last charge, those without use as well."""
+    """The hours from the first start to the end of the last charge, and from `start` to `end`;
+    those without use as well."""
     lots = [_charged(run, rules) for run in runs]
-    if not lots:
+    starts = [lot.start for lot in lots] + ([] if start is None else [start])
+    ends = [lot.end for lot in lots] + ([] if end is None else [end])
+    if not starts or not ends:
         return ()
-    first = min(lot.start for lot in lots).replace(minute=0, second=0, microsecond=0)
-    last = max(lot.end for lot in lots)
+    first = min(starts).replace(minute=0, second=0, microsecond=0)
     usage: dict[int, list[Usage]] = {}
     for lot in lots:
         for number, span in _cut(lot, first):
@@ -70,7 +76,7 @@ def hours_of(
             commitments=tuple(commitments),
             start=first + number * _HOUR,
         )
-        for number in range(-((first - last) // _HOUR))
+        for number in range(-((first - max(ends)) // _HOUR))
     )
 
 

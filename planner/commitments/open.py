@@ -62,10 +62,13 @@ class Pool:
     """A commitment and what of it is left this hour, in its own unit."""
 
     commitment: Commitment
+    window_seconds: tuple[Fraction, Fraction] = (Fraction(0), _HOUR_SECONDS)
     left: Fraction = Fraction(0)
+    capacity: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        self.left = self.commitment.capacity
+        begin, end = self.window_seconds
+        self.left = self.capacity = self.commitment.capacity * (end - begin) / _HOUR_SECONDS
 
     def cover(self, line: OpenLine, ratio: Fraction, most: Fraction | None = None) -> Fraction:
         """Covers what it can of a line, `ratio` units of its own each; gives how much that is."""
@@ -79,12 +82,12 @@ class Pool:
 
 
 def moments(
-    profiles: Mapping[str, Profile],
+    profiles: Mapping[str, Profile], more_edges: Iterable[Fraction] = ()
 ) -> Iterator[tuple[Fraction, Fraction, dict[str, Fraction]]]:
     """The stretches of the hour in which nothing changes: from second, to second, and the units
-    that each profile has in it, where it has some."""
-    edges = sorted({edge for profile in profiles.values() for part in profile for edge in part[:2]})
-    for start, end in pairwise(edges):
+    that each profile has in it, where it has some. `more_edges` cut it as well."""
+    edges = {edge for profile in profiles.values() for part in profile for edge in part[:2]}
+    for start, end in pairwise(sorted(edges.union(more_edges))):
         running = {
             name: sum((units for a, b, units in profile if a <= start and end <= b), Fraction(0))
             for name, profile in profiles.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -16,6 +16,8 @@ from types import MappingProxyType
 from costplan.planner.types import require, require_utc
 
 HOURS_OF_TERM = {"1y": 8760, "3y": 26280}
+
+_HOUR_SECONDS = Fraction(3600)
 
 
 class Kind(StrEnum):
@@ -200,11 +202,26 @@ class Commitment:
         """What an hour of it costs, used or not; what is not known counts as nothing."""
         return self.capacity * (self.unit_usd or 0)
 
-    def in_force(self, at: datetime | None) -> bool:
-        """True where its term covers the hour that starts then, or nobody says when that is."""
-        if at is None:
-            return True
-        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+    def window_seconds(self, hour: datetime | None) -> tuple[Fraction, Fraction]:
+        """From which second to which of an hour it is in force; nobody says when that is: in all.
+
+        Capacity is reserved, and charged, by the second. What else is in force when the hour
+        starts is so until it ends.
+        """
+        if hour is None:
+            return Fraction(0), _HOUR_SECONDS
+        begin = self._seconds_after(hour, self.start, Fraction(0))
+        end = self._seconds_after(hour, self.end, _HOUR_SECONDS)
+        if self.kind is not Kind.CAPACITY_RESERVATION:
+            return Fraction(0), _HOUR_SECONDS if begin == 0 < end else Fraction(0)
+        return begin, max(begin, end)
+
+    @staticmethod
+    def _seconds_after(hour: datetime, instant: datetime | None, without: Fraction) -> Fraction:
+        if instant is None:
+            return without
+        micros = (instant - hour) // timedelta(microseconds=1)
+        return min(max(Fraction(micros, 10**6), Fraction(0)), _HOUR_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
