@@ -17,6 +17,7 @@ _MOST_IN_FULL = 3
 """Hours that are shown line by line; of more, each is a row."""
 
 _SHOWN_DIGITS = 4
+_PLAIN: Style = "plain"
 
 
 def bill_view(bills: Sequence[HourBill], notes: Sequence[str]) -> View:
@@ -146,8 +147,7 @@ def _grid(heads: Sequence[str], words: int, rows: tuple[tuple[str, ...], ...]) -
 
 
 def _plain_grid(columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...]) -> Grid:
-    styles: tuple[Style, ...] = ("plain",) * len(rows)
-    return Grid(columns=columns, rows=rows, styles=styles)
+    return Grid(columns=columns, rows=rows, styles=tuple(_PLAIN for _ in rows))
 
 
 def _column(amounts: Iterable[int]) -> list[str]:

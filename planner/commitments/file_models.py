@@ -224,7 +224,7 @@ class _AzureSection(_CommitmentSection):
         return self
 
 
-class AzureReservationSection(_CountedSection, _AzureSection):
+class AzureReservationSection(_AzureSection, _CountedSection):
     """Azure: reserved virtual machines of a region, in one size or flexible in it."""
 
     kind: Literal["azure_reservation"]
