@@ -49,7 +49,7 @@ def _as_text(data: Any) -> str:
     """The bill as a file of its own, without anchors."""
 
     class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
             return True
 
     text: str = yaml.dump(data, Dumper=Plain, width=10**6)
