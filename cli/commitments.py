@@ -22,7 +22,8 @@ def commitments() -> None:
 @app.command()
 def bill(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Hours or machines, and commitments, in YAML.")
+        Path,
+        typer.Argument(metavar="FILE", help="Hours or machines, and commitments, in YAML or JSON."),
     ],
     output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
@@ -42,3 +43,23 @@ def bill(
         write(document_text(bills, notes))
     else:
         write(terminal_text(bill_view(bills, notes)))
+
+
+@app.command("list")
+def list_held(
+    file: Annotated[
+        Path, typer.Option("--file", metavar="FILE", help="What is held, in YAML or JSON.")
+    ] = Path("commitments.yaml"),
+    output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Show what is held, what an hour of it costs, and until when, what ends first at the top."""
+    from costplan.adapters.clock import utc_now
+    from costplan.adapters.text_file import read_text
+    from costplan.cli.commitments_view import held_text, held_view
+    from costplan.cli.render import terminal_text, write
+    from costplan.planner.commitments.file import GUIDE, parse_commitments
+
+    check_word("--format", output, FORMATS)
+    held = parse_commitments(read_text(file, absent=f"see {GUIDE} for an example"), str(file))
+    now = utc_now()
+    write(held_text(held, now) + "\n" if output == "json" else terminal_text(held_view(held, now)))

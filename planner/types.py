@@ -190,27 +190,6 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commitment:
-    """Capacity or spend bought ahead. What is sunk and what it costs at the margin never mix."""
-
-    commitment_id: str
-    kind: str
-    nodes: int | None
-    usd_per_hour: Decimal | None
-    sunk_usd_per_hour: Decimal
-    start: datetime
-    end: datetime
-
-    def __post_init__(self) -> None:
-        require(
-            (self.nodes is None) != (self.usd_per_hour is None),
-            f"commitment {self.commitment_id} must be of nodes or of dollars, not both",
-        )
-        require_utc(self.start, "start")
-        require(self.start < self.end, f"commitment {self.commitment_id} ends before it starts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerShape:
     """Workers that need the same. `markets` empty means any; `gpu_kinds` empty means any kind."""
 

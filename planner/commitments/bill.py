@@ -108,7 +108,7 @@ def _use(pool: Pool) -> CommitmentUse:
     return CommitmentUse(
         commitment_id=bought.commitment_id,
         kind=bought.kind,
-        unit=_unit(bought),
+        unit=unit_of(bought),
         used_quantity=used,
         unused_quantity=pool.left,
         used_usd=used * unit_usd,
@@ -117,7 +117,7 @@ def _use(pool: Pool) -> CommitmentUse:
     )
 
 
-def _unit(commitment: Commitment) -> str:
+def unit_of(commitment: Commitment) -> str:
     """What its quantities count."""
     if commitment.kind in SPEND_KINDS:
         return "USD"

@@ -14,7 +14,6 @@ from costplan.planner.ledger import LedgerEntry, Use
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.nodes import LaunchRequest, Node, WorkerSpec
 from costplan.planner.types import (
-    Commitment,
     Market,
     OfferKey,
     Packing,
@@ -40,15 +39,6 @@ QUOTE = Quote(
     hazard_per_hour=None,
     observed_at=NOON,
     source="made up",
-)
-COMMITMENT = Commitment(
-    commitment_id="c1",
-    kind="reserved",
-    nodes=4,
-    usd_per_hour=None,
-    sunk_usd_per_hour=Decimal("1"),
-    start=NOON,
-    end=NOON + timedelta(days=365),
 )
 REQUEST = LaunchRequest(
     token="t1",  # noqa: S106 - a name for a request, no secret
@@ -103,10 +93,6 @@ BROKEN: list[tuple[Any, dict[str, Any], str]] = [
     (QUOTE, {"hazard_per_hour": -0.1}, "hazard"),
     (QUOTE, {"observed_at": NAIVE}, "observed_at is not aware UTC"),
     (QUOTE, {"observed_at": ELSEWHERE}, "observed_at is not aware UTC"),
-    (COMMITMENT, {"usd_per_hour": Decimal(1)}, "not both"),
-    (COMMITMENT, {"nodes": None}, "not both"),
-    (COMMITMENT, {"end": NOON}, "ends before it starts"),
-    (COMMITMENT, {"start": NAIVE}, "start is not aware UTC"),
     (NODE, {"phase_since": NAIVE}, "phase_since is not aware UTC"),
     (GROUP, {"queued": -1}, "negative count"),
     (GROUP, {"pinned": -1}, "negative count"),
