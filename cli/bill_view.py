@@ -7,8 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from costplan.cli.bill_document import WrittenHour, WrittenUse, quantity_text, written
+from costplan.cli.report_wording import digits_for, dollars
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
-from costplan.cli.wording import usd_column
 from costplan.planner.commitments.values import HourBill
 from costplan.planner.units import PICO_PER_USD, usd_from_pico
 from costplan.planner.wording import counted, percent, plain
@@ -23,21 +23,21 @@ _PLAIN: Style = "plain"
 def bill_view(bills: Sequence[HourBill], notes: Sequence[str]) -> View:
     """Each hour's lines and commitments, or an hour a row where there are many."""
     hours = [written(bill) for bill in bills]
+    total = sum(hour.total_pico for hour in hours)
+    digits = digits_for(usd_from_pico(total))
     blocks: list[Block] = []
     if len(hours) > _MOST_IN_FULL:
-        blocks += [_totals(hours), _hours_grid(hours), _uses_grid(_summed(hours))]
+        blocks += [_totals(hours, digits), _hours_grid(hours, digits), _uses_grid(hours, digits)]
     else:
         for number, hour in enumerate(hours, start=1):
             if len(hours) > 1:
                 blocks.append(Line(_hour_name(number, hour), "strong"))
-            blocks.append(_totals([hour]))
-            blocks += [_lines_grid(hour)] if hour.lines else []
-            blocks += [_uses_grid(_summed([hour]))] if hour.uses else []
+            blocks.append(_totals([hour], digits))
+            blocks += [_lines_grid(hour, digits)] if hour.lines else []
+            blocks += [_uses_grid([hour], digits)] if hour.uses else []
     blocks += [Line(note, "quiet") for note in notes]
-    total = sum(hour.total_pico for hour in hours)
-    return View(
-        title=f"{counted(len(hours), 'hour')}: {_dollars(total)} in all", blocks=tuple(blocks)
-    )
+    title = f"{counted(len(hours), 'hour')}: {_dollars(total, digits)} in all"
+    return View(title=title, blocks=tuple(blocks))
 
 
 def notes_of(bills: Sequence[HourBill]) -> tuple[str, ...]:
@@ -56,72 +56,58 @@ def _hour_name(number: int, hour: WrittenHour) -> str:
     return f"hour {number}" if start is None else f"{start:%Y-%m-%d %H:%M} UTC"
 
 
-def _totals(hours: Sequence[WrittenHour]) -> Facts:
+def _totals(hours: Sequence[WrittenHour], digits: int) -> Facts:
     unused = sum(hour.unused_pico for hour in hours)
     total = sum(hour.total_pico for hour in hours)
     on_demand = sum(hour.on_demand_pico for hour in hours)
+    used = total - on_demand - unused
     waste = f" ({percent(Decimal(unused) / total)} of it all)" if unused else ""
     return Facts(
         (
-            ("on demand", (f"{_dollars(on_demand)} that no commitment covers",)),
-            ("committed", (f"{_dollars(total - on_demand - unused)} used",)),
-            ("unused", (f"{_dollars(unused)} of commitments{waste}",)),
+            ("on demand", (f"{_dollars(on_demand, digits)} that no commitment covers",)),
+            ("committed", (f"{_dollars(used, digits)} used",)),
+            ("unused", (f"{_dollars(unused, digits)} of commitments{waste}",)),
         )
     )
 
 
-def _lines_grid(hour: WrittenHour) -> Grid:
+def _lines_grid(hour: WrittenHour, digits: int) -> Grid:
     heads = ("usage", "covered by", "quantity", "$ each", "$")
-    usd = _column(line.usd_pico for line in hour.lines)
-    rows = tuple(
-        (
-            plain(line.line.usage_id) + (" (idle)" if line.line.is_idle else ""),
-            plain(line.line.covered_by or "-"),
-            _short(line.quantity_pico),
-            _price(line.line.usd_per_unit),
-            usd[place],
-        )
-        for place, line in enumerate(hour.lines)
-    )
-    return _grid(heads, 2, rows)
+    unpriced = {use.use.commitment_id for use in hour.uses if not use.use.is_price_known}
+    rows = []
+    for each in hour.lines:
+        line = each.line
+        usd = (_price(line.usd_per_unit), _amount(each.usd_pico, digits))
+        name = plain(line.usage_id) + (" (idle)" if line.is_idle else "")
+        shown = ("?", "?") if line.covered_by in unpriced else usd
+        rows.append((name, plain(line.covered_by or "-"), _short(each.quantity_pico), *shown))
+    return _grid(heads, 2, tuple(rows))
 
 
-def _hours_grid(hours: Sequence[WrittenHour]) -> Grid:
+def _hours_grid(hours: Sequence[WrittenHour], digits: int) -> Grid:
     heads = ("hour", "on demand", "committed", "unused", "total")
-    rows = tuple(
-        (
-            _hour_name(number, hour),
-            _amount(hour.on_demand_pico),
-            _amount(hour.total_pico - hour.on_demand_pico - hour.unused_pico),
-            _amount(hour.unused_pico),
-            _amount(hour.total_pico),
-        )
-        for number, hour in enumerate(hours, start=1)
-    )
-    return _grid(heads, 1, rows)
+    rows = []
+    for number, hour in enumerate(hours, start=1):
+        on_demand, unused, total = hour.on_demand_pico, hour.unused_pico, hour.total_pico
+        amounts = (on_demand, total - on_demand - unused, unused, total)
+        rows.append((_hour_name(number, hour), *(_amount(each, digits) for each in amounts)))
+    return _grid(heads, 1, tuple(rows))
 
 
-def _uses_grid(uses: Sequence[tuple[WrittenUse, tuple[int, ...]]]) -> Grid:
+def _uses_grid(hours: Sequence[WrittenHour], digits: int) -> Grid:
     heads = ("commitment", "kind", "used", "unused", "unit", "$ used", "$ unused")
-    used = _column(figures[2] for _, figures in uses)
-    unused = _column(figures[3] for _, figures in uses)
-    rows = tuple(
-        (
-            plain(each.use.commitment_id),
-            each.use.kind,
-            _short(figures[0]),
-            _short(figures[1]),
-            plain(each.use.unit),
-            used[place] if each.use.is_price_known else "?",
-            unused[place] if each.use.is_price_known else "?",
-        )
-        for place, (each, figures) in enumerate(uses)
-    )
+    rows = []
+    for first, (used, unused, used_usd, unused_usd) in _summed(hours):
+        use = first.use
+        usd = (_amount(each, digits) for each in (used_usd, unused_usd))
+        name, unit = plain(use.commitment_id), plain(use.unit)
+        shown = usd if use.is_price_known else ("?", "?")
+        rows.append((name, str(use.kind), _short(used), _short(unused), unit, *shown))
     columns = tuple(
         Column(head=head, is_number=head not in heads[:2] + heads[4:5], optional=head == "kind")
         for head in heads
     )
-    return _plain_grid(columns, rows)
+    return _plain_grid(columns, tuple(rows))
 
 
 def _summed(hours: Iterable[WrittenHour]) -> list[tuple[WrittenUse, tuple[int, ...]]]:
@@ -150,16 +136,12 @@ def _plain_grid(columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...]) 
     return Grid(columns=columns, rows=rows, styles=tuple(_PLAIN for _ in rows))
 
 
-def _column(amounts: Iterable[int]) -> list[str]:
-    return usd_column([usd_from_pico(amount) for amount in amounts])
+def _amount(pico: int, digits: int) -> str:
+    return f"{usd_from_pico(pico):,.{digits}f}"
 
 
-def _amount(pico: int) -> str:
-    return f"{usd_from_pico(pico):,.{_SHOWN_DIGITS}f}"
-
-
-def _dollars(pico: int) -> str:
-    return f"${_amount(pico)}"
+def _dollars(pico: int, digits: int) -> str:
+    return dollars(usd_from_pico(pico), digits)
 
 
 def _price(usd: Fraction) -> str:

@@ -116,3 +116,23 @@ def _figure(name: str, example: Example, bills: tuple[HourBill, ...]) -> list[Fr
 
 def _sum(amounts: Iterable[Fraction]) -> Fraction:
     return sum(amounts, Fraction(0))
+
+
+def table() -> str:
+    """The examples in Markdown, the published figures beside ours; `python -m tests.published`
+    prints it for `docs/commitments.md`."""
+    lines = ["| example | figures | published | costplan |", "|---|---|---|---|"]
+    for example in examples():
+        ours, note = figures(example), f" ({example.how})" if example.how else ""
+        cells = (
+            f"[{example.what}]({example.source}){note}",
+            "; ".join(name.replace("_", " ") for name in example.published),
+            "; ".join(example.published.values()),
+            "; ".join(ours[name] for name in example.published),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -94,7 +94,7 @@ def _idle_lines(lines: Sequence[OpenLine], pools: Sequence[Pool]) -> list[OpenLi
             line.usage.usage_id
             for line in busy
             if _same_machine(line.usage.product, pool.commitment.product)
-            and any(reach(line, pool) for reach in OWNER_FIRST)
+            and any(in_round(line, pool) for in_round in OWNER_FIRST)
         )
         free.update(_held(pool, {usage_id: free[usage_id] for usage_id in fitting}))
         if pool.left > 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from costplan.planner.commitments.open import OpenLine, Pool, Reach, by_end, fill, is_owners
+from costplan.planner.commitments.open import OpenLine, Pool, Round, by_end, fill, is_owners
 from costplan.planner.commitments.spend import apply_plans, listed_rate
 from costplan.planner.commitments.values import Commitment, Kind, Scope, Usage
 
@@ -27,10 +27,10 @@ def apply(lines: list[OpenLine], pools: Sequence[Pool]) -> None:
     reservations = by_end(p for p in pools if p.commitment.kind is Kind.AZURE_RESERVATION)
     fill(eligible, reservations, _ratio, _ROUNDS)
     plans = by_end(p for p in pools if p.commitment.kind is Kind.AZURE_SAVINGS_PLAN)
-    for reach in _ROUNDS:
+    for in_round in _ROUNDS:
         for term in _LONGEST_FIRST:
             of_term = [plan for plan in plans if plan.commitment.term == term]
-            apply_plans(eligible, of_term, _lower_rate, (reach,))
+            apply_plans(eligible, of_term, _lower_rate, (in_round,))
 
 
 def _in_group(line: OpenLine, pool: Pool) -> bool:
@@ -47,7 +47,7 @@ def _anywhere(_: OpenLine, pool: Pool) -> bool:
     return pool.commitment.scope is Scope.SHARED
 
 
-_ROUNDS: tuple[Reach, ...] = (_in_group, _in_subscription, _anywhere)
+_ROUNDS: tuple[Round, ...] = (_in_group, _in_subscription, _anywhere)
 
 
 def _ratio(line: OpenLine, pool: Pool) -> Fraction | None:

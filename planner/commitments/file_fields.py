@@ -22,6 +22,7 @@ from costplan.planner.config_fields import (
 _MOST = Decimal(10) ** 15
 _FINEST = Decimal(10) ** -18
 _MOST_SECONDS = 86400
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 RATE_NAMES = tuple(name for kind in SPEND_KINDS for name in (str(kind), f"{kind}_1y", f"{kind}_3y"))
 """Keys of `rates`: a kind of commitment of dollars an hour, for any term or for one."""
@@ -76,10 +77,9 @@ def _instant(value: object) -> datetime:
         raise refusal(f"{shown(value)} is no point in time", remedy)
     if value.tzinfo is None:
         raise refusal(f"{value} says no time zone", "end it with Z for UTC")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise refusal(f"{value} is out of range", remedy) from None
+    if not _FIRST_YEAR <= value.year < _LAST_YEAR:
+        raise refusal(f"{value} is not from {_FIRST_YEAR} to {_LAST_YEAR}", remedy)
+    return value.astimezone(UTC)
 
 
 def _hour(value: object) -> datetime:

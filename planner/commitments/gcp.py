@@ -57,12 +57,12 @@ def _cover_at_each_moment(lines: Sequence[OpenLine], pools: Sequence[Pool]) -> N
     rest: dict[str, Profile] = {line.usage.usage_id: [] for line in lines}
     for start, end, running in moments({line.usage.usage_id: line.profile for line in lines}):
         free = [pool.commitment.capacity for pool in pools]
-        for reach in OWNER_FIRST:
+        for in_round in OWNER_FIRST:
             for line in lines:
                 usage_id = line.usage.usage_id
                 for place, pool in enumerate(pools):
                     units = min(running.get(usage_id, Fraction(0)), free[place])
-                    if units and reach(line, pool):
+                    if units and in_round(line, pool):
                         pool.cover(line, Fraction(1), units * (end - start) / 3600)
                         running[usage_id] -= units
                         free[place] -= units

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from costplan.planner.commitments.values import BilledLine, Commitment, Scope, Usage
 
-Reach = Callable[["OpenLine", "Pool"], bool]
+Round = Callable[["OpenLine", "Pool"], bool]
 """Whether a commitment comes to a line in this round."""
 
 Profile = list[tuple[Fraction, Fraction, Fraction]]
@@ -113,25 +113,25 @@ def is_others(line: OpenLine, pool: Pool) -> bool:
     return pool.commitment.scope is Scope.SHARED and not is_owners(line, pool)
 
 
-OWNER_FIRST: tuple[Reach, ...] = (is_owners, is_others)
+OWNER_FIRST: tuple[Round, ...] = (is_owners, is_others)
 
 
 def fill(
     lines: Sequence[OpenLine],
     pools: Sequence[Pool],
     ratio_of: Callable[[OpenLine, Pool], Fraction | None],
-    rounds: Sequence[Reach],
+    rounds: Sequence[Round],
 ) -> None:
     """Covers lines, in their order, from pools, in theirs, round by round.
 
     `ratio_of` says how many units of a pool one of a line takes, None where it does not fit.
     """
-    for reach in rounds:
+    for in_round in rounds:
         for line in lines:
             for pool in pools:
                 if not line.left:
                     break
-                if pool.left and reach(line, pool):
+                if pool.left and in_round(line, pool):
                     ratio = ratio_of(line, pool)
                     if ratio is not None:
                         pool.cover(line, ratio)

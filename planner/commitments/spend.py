@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from costplan.planner.commitments.open import OpenLine, Pool, Reach
+from costplan.planner.commitments.open import OpenLine, Pool, Round
 from costplan.planner.commitments.values import Commitment, Usage
 
 RateOf = Callable[[Usage, Commitment], Fraction | None]
@@ -18,7 +18,7 @@ def listed_rate(usage: Usage, plan: Commitment) -> Fraction | None:
 
 
 def apply_plans(
-    lines: Sequence[OpenLine], pools: Sequence[Pool], rate_of: RateOf, rounds: Sequence[Reach]
+    lines: Sequence[OpenLine], pools: Sequence[Pool], rate_of: RateOf, rounds: Sequence[Round]
 ) -> None:
     """Covers lines from plans that are used together, round by round.
 
@@ -27,11 +27,11 @@ def apply_plans(
     lowest rate, then names. Usage without a saving takes the plan too, after all the rest: AWS
     counts Lambda requests, whose two rates are equal, as covered (sp-applying.html, scenario 1).
     """
-    for reach in rounds:
+    for in_round in rounds:
         pairs = []
         for place, pool in enumerate(pools):
             for line in lines:
-                if line.left and pool.left and reach(line, pool):
+                if line.left and pool.left and in_round(line, pool):
                     rate = rate_of(line.usage, pool.commitment)
                     if rate is not None:
                         pairs.append((_rank(line.usage, rate), place, pool, line, rate))

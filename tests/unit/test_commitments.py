@@ -212,6 +212,15 @@ def test_machines_that_follow_one_another_count_as_one_for_sustained_use() -> No
     assert total(machines(one, then, rules="{sustained_use: false}")) == 720
 
 
+def test_what_runs_continues_what_ran_longest() -> None:
+    """180 and 100 hours side by side, then 180 more: the second quarter of the longer one."""
+    vm = f"{GCP}, on_demand_usd: 1"
+    long = f"id: long, {vm}, start: {DAY}00:00:00Z, end: 2026-06-08T12:00:00Z"
+    short = f"id: short, {vm}, start: {DAY}00:00:00Z, end: 2026-06-05T04:00:00Z"
+    later = f"id: later, {vm}, start: 2026-06-08T12:00:00Z, end: 2026-06-16T00:00:00Z"
+    assert total(machines(long, short, later)) == 180 + 100 + 180 * Fraction("0.8")
+
+
 def test_a_new_month_starts_sustained_use_anew() -> None:
     vm = f"id: vm, {GCP}, on_demand_usd: 1"
     made = machines(f"{vm}, start: 2026-06-01T00:00:00Z, end: 2026-07-01T05:00:00Z")
