@@ -1,4 +1,7 @@
-"""The providers' worked examples: what they publish, and what `costplan commitments bill` says."""
+"""The providers' worked examples: what they publish, and what `costplan commitments bill` says.
+
+`python -m tests.published` writes the table of `docs/commitments.md` anew.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from costplan.planner.commitments.file import BillFile, parse_bill
 from costplan.planner.commitments.values import HourBill
 
 FILE = Path(__file__).parent / "unit" / "published_bills.yaml"
+DOCUMENT = Path(__file__).parents[1] / "docs/commitments.md"
+_HEAD = "| example | figures | published | costplan |"
 _YEAR_HOURS = 8760
 
 
@@ -119,9 +124,8 @@ def _sum(amounts: Iterable[Fraction]) -> Fraction:
 
 
 def table() -> str:
-    """The examples in Markdown, the published figures beside ours; `python -m tests.published`
-    prints it for `docs/commitments.md`."""
-    lines = ["| example | figures | published | costplan |", "|---|---|---|---|"]
+    """The examples in Markdown, the published figures beside ours."""
+    lines = [_HEAD, "|---|---|---|---|"]
     for example in examples():
         ours, note = figures(example), f" ({example.how})" if example.how else ""
         cells = (
@@ -135,4 +139,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    TEXT = DOCUMENT.read_text()
+    DOCUMENT.write_text(f"{TEXT[: TEXT.index(_HEAD)]}{table()}\n")

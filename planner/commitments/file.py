@@ -6,12 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from costplan.planner.commitments.file_models import BillSection, CommitmentsSection
-from costplan.planner.commitments.file_values import commitment_of, hour_of, rules_of, run_of
+from costplan.planner.commitments.file_values import (
+    commitment_of,
+    hour_of,
+    rules_of,
+    run_of,
+    start_of,
+)
 from costplan.planner.commitments.metering import hours_of
 from costplan.planner.commitments.values import Commitment, Hour, Kind, Rules
 from costplan.planner.config_fields import shown
@@ -63,13 +70,13 @@ def parse_bill(text: str, name: str) -> BillFile:
     Raises InputError that lists every problem found.
     """
     file = _section(BillSection, _mapping(text, name), name)
-    _refuse(name, [*_twice_in_bill(file), *_too_long(file)])
+    _refuse(name, [*_twice_in_bill(file), *_too_long(file), *_in_other_hours(file)])
     held = tuple(map(commitment_of, file.commitments))
     rules = rules_of(file.rules)
     if file.machines:
         hours = hours_of(tuple(map(run_of, file.machines)), held, rules, file.start, file.end)
     else:
-        hours = tuple(hour_of(hour, held) for hour in file.hours)
+        hours = tuple(hour_of(hour, held, rules) for hour in file.hours)
     return BillFile(hours=hours, rules=rules)
 
 
@@ -160,3 +167,15 @@ def _too_long(file: BillSection) -> Iterator[tuple[str, str, str]]:
         hours = (max(ends) - min(starts)).total_seconds() / 3600
         if hours > MOST_HOURS:
             yield "machines", f"reach over {hours:,.0f} hours", f"at most {MOST_HOURS:,} at a time"
+
+
+def _in_other_hours(file: BillSection) -> Iterator[tuple[str, str, str]]:
+    for place, hour in enumerate(file.hours):
+        begin = start_of(hour)
+        for number, usage in enumerate(hour.usage):
+            if begin is None or usage.start is None or usage.end is None:
+                continue
+            if usage.start < begin or usage.end > begin + timedelta(hours=1):
+                path = f"hours[{place}].usage[{number}]"
+                said = f"is not within the hour of {begin:%Y-%m-%dT%H:%M:%SZ}"
+                yield path, said, "write it under machines, which are cut into hours"

@@ -5,6 +5,7 @@ A field's Python name is the key in the file. `docs/commitments.md` documents ev
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -67,28 +68,53 @@ class ProductSection(Section):
         return self
 
 
-class UsageSection(ProductSection):
-    """A quantity of it in an hour."""
+class _RunningSection(ProductSection):
+    """What runs from one second to another, and whether the provider ended it."""
 
-    quantity: Quantity
-    unit: Text | None = None
-
-
-class MachineSection(ProductSection):
-    """It, from one second to another."""
-
-    start: Instant
-    end: Instant
     count: Count = Field(default=1, validate_default=True)
     interrupted: Flag = False
 
     @model_validator(mode="after")
-    def _ends_later(self) -> MachineSection:
-        if self.end <= self.start:
-            raise refusal("ends before it starts", "correct start or end")
+    def _interrupted_spot(self) -> _RunningSection:
         if self.interrupted and self.spot_usd is None:
             raise refusal("is interrupted, but not spot", "give spot_usd, or drop interrupted")
         return self
+
+
+class UsageSection(_RunningSection):
+    """What was used in an hour: a quantity, or from when to when."""
+
+    quantity: Quantity | None = None
+    unit: Text | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+
+    @model_validator(mode="after")
+    def _quantity_or_seconds(self) -> UsageSection:
+        if self.quantity is None and (self.start is None or self.end is None):
+            raise refusal("has no quantity", "add quantity: 4, or start and end")
+        if self.quantity is not None:
+            for key in sorted({"start", "end", "count", "interrupted"} & self.model_fields_set):
+                raise refusal(f"has both quantity and {key}", "keep one")
+        _check_order(self.start, self.end)
+        return self
+
+
+class MachineSection(_RunningSection):
+    """Machines, or resources of machines, from one second to another."""
+
+    start: Instant
+    end: Instant
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> MachineSection:
+        _check_order(self.start, self.end)
+        return self
+
+
+def _check_order(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and end <= start:
+        raise refusal("ends before it starts", "correct start or end")
 
 
 class _CommitmentSection(Section):
@@ -104,8 +130,7 @@ class _CommitmentSection(Section):
 
     @model_validator(mode="after")
     def _ends_later(self) -> _CommitmentSection:
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise refusal("ends before it starts", "correct start or end")
+        _check_order(self.start, self.end)
         if self.scope == "account" and self.account is None:
             raise refusal("has scope account, but no account", "add the account that owns it")
         return self
@@ -312,6 +337,5 @@ class BillSection(Section):
             raise refusal("holds none or both of hours and machines", "write one of them")
         if self.hours and (self.start or self.end):
             raise refusal("has start or end, but no machines", "give each hour its own start")
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise refusal("ends before it starts", "correct start or end")
+        _check_order(self.start, self.end)
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -28,7 +29,7 @@ from costplan.planner.commitments.file_models import (
     UsageSection,
     ZonalRiSection,
 )
-from costplan.planner.commitments.metering import Run
+from costplan.planner.commitments.metering import Run, hour_start, usage_of
 from costplan.planner.commitments.values import (
     PROVIDERS,
     SPEND_KINDS,
@@ -49,25 +50,36 @@ _SERVICES = {"aws": "ec2", "gcp": "compute", "azure": "virtual-machines"}
 _REGION = re.compile(r"((?:[a-z]+-)+[a-z]*\d+)-?[a-z]")
 
 
-def hour_of(section: HourSection, held: tuple[Commitment, ...]) -> Hour:
+def hour_of(section: HourSection, held: tuple[Commitment, ...], rules: Rules) -> Hour:
     """An hour with what is held in it, and what is held in all."""
+    start = start_of(section)
     return Hour(
-        usage=tuple(map(_usage, section.usage)),
+        usage=tuple(_usage(each, start, rules) for each in section.usage),
         commitments=(*map(commitment_of, section.commitments), *held),
-        start=section.start,
+        start=start,
     )
 
 
-def _price(section: ProductSection) -> Fraction:
-    usd = section.on_demand_usd if section.spot_usd is None else section.spot_usd
-    return Fraction(usd or 0)
+def start_of(section: HourSection) -> datetime | None:
+    """When an hour starts, by its own word or by that of the first usage that has seconds."""
+    if section.start is not None:
+        return section.start
+    starts = [each.start for each in section.usage if each.start is not None]
+    return hour_start(starts[0]) if starts else None
 
 
-def _usage(section: UsageSection) -> Usage:
+def run_of(section: MachineSection) -> Run:
+    """Machines by the second."""
+    return _run(section, section.start, section.end)
+
+
+def _usage(section: UsageSection, hour: datetime | None, rules: Rules) -> Usage:
+    if section.start is not None and section.end is not None and hour is not None:
+        return usage_of(_run(section, section.start, section.end), hour, rules)
     return Usage(
         usage_id=section.id,
         product=_product(section),
-        quantity=Fraction(section.quantity),
+        quantity=Fraction(section.quantity or 0),
         usd_per_unit=_price(section),
         unit=section.unit or "",
         rates=_rates(section.rates),
@@ -76,13 +88,12 @@ def _usage(section: UsageSection) -> Usage:
     )
 
 
-def run_of(section: MachineSection) -> Run:
-    """Machines by the second."""
+def _run(section: UsageSection | MachineSection, start: datetime, end: datetime) -> Run:
     return Run(
         run_id=section.id,
         product=_product(section),
-        start=section.start,
-        end=section.end,
+        start=start,
+        end=end,
         usd_per_hour=_price(section),
         count=Fraction(section.count),
         rates=_rates(section.rates),
@@ -90,6 +101,11 @@ def run_of(section: MachineSection) -> Run:
         is_spot=section.spot_usd is not None,
         is_interrupted=section.interrupted,
     )
+
+
+def _price(section: ProductSection) -> Fraction:
+    usd = section.on_demand_usd if section.spot_usd is None else section.spot_usd
+    return Fraction(usd or 0)
 
 
 def _product(section: ProductSection) -> Product:

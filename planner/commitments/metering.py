@@ -65,7 +65,7 @@ def hours_of(
     ends = [lot.end for lot in lots] + ([] if end is None else [end])
     if not starts or not ends:
         return ()
-    first = min(starts).replace(minute=0, second=0, microsecond=0)
+    first = hour_start(min(starts))
     usage: dict[int, list[Usage]] = {}
     for lot in lots:
         for number, span in _cut(lot, first):
@@ -78,6 +78,23 @@ def hours_of(
         )
         for number in range(-((first - max(ends)) // _HOUR))
     )
+
+
+def hour_start(instant: datetime) -> datetime:
+    """When the hour of the clock began."""
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
+def usage_of(run: Run, hour: datetime, rules: Rules) -> Usage:
+    """A run as usage of the hour that it starts in; a minimum that reaches over the hour's end is
+    charged in it as well."""
+    lot = _charged(run, rules)
+    span = Span(
+        start_seconds=_seconds(lot.start - hour),
+        end_seconds=_seconds(lot.end - hour),
+        count=run.count,
+    )
+    return _usage(run, span, is_free=lot.is_free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,6 +258,19 @@ def test_time_is_charged_by_the_rules(machine: str, rules: str, seconds: list[in
     assert [each.total_usd * 3600 for each in made] == seconds
 
 
+def test_usage_of_an_hour_may_have_seconds() -> None:
+    """Quarters of an hour share one reservation; the minimum of a minute stays in its hour."""
+    quarters = [
+        f"id: {name}, {AWS}, instance_type: m4.xlarge, start: {DAY}01:{begin}:00Z, "
+        f"end: {DAY}01:{end}:00Z"
+        for name, begin, end in (("a", "00", "15"), ("b", "10", "25"), ("c", "30", "45"))
+    ]
+    last = f"id: d, {AWS}, instance_type: m4.xlarge, start: {DAY}01:59:45Z, end: {DAY}02:00:00Z"
+    held = "id: ri, kind: regional_ri, region: r, instance_type: m4.xlarge, count: 1"
+    found = covers([*quarters, last], [held])
+    assert found == ["a: 1/4 by ri", "b: 1/4 by ri", "c: 1/4 by ri", "d: 1/60 by ri"]
+
+
 @pytest.mark.parametrize(("seconds", "usd"), [(59, 0), (61, Fraction(61, 3600))])
 def test_google_gives_away_a_first_minute_that_it_ends(seconds: int, usd: Fraction) -> None:
     end = f"{DAY}00:{seconds // 60:02d}:{seconds % 60:02d}Z"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from costplan.planner.commitments.file_models import BillSection
 from costplan.planner.config_models import keys_of, sections
-from tests.published import Example, examples, figures, table
+from tests.published import DOCUMENT, Example, examples, figures, table
 
-DOCUMENT = Path(__file__).parents[2] / "docs/commitments.md"
 EXAMPLES = tuple(examples())
 
 
@@ -20,7 +17,6 @@ def test_the_published_figures_are_ours(example: Example) -> None:
 
 
 def test_the_table_of_the_document_has_them() -> None:
-    """`python -m tests.published` prints the table anew."""
     assert DOCUMENT.read_text().endswith(f"\n{table()}\n")
 
 
