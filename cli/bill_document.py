@@ -115,6 +115,7 @@ def _line(each: WrittenLine) -> dict[str, Any]:
         "usage": each.line.usage_id,
         "covered_by": each.line.covered_by,
         "quantity": quantity_text(each.quantity_pico),
+        "unit": each.line.unit or None,
         "usd_per_unit": usd_text(_pico(each.line.usd_per_unit)),
         "usd": usd_text(each.usd_pico),
         "idle": each.line.is_idle,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar
 
 from costplan.cli.bill_document import WrittenHour, WrittenUse, quantity_text, written
 from costplan.cli.report_wording import digits_for, dollars
@@ -18,6 +19,7 @@ _MOST_IN_FULL = 3
 
 _SHOWN_DIGITS = 4
 _PLAIN: Style = "plain"
+_T = TypeVar("_T")
 
 
 def bill_view(bills: Sequence[HourBill], notes: Sequence[str]) -> View:
@@ -28,6 +30,7 @@ def bill_view(bills: Sequence[HourBill], notes: Sequence[str]) -> View:
     blocks: list[Block] = []
     if len(hours) > _MOST_IN_FULL:
         blocks += [_totals(hours, digits), _hours_grid(hours, digits), _uses_grid(hours, digits)]
+        blocks.append(Line("`--format json` has the lines of each hour", "quiet"))
     else:
         for number, hour in enumerate(hours, start=1):
             if len(hours) > 1:
@@ -72,26 +75,41 @@ def _totals(hours: Sequence[WrittenHour], digits: int) -> Facts:
 
 
 def _lines_grid(hour: WrittenHour, digits: int) -> Grid:
-    heads = ("usage", "covered by", "quantity", "$ each", "$")
+    columns: tuple[Column, ...] = (
+        Column(head="usage"),
+        Column(head="covered by"),
+        Column(head="quantity", is_number=True),
+        Column(head="unit", optional=True),
+        Column(head="$ each", is_number=True),
+        Column(head="$", is_number=True),
+    )
     unpriced = {use.use.commitment_id for use in hour.uses if not use.use.is_price_known}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in hour.lines:
         line = each.line
         usd = (_price(line.usd_per_unit), _amount(each.usd_pico, digits))
         name = plain(line.usage_id) + (" (idle)" if line.is_idle else "")
         shown = ("?", "?") if line.covered_by in unpriced else usd
-        rows.append((name, plain(line.covered_by or "-"), _short(each.quantity_pico), *shown))
-    return _grid(heads, 2, tuple(rows))
+        by, unit = plain(line.covered_by or "-"), plain(line.unit)
+        rows.append((name, by, _short(each.quantity_pico), unit, *shown))
+    if not any(row[3] for row in rows):
+        columns, rows = _without(3, columns), [_without(3, row) for row in rows]
+    return _grid(columns, rows)
+
+
+def _without(place: int, cells: tuple[_T, ...]) -> tuple[_T, ...]:
+    return (*cells[:place], *cells[place + 1 :])
 
 
 def _hours_grid(hours: Sequence[WrittenHour], digits: int) -> Grid:
     heads = ("hour", "on demand", "committed", "unused", "total")
+    columns = tuple(Column(head=head, is_number=place > 0) for place, head in enumerate(heads))
     rows = []
     for number, hour in enumerate(hours, start=1):
         on_demand, unused, total = hour.on_demand_pico, hour.unused_pico, hour.total_pico
         amounts = (on_demand, total - on_demand - unused, unused, total)
         rows.append((_hour_name(number, hour), *(_amount(each, digits) for each in amounts)))
-    return _grid(heads, 1, tuple(rows))
+    return _grid(columns, rows)
 
 
 def _uses_grid(hours: Sequence[WrittenHour], digits: int) -> Grid:
@@ -107,7 +125,7 @@ def _uses_grid(hours: Sequence[WrittenHour], digits: int) -> Grid:
         Column(head=head, is_number=head not in heads[:2] + heads[4:5], optional=head == "kind")
         for head in heads
     )
-    return _plain_grid(columns, tuple(rows))
+    return _grid(columns, rows)
 
 
 def _summed(hours: Iterable[WrittenHour]) -> list[tuple[WrittenUse, tuple[int, ...]]]:
@@ -127,13 +145,8 @@ def _summed(hours: Iterable[WrittenHour]) -> list[tuple[WrittenUse, tuple[int, .
     return list(found.values())
 
 
-def _grid(heads: Sequence[str], words: int, rows: tuple[tuple[str, ...], ...]) -> Grid:
-    columns = (Column(head=head, is_number=place >= words) for place, head in enumerate(heads))
-    return _plain_grid(tuple(columns), rows)
-
-
-def _plain_grid(columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...]) -> Grid:
-    return Grid(columns=columns, rows=rows, styles=tuple(_PLAIN for _ in rows))
+def _grid(columns: tuple[Column, ...], rows: Sequence[tuple[str, ...]]) -> Grid:
+    return Grid(columns=columns, rows=tuple(rows), styles=tuple(_PLAIN for _ in rows))
 
 
 def _amount(pico: int, digits: int) -> str:

@@ -124,6 +124,7 @@ def _idle_usage(pool: Pool) -> Usage:
         product=replace(bought.product, service=_EC2),
         quantity=pool.left,
         usd_per_unit=bought.usd_per_hour or Fraction(0),
+        unit="hours",
         rates=bought.idle_rates,
         owner=bought.owner,
         is_idle=True,

@@ -53,6 +53,7 @@ class OpenLine:
                 covered_by=covered_by,
                 quantity=quantity,
                 usd_per_unit=usd_per_unit,
+                unit=self.usage.unit,
                 is_idle=self.usage.is_idle,
             )
 

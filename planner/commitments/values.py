@@ -1,7 +1,7 @@
 """Commitments, usage and rules as values.
 
 All amounts are `Fraction`: dollars, quantities and hours are exact rationals from the file to the
-answer, and are rounded once, where they are written (`document.py`). A float is never summed.
+answer, and are rounded once, where they are written. A float is never summed.
 """
 
 from __future__ import annotations
@@ -275,6 +275,7 @@ class BilledLine:
     covered_by: str | None
     quantity: Fraction
     usd_per_unit: Fraction
+    unit: str = ""
     is_idle: bool = False
 
     @property

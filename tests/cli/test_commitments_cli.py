@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,13 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from costplan.cli.commitments import app
-from costplan.planner.commitments.file import parse_bill
+from costplan.cli.commitments_view import held_view, is_in_force, until_text
+from costplan.cli.render import plain_text
+from costplan.planner.commitments.file import parse_bill, parse_commitments
+from costplan.planner.commitments.values import Commitment, Kind, Product
 from costplan.planner.errors import InputError
 
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples/commitments"
 BROKEN = yaml.safe_load((ROOT / "tests/unit/broken_bills.yaml").read_text())
@@ -101,3 +107,36 @@ def test_a_word_that_is_no_format_is_refused() -> None:
     result = run("bill", "x.yaml", "--format", "xml")
     assert result.exit_code == 1
     assert "use one of table, json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        (None, None, "not told"),
+        (None, NOON + timedelta(days=92, hours=5), "2026-08-04, in 92 days"),
+        (None, NOON + timedelta(days=1), "2026-05-05, in 1 day"),
+        (None, NOON, "ended 2026-05-04"),
+        (NOON + timedelta(hours=1), None, "from 2026-05-04"),
+    ],
+)
+def test_a_term_is_told_from_now_on(
+    start: datetime | None, end: datetime | None, text: str
+) -> None:
+    plan = Commitment(
+        commitment_id="sp",
+        kind=Kind.COMPUTE_SP,
+        product=Product(provider="aws"),
+        usd_per_hour=Fraction(2),
+        start=start,
+        end=end,
+    )
+    assert until_text(plan, NOON) == text
+    in_force = not text.startswith(("ended", "from"))
+    assert held_view([plan], NOON).title.startswith(f"{int(in_force)} commitment")
+    assert is_in_force(plan, NOON) is in_force
+
+
+def test_the_document_shows_the_list() -> None:
+    held = parse_commitments((EXAMPLES / "commitments.yaml").read_text(), "commitments.yaml")
+    text = plain_text(held_view(held, datetime(2026, 11, 29, 14, tzinfo=UTC)), 80)
+    assert f"```text\n{text}```" in (ROOT / "docs/commitments.md").read_text()
