@@ -87,13 +87,18 @@ def moments(
 ) -> Iterator[tuple[Fraction, Fraction, dict[str, Fraction]]]:
     """The stretches of the hour in which nothing changes: from second, to second, and the units
     that each profile has in it, where it has some. `more_edges` cut it as well."""
-    edges = {edge for profile in profiles.values() for part in profile for edge in part[:2]}
-    for start, end in pairwise(sorted(edges.union(more_edges))):
-        running = {
-            name: sum((units for a, b, units in profile if a <= start and end <= b), Fraction(0))
-            for name, profile in profiles.items()
-        }
-        yield start, end, {name: units for name, units in running.items() if units}
+    changes: dict[Fraction, list[tuple[str, Fraction]]] = {edge: [] for edge in more_edges}
+    for name, profile in profiles.items():
+        for start, end, units in profile:
+            changes.setdefault(start, []).append((name, units))
+            changes.setdefault(end, []).append((name, -units))
+    running: dict[str, Fraction] = {}
+    for start, end in pairwise(sorted(changes)):
+        for name, units in changes[start]:
+            running[name] = running.get(name, Fraction(0)) + units
+            if not running[name]:
+                del running[name]
+        yield start, end, dict(running)
 
 
 def by_end(pools: Iterable[Pool]) -> list[Pool]:

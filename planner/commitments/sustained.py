@@ -56,16 +56,21 @@ def _group(usage: Usage) -> tuple[str, ...]:
 
 
 def _charge(members: Sequence[OpenLine], lanes: Lanes, month_hours: Fraction) -> Lanes:
+    """Each line has its share of what the hour has at each rate."""
     rates = RATES[members[0].usage.product.machine_series]
-    by_id = {line.usage.usage_id: line for line in members}
-    for start, end, running in moments({name: line.profile for name, line in by_id.items()}):
-        hours, units = (end - start) / 3600, sum(running.values(), Fraction(0))
-        taken, lanes = _run(lanes, units, hours)
-        for run_units, run_before in taken:
-            for rate, quantity in _tiers(rates, run_before, hours, month_hours):
-                for name, own in running.items():
-                    line, part = by_id[name], quantity * run_units * own / units
-                    line.charge(None, part, line.usage.usd_per_unit * rate)
+    at_rate: dict[Fraction, Fraction] = {}
+    together = [part for line in members for part in line.profile]
+    for start, end, running in moments({"all": together}):
+        hours = (end - start) / 3600
+        taken, lanes = _run(lanes, running.get("all", Fraction(0)), hours)
+        for units, before in taken:
+            for rate, inside in _tiers(rates, before, hours, month_hours):
+                at_rate[rate] = at_rate.get(rate, Fraction(0)) + units * inside
+    whole = sum((line.left for line in members), Fraction(0))
+    for line in members:
+        share, price = line.left / whole, line.usage.usd_per_unit
+        for rate, quantity in at_rate.items():
+            line.charge(None, share * quantity, price * rate)
     return lanes
 
 
