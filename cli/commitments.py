@@ -12,6 +12,7 @@ from costplan.cli.errors import CommandGroup, check_word
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 FORMATS = ("table", "json")
+_MOST_BYTES = 64 * 2**20
 
 
 @app.callback()
@@ -36,7 +37,8 @@ def bill(
     from costplan.planner.commitments.file import GUIDE, parse_bill
 
     check_word("--format", output, FORMATS)
-    read = parse_bill(read_text(file, absent=f"see {GUIDE} for an example"), str(file))
+    way_out = f"see {GUIDE} for an example"
+    read = parse_bill(read_text(file, absent=way_out, most_bytes=_MOST_BYTES), str(file))
     bills = billed(read.hours, read.rules)
     notes = notes_of(bills)
     if output == "json":
@@ -60,6 +62,7 @@ def list_held(
     from costplan.planner.commitments.file import GUIDE, parse_commitments
 
     check_word("--format", output, FORMATS)
-    held = parse_commitments(read_text(file, absent=f"see {GUIDE} for an example"), str(file))
+    way_out = f"see {GUIDE} for an example"
+    held = parse_commitments(read_text(file, absent=way_out, most_bytes=_MOST_BYTES), str(file))
     now = utc_now()
     write(held_text(held, now) + "\n" if output == "json" else terminal_text(held_view(held, now)))

@@ -74,14 +74,20 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
-def mapping_from_yaml(text: str, name: str, guide: str = "docs/workload.md") -> dict[str, Any]:
+def mapping_from_yaml(
+    text: str,
+    name: str,
+    guide: str = "docs/workload.md",
+    too_long: str = "a workload file is short",
+) -> dict[str, Any]:
     """The mapping that YAML text holds; raises InputError with line and column otherwise.
 
-    `guide` is the document that shows how such a file looks.
+    `guide` is the document that shows how such a file looks, `too_long` what is said to a text of
+    millions of characters.
     """
     example = f"see {guide} for an example"
     if len(text) > _MAX_CHARACTERS:
-        raise InputError(name, f"the file has {len(text)} characters", "a workload file is short")
+        raise InputError(name, f"the file has {len(text)} characters", too_long)
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
     except yaml.MarkedYAMLError as error:

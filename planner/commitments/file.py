@@ -7,14 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
+from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from costplan.planner.commitments.file_models import BillSection, CommitmentsSection
+from costplan.planner.commitments.file_models import (
+    BillSection,
+    CommitmentSection,
+    CommitmentsSection,
+)
 from costplan.planner.commitments.file_values import (
     commitment_of,
     hour_of,
+    price_of,
     rules_of,
     run_of,
     start_of,
@@ -31,6 +38,7 @@ GUIDE = "docs/commitments.md"
 MOST_HOURS = 3 * 366 * 24
 """Hours that machines by the second may reach over: three years."""
 
+_MOST_USD = 10**9
 _EXAMPLES = {
     "id": "id: fleet",
     "provider": "provider: aws",
@@ -70,7 +78,8 @@ def parse_bill(text: str, name: str) -> BillFile:
     Raises InputError that lists every problem found.
     """
     file = _section(BillSection, _mapping(text, name), name)
-    _refuse(name, [*_twice_in_bill(file), *_too_long(file), *_in_other_hours(file)])
+    found = (_twice_in_bill(file), _too_long(file), _in_other_hours(file), _too_dear(file))
+    _refuse(name, chain.from_iterable(found))
     held = tuple(map(commitment_of, file.commitments))
     rules = rules_of(file.rules)
     if file.machines:
@@ -94,7 +103,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
             return dict(json.loads(text, object_pairs_hook=_no_key_twice))
         except (json.JSONDecodeError, RecursionError):
             pass  # Braces are YAML's as well; it says what is wrong with them.
-    return mapping_from_yaml(text, name, GUIDE)
+    return mapping_from_yaml(text, name, GUIDE, "so much is read as JSON only")
 
 
 def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -179,3 +188,31 @@ def _in_other_hours(file: BillSection) -> Iterator[tuple[str, str, str]]:
                 path = f"hours[{place}].usage[{number}]"
                 said = f"is not within the hour of {begin:%Y-%m-%dT%H:%M:%SZ}"
                 yield path, said, "write it under machines, which are cut into hours"
+
+
+def _too_dear(file: BillSection) -> Iterator[tuple[str, str, str]]:
+    """Amounts of which twelve decimal places cannot be written are a slip of the pen."""
+    yield from _dear_commitments("commitments", file.commitments)
+    for place, hour in enumerate(file.hours):
+        yield from _dear_commitments(f"hours[{place}].commitments", hour.commitments)
+        for number, usage in enumerate(hour.usage):
+            quantity = usage.count if usage.quantity is None else usage.quantity
+            yield from _dear(
+                f"hours[{place}].usage[{number}]", Fraction(quantity) * price_of(usage)
+            )
+    for place, machine in enumerate(file.machines):
+        yield from _dear(f"machines[{place}]", Fraction(machine.count) * price_of(machine))
+
+
+def _dear_commitments(
+    path: str, held: Sequence[CommitmentSection]
+) -> Iterator[tuple[str, str, str]]:
+    for place, section in enumerate(held):
+        bought = commitment_of(section)
+        idle = bought.capacity * (bought.usd_per_hour or 0)
+        yield from _dear(f"{path}[{place}]", max(bought.hourly_usd, Fraction(idle)))
+
+
+def _dear(path: str, usd: Fraction) -> Iterator[tuple[str, str, str]]:
+    if usd > _MOST_USD:
+        yield path, f"costs ${float(usd):,.0f} an hour", "correct the quantity or the price of each"

@@ -19,7 +19,8 @@ from costplan.planner.config_fields import (
     whole_from,
 )
 
-_MOST = Decimal(10) ** 15
+_MOST = Decimal(10) ** 12
+_MOST_USD = Decimal(10) ** 7
 _FINEST = Decimal(10) ** -18
 _MOST_SECONDS = 86400
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
@@ -43,14 +44,16 @@ def _number(value: object, remedy: str) -> Decimal:
     return amount
 
 
-def _between(least: Decimal, remedy: str, *, above: bool = False) -> Callable[[object], Decimal]:
-    """The check of a number from `least`, or above it, to 10^15."""
+def _between(
+    least: Decimal, remedy: str, *, above: bool = False, most: Decimal = _MOST
+) -> Callable[[object], Decimal]:
+    """The check of a number from `least`, or above it, to `most`."""
 
     def check(value: object) -> Decimal:
         amount = _number(value, remedy)
-        if amount < least or (above and amount == least) or amount > _MOST:
+        if amount < least or (above and amount == least) or amount > most:
             bound = f"above {least}" if above else f"{least} or more"
-            raise refusal(f"{shown(value)} is not {bound} and at most {_MOST:.0e}", remedy)
+            raise refusal(f"{shown(value)} is not {bound} and at most {most:.0e}", remedy)
         return amount
 
     return check
@@ -101,8 +104,10 @@ _PRICE = "write dollars as a number, such as 0.096"
 _PER_HOUR = "write dollars per hour as a number, such as 60 or 12.50"
 _COUNT = "write how many, such as 4 or 0.5"
 
-Usd = Annotated[Decimal, BeforeValidator(_between(Decimal(0), _PRICE))]
-UsdPerHour = Annotated[Decimal, BeforeValidator(_between(Decimal(0), _PER_HOUR, above=True))]
+Usd = Annotated[Decimal, BeforeValidator(_between(Decimal(0), _PRICE, most=_MOST_USD))]
+UsdPerHour = Annotated[
+    Decimal, BeforeValidator(_between(Decimal(0), _PER_HOUR, above=True, most=_MOST_USD))
+]
 Quantity = Annotated[Decimal, BeforeValidator(_between(Decimal(0), _COUNT))]
 Count = Annotated[Decimal, BeforeValidator(_between(Decimal(0), _COUNT, above=True))]
 Discount = Annotated[Decimal, BeforeValidator(_share)]

@@ -80,7 +80,7 @@ def _usage(section: UsageSection, hour: datetime | None, rules: Rules) -> Usage:
         usage_id=section.id,
         product=_product(section),
         quantity=Fraction(section.quantity or 0),
-        usd_per_unit=_price(section),
+        usd_per_unit=price_of(section),
         unit=section.unit or "",
         rates=_rates(section.rates),
         owner=_owner(section),
@@ -94,7 +94,7 @@ def _run(section: UsageSection | MachineSection, start: datetime, end: datetime)
         product=_product(section),
         start=start,
         end=end,
-        usd_per_hour=_price(section),
+        usd_per_hour=price_of(section),
         count=Fraction(section.count),
         rates=_rates(section.rates),
         owner=_owner(section),
@@ -103,7 +103,8 @@ def _run(section: UsageSection | MachineSection, start: datetime, end: datetime)
     )
 
 
-def _price(section: ProductSection) -> Fraction:
+def price_of(section: ProductSection) -> Fraction:
+    """The price of a unit, on demand or spot."""
     usd = section.on_demand_usd if section.spot_usd is None else section.spot_usd
     return Fraction(usd or 0)
 
