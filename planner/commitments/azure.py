@@ -55,7 +55,7 @@ def _ratio(line: OpenLine, pool: Pool) -> Fraction | None:
     used, bought = line.usage.product, pool.commitment.product
     if used.region != bought.region or used.service != bought.service:
         return None
-    if used.instance_type == bought.instance_type:
+    if used.instance_type.lower() == bought.instance_type.lower():
         return Fraction(1)
     same_group = bool(bought.size_group) and used.size_group == bought.size_group
     if not (pool.commitment.is_size_flexible and same_group):

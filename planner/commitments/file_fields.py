@@ -25,6 +25,15 @@ _FINEST = Decimal(10) ** -18
 _MOST_SECONDS = 86400
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
+_SYSTEMS = {
+    "linux/unix": "linux",
+    "amazon linux": "linux",
+    "windows server": "windows",
+    "red hat enterprise linux": "rhel",
+    "suse linux": "suse",
+    "suse linux enterprise server": "suse",
+}
+
 RATE_NAMES = tuple(name for kind in SPEND_KINDS for name in (str(kind), f"{kind}_1y", f"{kind}_3y"))
 """Keys of `rates`: a kind of commitment of dollars an hour, for any term or for one."""
 
@@ -96,6 +105,12 @@ def _lower(value: object) -> str:
     return plain_text(value).lower()
 
 
+def _system(value: object) -> str:
+    """An operating system in one word, from the provider's words for it too."""
+    name = _lower(value)
+    return _SYSTEMS.get(name, name)
+
+
 def _choice(words: tuple[str, ...], what: str, aliases: dict[str, str] | None = None) -> object:
     return BeforeValidator(one_of(words, what, aliases or {}))
 
@@ -114,6 +129,7 @@ Discount = Annotated[Decimal, BeforeValidator(_share)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 HourStart = Annotated[datetime, BeforeValidator(_hour)]
 Lower = Annotated[str, BeforeValidator(_lower)]
+System = Annotated[str, BeforeValidator(_system)]
 Seconds = Annotated[
     int, BeforeValidator(whole_from(0, _MOST_SECONDS, "write whole seconds, such as 60"))
 ]

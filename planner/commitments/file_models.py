@@ -25,6 +25,7 @@ from costplan.planner.commitments.file_fields import (
     RateName,
     Seconds,
     Step,
+    System,
     Tenancy,
     Term,
     Usd,
@@ -43,7 +44,7 @@ class ProductSection(Section):
     region: Text | None = None
     zone: Text | None = None
     instance_type: Text | None = None
-    os: Lower = "linux"
+    os: System = "linux"
     tenancy: Tenancy = "shared"
     machine_series: Lower | None = None
     resource: Lower | None = None
@@ -157,7 +158,7 @@ class ZonalRiSection(_CountedSection):
     zone: Text
     region: Text | None = None
     instance_type: Text
-    os: Lower = "linux"
+    os: System = "linux"
     tenancy: Tenancy = "shared"
     offering_class: OfferingClass = "standard"
 
@@ -168,7 +169,7 @@ class RegionalRiSection(_CountedSection):
     kind: Literal["regional_ri"]
     region: Text
     instance_type: Text
-    os: Lower = "linux"
+    os: System = "linux"
     tenancy: Tenancy = "shared"
     offering_class: OfferingClass = "standard"
 
@@ -180,7 +181,7 @@ class CapacityReservationSection(_CommitmentSection):
     zone: Text
     region: Text | None = None
     instance_type: Text
-    os: Lower = "linux"
+    os: System = "linux"
     tenancy: Tenancy = "shared"
     count: Count
     on_demand_usd: Usd

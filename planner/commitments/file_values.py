@@ -118,11 +118,18 @@ def _product(section: ProductSection) -> Product:
         instance_type=section.instance_type or "",
         os=section.os,
         tenancy=section.tenancy,
-        machine_series=section.machine_series or "",
+        machine_series=section.machine_series or _series_of(section),
         resource=section.resource or "",
         size_group=section.size_group or "",
         size_ratio=_fraction(section.size_ratio),
     )
+
+
+def _series_of(section: ProductSection) -> str:
+    """'n2' of n2-standard-4, '' where it does not show."""
+    if section.provider != "gcp" or section.instance_type is None:
+        return ""
+    return section.instance_type.partition("-")[0].lower()
 
 
 def _region_of(zone: str | None) -> str:

@@ -90,6 +90,19 @@ def test_a_regional_reservation_covers_its_family(what: str, covered: str) -> No
     assert covers([usage], [held]) == [f"vm: {covered}"]
 
 
+def test_words_of_the_providers_are_understood() -> None:
+    usage = [f"id: vm, {AWS}, os: Linux/UNIX, quantity: 1, instance_type: m5.large"]
+    held = "id: ri, kind: regional_ri, region: r, os: linux, instance_type: m5.large, count: 1"
+    assert covers(usage, [held]) == ["vm: 1 by ri"]
+    usage = [f"id: vm, {AZURE}, quantity: 1, instance_type: standard_d2s_v3"]
+    held = "id: ri, kind: azure_reservation, region: r, instance_type: Standard_D2s_v3, count: 1"
+    assert covers(usage, [held]) == ["vm: 1 by ri"]
+    cores = "provider: gcp, zone: us-central1-a, instance_type: n2-standard-4, resource: vcpu"
+    held = "id: cud, kind: resource_cud, region: us-central1, machine_series: n2, resource: vcpu"
+    used = covers([f"id: vm, {cores}, quantity: 4, on_demand_usd: 1"], [f"{held}, amount: 4"])
+    assert used == ["vm: 4 by cud"]
+
+
 @pytest.mark.parametrize("family", ["g4dn", "g5", "inf1"])
 def test_some_families_are_not_flexible_in_size(family: str) -> None:
     usage = [f"id: {size}, {AWS}, quantity: 1, instance_type: {family}.{size}" for size in SIZES]
