@@ -312,6 +312,23 @@ def test_reserved_capacity_is_used_at_each_moment() -> None:
     assert idle == [Fraction(1, 2)]
 
 
+def test_capacity_reserved_from_half_past_holds_what_ran_before() -> None:
+    machine = "zone: ra, instance_type: m5.large"
+    made = machines(
+        f"id: vm, {AWS}, {machine}, start: {DAY}00:00:00Z, end: {DAY}01:00:00Z",
+        commitments=f"[{{id: cr, kind: capacity_reservation, region: r, {machine}, count: 1, "
+        f"on_demand_usd: 1, start: '{DAY}00:30:00Z', end: '{DAY}01:00:00Z'}}]",
+    )
+    assert total(made) == 1
+    assert [use.used_quantity for each in made for use in each.commitments] == [Fraction(1, 2)]
+
+
+def test_a_spot_machine_taken_after_a_whole_hour_is_charged() -> None:
+    spot = f"id: vm, provider: aws, spot_usd: 1, interrupted: true, start: {DAY}00:00:00Z"
+    assert total(machines(f"{spot}, end: {DAY}00:59:59Z")) == 0
+    assert total(machines(f"{spot}, end: {DAY}01:00:00Z")) == 1
+
+
 def test_what_runs_beside_a_full_reservation_may_be_in_the_next() -> None:
     usage = [f"id: vm, {AWS}, zone: ra, instance_type: m5.large, quantity: 3"]
     held = "kind: capacity_reservation, zone: ra, region: r, instance_type: m5.large"
