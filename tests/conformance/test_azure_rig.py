@@ -66,6 +66,8 @@ def body(size: str = "Standard_D4s_v5", **properties: Any) -> dict[str, Any]:
             "storageProfile": {
                 "osDisk": {"createOption": "FromImage", "deleteOption": "Delete", "diskSizeGB": 30}
             },
+            "osProfile": {"computerName": "one", "adminUsername": "nobody"},
+            "networkProfile": {"networkInterfaceConfigurations": []},
             "userData": "aGk=",
             **properties,
         },

@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -28,12 +29,16 @@ from starlette.routing import Route
 
 from tests.emulators.azure.machines import SIZES, Group
 from tests.emulators.azure.models import wrong
+from tests.emulators.azure.records import graph_page, log_page, prices_page
 from tests.emulators.gcp.faults import Fault, Faults
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 API_VERSION = "2026-04-01"
 _COMPUTE = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
 _LOCATION = "/subscriptions/{subscription}/providers/Microsoft.Compute"
+_LOG = "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+_OPEN = ("retailPrices.list", "identity.token")
+"""Calls that no token is sent with."""
 
 
 @cache
@@ -57,6 +62,8 @@ class AzureRig:
         self.group = Group(SUBSCRIPTION, group, location)
         self.faults = Faults()
         self.prices: list[dict[str, Any]] = []
+        self.restrictions: dict[str, list[dict[str, Any]]] = {}
+        self.eviction_rates: dict[str, str] = {}
         self.largest_page = 100
         self.lock = threading.RLock()
         self.calls: Counter[str] = Counter()
@@ -85,7 +92,10 @@ class AzureRig:
             ("GET", _LOCATION + "/locations/{location}/operations/{number}", "operations.get"),
             ("GET", _LOCATION + "/locations/{location}/usages", "usage.list"),
             ("GET", _LOCATION + "/skus", "resourceSkus.list"),
+            ("GET", _LOG, "activityLogs.list"),
+            ("POST", "/providers/Microsoft.ResourceGraph/resources", "resourceGraph.resources"),
             ("GET", "/api/retail/prices", "retailPrices.list"),
+            ("GET", "/msi/token", "identity.token"),
         ]
         found = [Route(path, self._answering(call), methods=[http]) for http, path, call in known]
         every = ["GET", "PUT", "PATCH", "POST", "DELETE"]
@@ -115,7 +125,7 @@ class AzureRig:
 
     def _done(self, call: str, request: Request, body: Any) -> Response:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        is_arm = call != "retailPrices.list"
+        is_arm = call not in _OPEN
         if is_arm and self.tokens_accepted is not None and bearer not in self.tokens_accepted:
             return _error(401, "InvalidAuthenticationToken", "The access token is invalid.")
         if is_arm and "api-version" not in request.query_params:
@@ -161,14 +171,29 @@ class AzureRig:
             if call.request.headers.get("if-none-match") == "*":
                 return _error(412, "PreconditionFailed", f"{name} is there already")
             return JSONResponse(self._shown(name))
-        size = call.body["properties"]["hardwareProfile"]["vmSize"]
-        if size not in SIZES or call.body["location"] != self.group.location:
-            return _error(400, "InvalidParameter", f"The value {size} is invalid here")
-        quota = self.group.over_quota(call.body)
-        if quota is not None:
-            return _error(409, "OperationNotAllowed", f"exceeding approved {quota} Cores quota")
+        refused = self._refused_at_once(call.body)
+        if refused is not None:
+            return refused
         self.group.put(name, call.body)
         return JSONResponse(self._shown(name), 201, self._polled())
+
+    def _refused_at_once(self, body: dict[str, Any]) -> Response | None:
+        """What Azure says before it makes anything."""
+        properties = body["properties"]
+        size, zone = properties["hardwareProfile"]["vmSize"], (body.get("zones") or [""])[0]
+        if size not in SIZES or body["location"] != self.group.location:
+            return _error(400, "InvalidParameter", f"The value {size} is invalid here")
+        for need in ("storageProfile", "osProfile", "networkProfile"):
+            if need not in properties:
+                return _error(400, "InvalidParameter", f"Required parameter '{need}' is missing")
+        if (zone, size, properties.get("priority", "Regular")) in self.group.barred:
+            return _error(409, "SkuNotAvailable", f"{size} is currently not available")
+        quota = self.group.over_quota(body)
+        if quota is not None:
+            said = f"Operation could not be completed as it results in exceeding approved {quota} "
+            said += f"Cores quota. Current Limit: {self.group.quotas[quota]}"
+            return _error(409, "OperationNotAllowed", said)
+        return None
 
     def _virtualmachines_update(self, call: Call) -> Response:
         name = call.request.path_params["name"]
@@ -228,46 +253,64 @@ class AzureRig:
             self.violations += wrong("Usage", one, "usage.list answers", is_request=False)
         return JSONResponse({"value": value})
 
-    def _resourceskus_list(self, call: Call) -> Response:  # noqa: ARG002
+    def _resourceskus_list(self, call: Call) -> Response:
         where = self.group.location
+        if call.request.query_params.get("$filter") != f"location eq '{where}'":
+            return _error(400, "InvalidParameter", "the filter is not understood")
         value = [
             {
                 "resourceType": "virtualMachines",
-                "name": size,
+                "name": name,
+                "family": size.family,
                 "locations": [where],
                 "locationInfo": [{"location": where, "zones": ["1", "2", "3"]}],
                 "capabilities": [
-                    {"name": "vCPUs", "value": str(vcpus)},
-                    {"name": "MemoryGB", "value": f"{gib:g}"},
+                    {"name": "vCPUs", "value": str(size.vcpus)},
+                    {"name": "MemoryGB", "value": f"{size.gib:g}"},
                     {"name": "LowPriorityCapable", "value": "True"},
-                    {"name": "CpuArchitectureType", "value": "x64"},
-                    {"name": "GPUs", "value": "1" if "_NC" in size else "0"},
+                    {"name": "CpuArchitectureType", "value": size.arch},
+                    {"name": "GPUs", "value": size.gpus},
                 ],
-                "restrictions": [],
+                "restrictions": self.restrictions.get(name, []),
             }
-            for size, (vcpus, gib) in sorted(SIZES.items())
+            for name, size in sorted(SIZES.items())
         ]
+        value.append({"resourceType": "disks", "name": "Premium_LRS", "locations": [where]})
+        for one in value:
+            self.violations += wrong("ResourceSku", one, "resourceSkus answers", is_request=False)
         return JSONResponse({"value": value})
 
     def _retailprices_list(self, call: Call) -> Response:
-        first = int(call.request.query_params.get("$skip", 0))
-        last = first + self.largest_page
-        link = f"{self.endpoint}/api/retail/prices?$skip={last}"
-        items = self.prices[first:last]
-        return JSONResponse(
-            {"BillingCurrency": "USD", "Items": items, "Count": len(items),
-             "NextPageLink": link if last < len(self.prices) else None}
-        )  # fmt: skip
+        return prices_page(self, call.request.query_params)
+
+    def _activitylogs_list(self, call: Call) -> Response:
+        return log_page(self, call.request)
+
+    def _resourcegraph_resources(self, call: Call) -> Response:
+        return graph_page(self, call.request, call.body)
+
+    def _identity_token(self, call: Call) -> Response:
+        """What a machine with an identity is told of itself."""
+        if "x-identity-header" not in call.request.headers:
+            return _error(400, "BadRequest", "no X-IDENTITY-HEADER")
+        resource = call.request.query_params.get("resource", "")
+        found = {"access_token": "t", "expires_on": str(int(time.time()) + 86400)}
+        return JSONResponse({**found, "resource": resource, "token_type": "Bearer"})
 
     def _shown(self, name: str) -> dict[str, Any]:
         resource = self.group.machines[name].resource
         return {**resource, "properties": dict(resource["properties"])}
 
     def _view(self, name: str) -> dict[str, Any]:
-        state = self.group.machines[name].resource["properties"]["provisioningState"]
+        machine = self.group.machines[name]
+        state = machine.resource["properties"]["provisioningState"]
         statuses = [{"code": f"ProvisioningState/{state.lower()}", "level": "Info"}]
+        if state == "Failed" and machine.error is not None:
+            code, message = machine.error
+            statuses = [{"code": f"ProvisioningState/failed/{code}", "level": "Error",
+                         "message": message}]  # fmt: skip
         if state == "Succeeded":
-            statuses.append({"code": "PowerState/running", "level": "Info"})
+            statuses.append({"code": f"PowerState/{machine.power}", "level": "Info"})
         return {"statuses": statuses}
 
     def _polled(self) -> dict[str, str]:

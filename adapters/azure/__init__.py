@@ -1,0 +1,1 @@
+"""Azure: virtual machines behind the provider port, and what they cost."""
