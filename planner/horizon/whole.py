@@ -4,6 +4,9 @@ The first steps are a horizon of their own, in which a node that is there at the
 the relaxation says it is (the multiplier of its flow row), and budgets are what the later steps
 leave. It is solved in whole nodes near those of the relaxation and over the patterns that lose
 least there; then the later steps are solved again behind it.
+
+A relaxation of a small program that is whole in its first steps is the answer itself: where each
+machine has room for one worker, all are.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ worth later is then no price at the margin, which says nothing of the ones befor
 def make_whole(inner: Inner, point: Point, steps: int) -> Point | None:
     """The plan with whole nodes in the first `steps`, None where the search found none.
 
-    Leaves the program with these steps fixed.
+    Where there was something to search for, leaves the program with these steps fixed.
     """
     if steps == 0:
         return point
@@ -64,6 +67,9 @@ def _together(inner: Inner, point: Point, steps: int) -> Point | None:
     nodes = (starts + np.arange(steps)).ravel()
     begun = (starts + inner.horizon.steps + np.arange(later)).ravel()
     places = np.concatenate([nodes, begun, early]).astype(np.int32)
+    relaxed = np.array(solver.getSolution().col_value)[places]
+    if np.abs(relaxed - np.rint(relaxed)).max(initial=0.0) <= WHOLE:
+        return point
     _seek_whole(solver, max(GAP * point.cost, 1e-9))
     _declare(solver, places, highspy.HighsVarType.kInteger)
     solver.run()
