@@ -15,7 +15,7 @@ from types import MappingProxyType
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
-from costplan.planner.optimize.problem import Problem, build
+from costplan.planner.optimize.problem import Frame, Problem, frame_of
 from costplan.planner.optimize.rounding import Fleet
 from costplan.planner.optimize.single import is_single, solve_single
 from costplan.planner.optimize.solve import solve
@@ -27,6 +27,8 @@ from costplan.planner.workload import Limits, MarketRules, Where, Workload
 
 DEAREST_ALTERNATIVE = Decimal("1.15")
 MOST_ALTERNATIVES = 3
+_Found = tuple[int, tuple[tuple[str, int], ...]]
+"""A row of the catalogue, and the workers of each kind on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +101,6 @@ class Shelf:
     bound_usd_per_hour: float
 
 
-def shelf(
-    offers: Sequence[Offer],
-    quotes: Sequence[Quote],
-    settings: Settings,
-    wanted: Mapping[str, int],
-    short: Mapping[str, int],
-) -> Shelf:
-    """What could be bought for `wanted` workers by kind, of which `short` are not there."""
-    rows = priced_offers(offers, quotes)
-    if not rows or not any(wanted.values()):
-        return Shelf(columns=(), bound_usd_per_hour=0.0)
-    shop = _Shop(rows, settings)
-    whole = shop.pack(wanted, settings.market)
-    shop.pack(short, settings.market)
-    if settings.market.spot_max_share < 1 or settings.market.on_demand_base_vcpu_milli:
-        firm = tuple(m for m in settings.market.allow if m is not Market.SPOT)
-        if firm:
-            shop.pack(wanted, replace(settings.market, allow=firm))
-            shop.pack(short, replace(settings.market, allow=firm))
-    shop.add_plain(wanted)
-    return Shelf(columns=shop.columns(), bound_usd_per_hour=whole)
-
-
 def _packed(problem: Problem) -> tuple[Fleet, float] | None:
     """A fleet and the least that any costs; a knapsack does where there is one kind of worker."""
     if is_single(problem):
@@ -131,25 +110,46 @@ def _packed(problem: Problem) -> tuple[Fleet, float] | None:
     return None if solution is None else (solution.fleet, solution.bound)
 
 
-class _Shop:
-    """Collects columns, each (row, workers) once, in the order in which they were found."""
+class Shop:
+    """What is on offer at a moment: a shelf for whatever workers are wanted."""
 
-    def __init__(self, priced: Sequence[tuple[Offer, Quote]], settings: Settings) -> None:
-        self.catalogue, self.settings = catalogue_of(priced), settings
-        self.found: dict[tuple[int, tuple[tuple[str, int], ...]], None] = {}
+    def __init__(
+        self, offers: Sequence[Offer], quotes: Sequence[Quote], settings: Settings
+    ) -> None:
+        self.settings = settings
+        priced = priced_offers(offers, quotes)
+        self.catalogue = catalogue_of(priced)
+        self.found: dict[_Found, None] = {}
+        self.made: dict[_Found, Column] = {}
+        self.frames: dict[tuple[object, ...], Frame] = {}
         self.chosen: dict[tuple[Market, ...], Candidates] = {}
         one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
         chosen = self._candidates(one)
-        self.rows = [int(row) for row in chosen.rows]
-        factor = cost_factor(chosen.hazards.middle, settings.interruption)
+        self.rows: list[int] = chosen.rows.tolist()
+        factor = cost_factor(chosen.hazards.middle, settings.interruption).tolist()
         pico = self.catalogue.price_pico.tolist()
         self.usd = {row: usd_from_pico(pico[row]) for row in self.rows}
-        self.cost = {row: float(self.usd[row]) * float(factor[row]) for row in self.rows}
+        self.cost = {row: float(self.usd[row]) * factor[row] for row in self.rows}
         self.key = {row: priced[row][0].key for row in self.rows}
         self.row_of = {key: row for row, key in self.key.items()}
         self.size = {row: priced[row][0].resources for row in self.rows}
-        rooms = {size: room(size, settings) for size in self.size.values()}
-        self.room = {row: rooms[size] for row, size in self.size.items()}
+        self.room = {row: room(size, settings) for row, size in self.size.items()}
+
+    def shelf(self, wanted: Mapping[str, int], short: Mapping[str, int]) -> Shelf:
+        """What could be bought for `wanted` workers by kind, of which `short` are not there."""
+        market = self.settings.market
+        if not len(self.catalogue) or not any(wanted.values()):
+            return Shelf(columns=(), bound_usd_per_hour=0.0)
+        self.found.clear()
+        whole = self._pack(wanted, market)
+        self._pack(short, market)
+        if market.spot_max_share < 1 or market.on_demand_base_vcpu_milli:
+            firm = tuple(m for m in market.allow if m is not Market.SPOT)
+            if firm:
+                self._pack(wanted, replace(market, allow=firm))
+                self._pack(short, replace(market, allow=firm))
+        self._add_plain(wanted)
+        return Shelf(columns=tuple(map(self._column, self.found)), bound_usd_per_hour=whole)
 
     def _candidates(self, workload: Workload) -> Candidates:
         """The rows that may be bought, which do not depend on how many workers are wanted."""
@@ -157,6 +157,17 @@ class _Shop:
         if allowed not in self.chosen:
             self.chosen[allowed] = candidates(self.catalogue, workload)
         return self.chosen[allowed]
+
+    def _problem(self, count: Mapping[str, int], market: MarketRules) -> Problem:
+        """The problem of placing so many workers; most of it is the same for any number."""
+        wanted = {
+            kind.name: count[kind.name] for kind in self.settings.kinds if count.get(kind.name)
+        }
+        like = (market.allow, tuple(wanted))
+        if like not in self.frames:
+            workload = self._workload(wanted, market)
+            self.frames[like] = frame_of(self.catalogue, self._candidates(workload), workload)
+        return self.frames[like].problem(tuple(wanted.values()))
 
     def _workload(self, count: Mapping[str, int], market: MarketRules) -> Workload:
         """Rules on the fleet as a whole are the transition program's, not the packing's."""
@@ -182,12 +193,11 @@ class _Shop:
             limits=Limits(),
         )
 
-    def pack(self, count: Mapping[str, int], market: MarketRules) -> float:
+    def _pack(self, count: Mapping[str, int], market: MarketRules) -> float:
         """Adds the machines that the optimizer would buy for so many workers; says its bound."""
         if not any(count.values()):
             return 0.0
-        workload = self._workload(count, market)
-        problem = build(self.catalogue, self._candidates(workload), workload)
+        problem = self._problem(count, market)
         packed = _packed(problem) if problem.offers else None
         if packed is None:
             return 0.0
@@ -197,7 +207,7 @@ class _Shop:
                 self._add(self.row_of[pool.key], packing.workers)
         return bound
 
-    def add_plain(self, wanted: Mapping[str, int]) -> None:
+    def _add_plain(self, wanted: Mapping[str, int]) -> None:
         """Adds, for each kind and market, the cheapest machine for one worker and the one that is
         cheapest a worker when it is full."""
         for kind in self.settings.kinds:
@@ -219,11 +229,13 @@ class _Shop:
         if there:
             self.found.setdefault((row, there))
 
-    def columns(self) -> tuple[Column, ...]:
-        """The columns found, each with other offers that would do at about the price."""
-        return tuple(self._column(row, dict(workers)) for row, workers in self.found)
+    def _column(self, found: _Found) -> Column:
+        """A column that was found, with other offers that would do at about the price."""
+        if found not in self.made:
+            self.made[found] = self._made(found[0], dict(found[1]))
+        return self.made[found]
 
-    def _column(self, row: int, workers: dict[str, int]) -> Column:
+    def _made(self, row: int, workers: dict[str, int]) -> Column:
         key, price = self.key[row], self.usd[row]
         kinds = {kind.name: kind for kind in self.settings.kinds}
         need = Resources(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from costplan.planner.ahead import look
-from costplan.planner.buying import Column, Shelf, shelf
+from costplan.planner.buying import Column, Shelf, Shop
 from costplan.planner.capacity import refused_share
 from costplan.planner.caps import over
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
@@ -74,9 +74,10 @@ def _planned(
     fleet: Sequence[Asset],
     wanted: Needs,
 ) -> MovePlan:
-    on_offer = shelf(offers, snapshot.quotes, settings, wanted.target, wanted.short)
+    shop = Shop(offers, snapshot.quotes, settings)
+    on_offer = shop.shelf(wanted.target, wanted.short)
     on_offer = _beside_doubtful(on_offer, offers, snapshot, state.learnt, settings, wanted)
-    on_offer = _for_later(on_offer, offers, snapshot, state.learnt, settings, wanted)
+    on_offer = _for_later(on_offer, shop, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
     most = [row.most for row in question.rows]
@@ -128,7 +129,7 @@ def _planned(
 
 def _for_later(
     on_offer: Shelf,
-    offers: Sequence[Offer],
+    shop: Shop,
     snapshot: Snapshot,
     learnt: Learnt,
     settings: Settings,
@@ -148,7 +149,7 @@ def _for_later(
         return on_offer
     wider = {kind: max(count, wanted.target.get(kind, 0)) for kind, count in most.items()}
     short = {kind: max(0, count - wanted.here.get(kind, 0)) for kind, count in wider.items()}
-    return _with(on_offer, shelf(offers, snapshot.quotes, settings, wider, short))
+    return _with(on_offer, shop.shelf(wider, short))
 
 
 def _beside_doubtful(
@@ -170,7 +171,8 @@ def _beside_doubtful(
         for offer in offers
         if refused_share([offer.key], learnt, snapshot.at) < DOUBTFUL_SHARE
     )
-    return _with(on_offer, shelf(others, snapshot.quotes, settings, wanted.target, wanted.short))
+    shop = Shop(others, snapshot.quotes, settings)
+    return _with(on_offer, shop.shelf(wanted.target, wanted.short))
 
 
 def _with(on_offer: Shelf, more: Shelf) -> Shelf:
