@@ -82,7 +82,8 @@ class Inner:
                 self.classes.append(klass)
                 self.patterns.append(pattern.copy())
         fresh = len(self.classes) - before
-        self._is_used = np.pad(self._is_used, ((0, fresh), (0, 0)))
+        none = np.zeros((fresh, self.horizon.steps), dtype=bool)
+        self._is_used = np.concatenate([self._is_used, none])
         return fresh
 
     def known(self) -> tuple[Ints, Ints]:
@@ -95,8 +96,10 @@ class Inner:
         pattern, step = np.nonzero(wanted & ~self._is_used)
         classes, patterns = self.known()
         batch, lines = Batch(), np.arange(len(pattern))
-        row = [self._row_of_class(int(k)) for k in classes[pattern]]
-        batch.add(lines, np.array(row, dtype=np.int64) + step, -1.0)
+        row = np.zeros(len(classes), dtype=np.int64)
+        for p in np.unique(pattern).tolist():
+            row[p] = self._row_of_class(int(classes[p]))
+        batch.add(lines, row[pattern] + step, -1.0)
         for s in range(self.shapes):
             place = self._first_demand + step * self.shapes + s
             batch.add(lines, place, patterns[pattern, s].astype(np.float64))

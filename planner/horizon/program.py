@@ -20,9 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from costplan.planner.horizon.model import Horizon
 from costplan.planner.optimize.master import quiet_solver
@@ -59,8 +61,8 @@ class Batch:
     def add(self, lines: Ints, places: Ints, values: Floats | float) -> None:
         """Entries at `lines`, counted from the first new one, and `places` in the other axis."""
         self._lines.append(lines)
-        self._places.append(np.broadcast_to(places, lines.shape))
-        self._values.append(np.broadcast_to(np.asarray(values, dtype=np.float64), lines.shape))
+        self._places.append(_spread(places, len(lines), np.int64))
+        self._values.append(_spread(values, len(lines), np.float64))
 
     def packed(self, count: int) -> tuple[int, Ints, Ints, Floats]:
         """Number of entries, starts of the lines [count], places and values."""
@@ -73,6 +75,16 @@ class Batch:
         kept = kept[np.argsort(lines[kept], kind="stable")]
         starts = np.searchsorted(lines[kept], np.arange(count))
         return len(kept), starts.astype(np.int32), places[kept].astype(np.int32), values[kept]
+
+
+def _spread(value: Ints | Floats | float, count: int, kind: type) -> NDArray[Any]:
+    """`count` values: those that there are, or so many of the one. numpy's own broadcasting takes
+    longer than what is done with so few."""
+    if isinstance(value, np.ndarray) and value.shape == (count,):
+        return value
+    spread = np.empty(count, dtype=kind)
+    spread[:] = value
+    return spread
 
 
 class FleetProgram:
@@ -115,10 +127,11 @@ class FleetProgram:
     def rows(self, low: Floats | float, high: Floats | float, batch: Batch | None = None) -> int:
         """Adds rows between `low` and `high`; the place of the first."""
         first = int(self.solver.getNumRow())
-        low, high = np.broadcast_arrays(np.asarray(low, float), np.asarray(high, float))
-        if len(low):
-            size, starts, places, values = (batch or Batch()).packed(len(low))
-            self.solver.addRows(len(low), low.copy(), high.copy(), size, starts, places, values)
+        count = len(high if isinstance(high, np.ndarray) else np.atleast_1d(low))
+        if count:
+            size, starts, places, values = (batch or Batch()).packed(count)
+            least, most = _spread(low, count, np.float64), _spread(high, count, np.float64)
+            self.solver.addRows(count, least, most, size, starts, places, values)
         return first
 
     def columns(self, cost: Floats, batch: Batch) -> int:

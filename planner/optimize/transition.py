@@ -12,6 +12,9 @@ The cost of an item to be kept is its price over the horizon less what draining 
 new one's is its price over the horizon plus its boot, during which it is paid and does nothing. z
 is work that nothing may be bought for, v a row that what must stay breaks already: so there is
 always an answer, and it says what is short.
+
+Items that all run as many workers of one kind, under no row, need no program: the cheapest are
+taken until enough are there, since any other choice of as many costs as much or more.
 """
 
 from __future__ import annotations
@@ -71,6 +74,10 @@ def choose(
 
     `shortage_cost` is in dollars for each worker that is not there, above zero.
     """
+    alike = {item.covers for item in items}
+    if not row_most and len(demand) == 1 and len(alike) == 1 and any(items[0].covers):
+        counts = _cheapest_first(items, demand[0], shortage_cost)
+        return _choice(items, counts, demand, (), shortage_cost, is_done=True)
     solver = quiet_solver()
     for option, value in (
         ("solver", "choose"),
@@ -107,17 +114,55 @@ def choose(
     if not solution.value_valid:
         raise InvariantBroken(f"no answer to a program that always has one: {demand}")
     found = np.array(solution.col_value)
-    counts = tuple(int(n) for n in np.rint(found[: len(items)]))
+    return _choice(
+        items,
+        tuple(int(n) for n in np.rint(found[: len(items)])),
+        demand,
+        tuple(float(v) if v > 1e-6 else 0.0 for v in found[whole:]),
+        shortage_cost,
+        is_done=solver.getModelStatus() == highspy.HighsModelStatus.kOptimal,
+    )
+
+
+def _cheapest_first(items: Sequence[Item], demand: int, shortage_cost: float) -> tuple[int, ...]:
+    """The cheapest counts of items that all run as many workers of one kind."""
+    each = items[0].covers[0]
+    counts = [item.most if item.cost < 0 else item.least for item in items]
+    missing = demand - each * sum(counts)
+    for place in sorted(range(len(items)), key=lambda place: items[place].cost):
+        if missing <= 0:
+            break
+        item, room = items[place], items[place].most - counts[place]
+        if item.cost < shortage_cost * each:
+            full = min(room, missing // each)
+            counts[place] += full
+            missing -= each * full
+            room -= full
+        if 0 < missing < each and room and item.cost < shortage_cost * missing:
+            counts[place] += 1
+            missing = 0
+    return tuple(counts)
+
+
+def _choice(
+    items: Sequence[Item],
+    counts: tuple[int, ...],
+    demand: Sequence[int],
+    broken: tuple[float, ...],
+    shortage_cost: float,
+    *,
+    is_done: bool,
+) -> Choice:
     covered = [
-        sum(item.covers[k] * n for item, n in zip(items, counts, strict=True)) for k in range(kinds)
+        sum(item.covers[k] * n for item, n in zip(items, counts, strict=True))
+        for k in range(len(demand))
     ]
     short = tuple(max(0, wanted - have) for wanted, have in zip(demand, covered, strict=True))
     cost = sum(item.cost * n for item, n in zip(items, counts, strict=True))
-    is_done = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return Choice(
         counts=counts,
         short=short,
-        broken=tuple(float(v) if v > 1e-6 else 0.0 for v in found[whole:]),
+        broken=broken,
         cost=cost + shortage_cost * sum(short),
         termination="optimal" if is_done else "steps",
     )

@@ -96,6 +96,17 @@ def test_no_other_choice_is_cheaper(asked: Program) -> None:
     assert found.termination == "optimal"
 
 
+@given(programs(rows=0), st.integers(1, 3), st.integers(0, 12))
+@settings(max_examples=150, deadline=None)
+def test_of_items_that_run_as_many_workers_no_other_choice_is_cheaper(
+    asked: Program, each: int, demand: int
+) -> None:
+    items = tuple(replace(item, covers=(each,)) for item in asked.items)
+    alike = replace(asked, items=items, demand=(demand,))
+    best = min(map(alike.objective, alike.counts()))
+    assert alike.objective(alike.choose().counts) == pytest.approx(best, rel=1e-12, abs=1e-12)
+
+
 @given(programs())
 @settings(max_examples=150, deadline=None)
 def test_what_is_said_of_the_choice_is_so(asked: Program) -> None:
