@@ -32,7 +32,7 @@ from costplan.planner.spans import (
     spans_between,
     uses_of,
 )
-from costplan.planner.task_time import departed, finished, shared_out
+from costplan.planner.task_time import anyone_left, departed, finished, shared_out
 from costplan.planner.tick import Readings
 from costplan.planner.types import Billing, Gap, Offer, OfferKey, Quote
 
@@ -55,6 +55,7 @@ class _Look:
     quotes: Mapping[OfferKey, Quote]
     load: Load | None
     last_load: Load | None
+    anyone_left: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,15 @@ def accrue(
     billed = [nodes[name] for name in sorted(nodes) if nodes[name].launched_at is not None]
     new = {node.key for node in billed if node.node_id not in meters}
     billing = _billing(new, readings.offers) if new else {}
+    before = last_load if readings.load is not None else None
     look = _Look(
         now=readings.at,
         every_seconds=every_seconds,
         last_mark=last_mark(readings.at, every_seconds),
         quotes=_newest({node.key for node in billed}, readings.quotes),
         load=readings.load or last_load,
-        last_load=last_load if readings.load is not None else None,
+        last_load=before,
+        anyone_left=before is not None and anyone_left(before, readings.load),
     )
     entries: list[LedgerEntry] = []
     after: dict[str, Meter] = {}
@@ -205,8 +208,9 @@ def _runs_on(node: Node, meter: Meter, look: _Look) -> bool:
         return False
     if look.last_mark > since:
         return False
-    quote = look.quotes.get(node.key)
-    return _is_same_price(quote, meter) and not departed(node, look.last_load, look.load, since)
+    if not _is_same_price(look.quotes.get(node.key), meter):
+        return False
+    return not look.anyone_left or not departed(node, look.last_load, look.load, since)
 
 
 def _is_same_price(quote: Quote | None, meter: Meter) -> bool:

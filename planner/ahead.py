@@ -16,6 +16,7 @@ of it, as the guard of the budget has it.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -153,12 +154,23 @@ def _workers(outlook: Outlook, kind: WorkerKind, share: float, edges: Floats) ->
     if not rows.size:
         return np.full(len(edges) - 1, min(kind.minimum, most), dtype=np.int64)
     rows = np.clip(np.where(np.isfinite(rows), rows, 0.0), 0.0, float(most))
-    wanted = np.array([np.interp(share, outlook.shares, column) for column in rows.T])
+    wanted = _at_share(share, outlook.shares, rows)
     ends = np.array([0.0, *outlook.ends_seconds])
     summed = np.concatenate([[0.0], np.cumsum(wanted * np.diff(ends))])
     mean = np.diff(np.interp(edges, ends, summed)) / np.diff(edges)
     whole: Ints = np.clip(np.floor(mean + 0.5).astype(np.int64), min(kind.minimum, most), most)
     return whole
+
+
+def _at_share(share: float, shares: Sequence[float], rows: Floats) -> Floats:
+    """The row of quantiles between those of `shares` [Q]: np.interp for all columns at once."""
+    place = bisect_right(shares, share) - 1
+    if place < 0 or place + 1 >= len(shares) or shares[place] == share:
+        found: Floats = rows[max(place, 0)]
+        return found
+    slope = (rows[place + 1] - rows[place]) / (shares[place + 1] - shares[place])
+    between: Floats = slope * (share - shares[place]) + rows[place]
+    return between
 
 
 def lead_seconds(question: TransitionQuestion, learnt: Learnt, settings: Settings) -> float:

@@ -7,7 +7,7 @@ other workers, so that about 1.5 times the bytes are moved. A slower network is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 from costplan.planner.load import Load, TaskGroup, WorkerLoad
@@ -98,13 +98,3 @@ def binding(workers: Iterable[WorkerLoad]) -> str:
             many = worker.long_running
             return "a seceded task runs on it" if many == 1 else f"{many} seceded tasks run on it"
     return ""
-
-
-def sole_of(workers: Iterable[WorkerLoad]) -> Mapping[str, int]:
-    """Bytes and keys that exist nowhere else, and tasks that run."""
-    there = tuple(workers)
-    return {
-        "sole_bytes": sum(worker.sole_bytes for worker in there),
-        "sole_keys": sum(worker.sole_keys for worker in there),
-        "executing": sum(worker.executing for worker in there),
-    }

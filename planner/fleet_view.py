@@ -68,6 +68,7 @@ def assets(
     priced = {quote.key: quote for quote in quotes}
     running = 0.0 if load is None else mean_running_seconds(load.groups)
     expected: dict[OfferKey, float] = {}  # nodes of an offer that is quoted cost the same
+    drained: dict[tuple[object, ...], tuple[Decimal, float]] = {}  # and hold as much
     found = []
     for node in sorted(nodes, key=lambda n: n.node_id):
         # A cordoned node without an order is on its way back.
@@ -77,7 +78,11 @@ def assets(
         quote, meter = priced.get(node.key), meters.get(node.node_id)
         usd = quote.usd_per_hour if quote else meter.usd_per_hour if meter else None
         there = loads_of(node, load)
-        cost, seconds = drain_usd(there, usd or Decimal(0), running)
+        price = usd or Decimal(0)
+        like = price, *((w.sole_bytes, w.sole_keys, w.executing) for w in there)
+        if like not in drained:
+            drained[like] = drain_usd(there, price, running)
+        cost, seconds = drained[like]
         dear = expected.get(node.key) if quote else None
         if dear is None and usd is not None:
             dear = expected_usd(node.key, usd, quote, settings)

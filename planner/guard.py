@@ -85,6 +85,8 @@ def _judged_by(policy: Policy, plan: MovePlan, view: GuardView) -> MovePlan:
     moves, broken = _whole_deals(plan.moves, judgement.moves, view.snapshot.nodes)
     said = (*judgement.verdicts, *verdicts(policy.name, broken))
     new = tuple(verdict for verdict in said if verdict not in plan.verdicts)
+    if not new and moves == plan.moves:
+        return plan
     return replace(plan, moves=moves, verdicts=(*plan.verdicts, *new))
 
 

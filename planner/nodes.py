@@ -164,8 +164,15 @@ class DrainOrder:
         return self.cause in VOLUNTARY
 
 
+class _Lined:
+    """Room on a node for what each snapshot says of it."""
+
+    __slots__ = ("_line",)
+    _line: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(_Lined):
     """A machine of ours. It exists from the intention on and keeps the history of its phases.
 
     `request` is what is or was sent to the cloud. `key` is the offer that it was launched as,
@@ -207,6 +214,16 @@ class Node:
     def token(self) -> str:
         """What makes its launch one launch."""
         return self.request.token
+
+    @property
+    def line(self) -> str:
+        """What names the state that it is in."""
+        try:
+            return self._line
+        except AttributeError:
+            line = f"{self.node_id},{self.phase.value},{self.phase_since},{self.drain!r}"
+            object.__setattr__(self, "_line", line)
+            return line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

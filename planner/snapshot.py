@@ -44,7 +44,7 @@ def assemble(
     market = readings.market_digest or market_digest(readings.offers, readings.quotes)
     mode = _mode(gaps)
     read = digest((load, notices, gaps), tuple[Load | None, tuple[Notice, ...], tuple[Gap, ...]])
-    fleet = "|".join(map(_named, alive))
+    fleet = "|".join([node.line for node in alive])
     text = f"{readings.at.isoformat()}|{fleet}|{read}|{mode}|{market}"
     if readings.outlook is not None:
         text += f"|{digest(readings.outlook, Outlook)}"
@@ -63,11 +63,6 @@ def assemble(
         spent_month_usd=spent_in_month(state.spent_by_day, readings.at) + running,
         outlook=readings.outlook,
     )
-
-
-def _named(node: Node) -> str:
-    drain = "None" if node.drain is None else repr(node.drain)
-    return f"{node.node_id},{node.phase.value},{node.phase_since},{drain}"
 
 
 def market_digest(offers: tuple[Offer, ...], quotes: tuple[Quote, ...]) -> str:

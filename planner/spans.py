@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeVar
@@ -64,6 +65,7 @@ class Span:
         return (self.end - self.start) / timedelta(seconds=1)
 
 
+@lru_cache(maxsize=4096)  # machines that are alike are read at the same instants
 def amount_usd(usd_per_hour: Decimal, start: datetime, end: datetime) -> Decimal:
     """Dollars for [start, end) at a rate, within 1e-12 of the product; below zero backwards.
 

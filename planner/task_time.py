@@ -20,12 +20,21 @@ def departed(
     """
     if load is None or before is None or before.at <= since:
         return {}
-    found = {}
-    for name in node.workers:
-        last, now = before.workers.get(name), load.workers.get(name)
-        if last is not None and (now is None or now.joined_at != last.joined_at):
-            found[name] = last
-    return found
+    there = ((name, before.workers.get(name)) for name in node.workers)
+    return {
+        name: last for name, last in there if last is not None and _has_left(name, last, load)
+    }
+
+
+def anyone_left(before: Load, load: Load | None) -> bool:
+    """True where a worker of `before` is no longer there, or joined anew."""
+    workers = before.workers.items()
+    return load is not None and any(_has_left(name, last, load) for name, last in workers)
+
+
+def _has_left(name: str, last: WorkerLoad, load: Load) -> bool:
+    now = load.workers.get(name)
+    return now is not last and (now is None or now.joined_at != last.joined_at)
 
 
 def finished(

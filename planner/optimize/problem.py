@@ -252,12 +252,14 @@ def _classes(
     The machine's own vCPU is part of the key although packing does not see it: with it, how
     many nodes of each class there are says how much vCPU the fleet has, which shares rest on.
     """
-    key = group
-    for column in (*capacity.T, vcpu_milli):
-        sizes, place = np.unique(column, return_inverse=True)
-        key = key * len(sizes) + place.reshape(-1)
-    _, first, klass = np.unique(key, return_index=True, return_inverse=True)
-    return klass.reshape(-1).astype(np.int64), capacity[first], admits[group[first]]
+    columns = np.stack([group, *capacity.T, vcpu_milli])
+    order = np.lexsort(columns[::-1])
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (columns[:, order[1:]] != columns[:, order[:-1]]).any(axis=0)
+    klass = np.empty(len(order), dtype=np.int64)
+    klass[order] = np.cumsum(is_first) - 1
+    first = order[is_first]
+    return klass, capacity[first], admits[group[first]]
 
 
 def _sites(

@@ -14,7 +14,6 @@ from costplan.planner.drain import (
     loads_of,
     mean_running_seconds,
     node_drain_seconds,
-    sole_of,
 )
 from tests.fleets import does, load, node, tasks
 
@@ -44,7 +43,6 @@ def test_workers_of_a_node_share_its_network() -> None:
     """Two of 0.8 GB are 1.6 GB: past the cadence together, though neither is alone."""
     two = [does(sole_bytes=8 * GB // 10, sole_keys=5)] * 2
     assert node_drain_seconds(two) == pytest.approx(3.2 * 1.5 + 10 * 0.0003 + 3.0)
-    assert sole_of(two) == {"sole_bytes": 16 * GB // 10, "sole_keys": 10, "executing": 0}
 
 
 def test_a_drain_is_paid_for_and_waits_for_half_of_what_runs() -> None:
