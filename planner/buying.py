@@ -15,9 +15,8 @@ from types import MappingProxyType
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
-from costplan.planner.optimize.problem import Frame, Problem, frame_of
-from costplan.planner.optimize.rounding import Fleet
-from costplan.planner.optimize.single import is_single, solve_single
+from costplan.planner.optimize.problem import build
+from costplan.planner.optimize.single import Machine, cheapest, worth_looking_at
 from costplan.planner.optimize.solve import solve
 from costplan.planner.risk import cost_factor
 from costplan.planner.settings import Settings, WorkerKind
@@ -69,10 +68,11 @@ def room(resources: Resources, settings: Settings) -> Resources:
     kept = max(
         -int(-resources.memory_bytes * overhead.memory_share // 1), overhead.memory_floor_bytes
     )
-    return replace(
-        resources,
+    return Resources(
         vcpu_milli=max(0, resources.vcpu_milli - overhead.vcpu_milli),
         memory_bytes=max(0, resources.memory_bytes - kept),
+        gpus=resources.gpus,
+        gpu_kind=resources.gpu_kind,
     )
 
 
@@ -101,15 +101,6 @@ class Shelf:
     bound_usd_per_hour: float
 
 
-def _packed(problem: Problem) -> tuple[Fleet, float] | None:
-    """A fleet and the least that any costs; a knapsack does where there is one kind of worker."""
-    if is_single(problem):
-        fleet = solve_single(problem)
-        return None if fleet is None else (fleet, fleet.cost)
-    solution = solve(problem)
-    return None if solution is None else (solution.fleet, solution.bound)
-
-
 class Shop:
     """What is on offer at a moment: a shelf for whatever workers are wanted."""
 
@@ -121,7 +112,8 @@ class Shop:
         self.catalogue = catalogue_of(priced)
         self.found: dict[_Found, None] = {}
         self.made: dict[_Found, Column] = {}
-        self.frames: dict[tuple[object, ...], Frame] = {}
+        self.full: dict[str, dict[int, int]] = {}
+        self.sites: dict[tuple[str, tuple[Market, ...]], list[tuple[Machine, ...]]] = {}
         self.chosen: dict[tuple[Market, ...], Candidates] = {}
         one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
         chosen = self._candidates(one)
@@ -158,17 +150,6 @@ class Shop:
             self.chosen[allowed] = candidates(self.catalogue, workload)
         return self.chosen[allowed]
 
-    def _problem(self, count: Mapping[str, int], market: MarketRules) -> Problem:
-        """The problem of placing so many workers; most of it is the same for any number."""
-        wanted = {
-            kind.name: count[kind.name] for kind in self.settings.kinds if count.get(kind.name)
-        }
-        like = (market.allow, tuple(wanted))
-        if like not in self.frames:
-            workload = self._workload(wanted, market)
-            self.frames[like] = frame_of(self.catalogue, self._candidates(workload), workload)
-        return self.frames[like].problem(tuple(wanted.values()))
-
     def _workload(self, count: Mapping[str, int], market: MarketRules) -> Workload:
         """Rules on the fleet as a whole are the transition program's, not the packing's."""
         settings = self.settings
@@ -194,35 +175,69 @@ class Shop:
         )
 
     def _pack(self, count: Mapping[str, int], market: MarketRules) -> float:
-        """Adds the machines that the optimizer would buy for so many workers; says its bound."""
-        if not any(count.values()):
+        """Adds the machines that the optimizer would buy for so many workers; says its bound.
+
+        Of one kind of worker a knapsack says which ones.
+        """
+        wanted = [(kind, n) for kind in self.settings.kinds if (n := count.get(kind.name, 0))]
+        if not wanted:
             return 0.0
-        problem = self._problem(count, market)
-        packed = _packed(problem) if problem.offers else None
-        if packed is None:
+        if len(wanted) == 1:
+            kind, many = wanted[0]
+            bought = cheapest(self._sites(kind, market.allow), many)
+            for row, workers, _ in () if bought is None else bought.nodes:
+                self._add(row, {kind.name: workers})
+            return 0.0 if bought is None else bought.cost
+        workload = self._workload(count, market)
+        problem = build(self.catalogue, self._candidates(workload), workload)
+        solution = solve(problem) if problem.offers else None
+        if solution is None:
             return 0.0
-        fleet, bound = packed
-        for pool in pools(problem, fleet, self.catalogue):
+        for pool in pools(problem, solution.fleet, self.catalogue):
             for packing in pool.packings:
                 self._add(self.row_of[pool.key], packing.workers)
-        return bound
+        return solution.bound
+
+    def _full(self, kind: WorkerKind) -> dict[int, int]:
+        """How many workers of a kind each row has room for, of those that have room for one."""
+        if kind.name not in self.full:
+            self.full[kind.name] = {
+                row: workers_on(kind, size) for row, size in self.room.items() if fits(kind, size)
+            }
+        return self.full[kind.name]
+
+    def _sites(self, kind: WorkerKind, allow: tuple[Market, ...]) -> Iterable[Sequence[Machine]]:
+        """The machines for a kind that are worth looking at, site by site."""
+        like = (kind.name, allow)
+        if like not in self.sites:
+            sites: dict[tuple[str, ...], list[Machine]] = {}
+            for row, holds in self._full(kind).items():
+                if self.key[row].market in allow:
+                    machine = Machine(row=row, holds=holds, cost=self.cost[row])
+                    sites.setdefault(self._site(self.key[row]), []).append(machine)
+            self.sites[like] = [worth_looking_at(sites[site]) for site in sorted(sites)]
+        return self.sites[like]
+
+    def _site(self, key: OfferKey) -> tuple[str, ...]:
+        """The place that the whole cluster must share."""
+        where = self.settings.where
+        if where.single_zone:
+            return key.provider, key.region, key.zone
+        return (key.provider, key.region) if where.single_region else ()
 
     def _add_plain(self, wanted: Mapping[str, int]) -> None:
         """Adds, for each kind and market, the cheapest machine for one worker and the one that is
         cheapest a worker when it is full."""
         for kind in self.settings.kinds:
-            if not wanted.get(kind.name):
-                continue
-            able = [row for row in self.rows if fits(kind, self.room[row])]
+            most = wanted.get(kind.name, 0)
+            full = self._full(kind) if most else {}
             for market in self.settings.market.allow:
-                here = [row for row in able if self.key[row].market is market]
+                here = [row for row in full if self.key[row].market is market]
                 if not here:
                     continue
                 self._add(min(here, key=lambda r: (self.cost[r], r)), {kind.name: 1})
-                most = wanted[kind.name]
-                full = {row: min(most, workers_on(kind, self.room[row])) for row in here}
-                best = min(here, key=lambda r: (self.cost[r] / full[r], r))
-                self._add(best, {kind.name: full[best]})
+                best = min(here, key=lambda r: (self.cost[r] / min(most, full[r]), r))
+                self._add(best, {kind.name: min(most, full[best])})
 
     def _add(self, row: int, workers: Mapping[str, int]) -> None:
         there = tuple(sorted((name, count) for name, count in workers.items() if count))

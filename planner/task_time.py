@@ -21,9 +21,7 @@ def departed(
     if load is None or before is None or before.at <= since:
         return {}
     there = ((name, before.workers.get(name)) for name in node.workers)
-    return {
-        name: last for name, last in there if last is not None and _has_left(name, last, load)
-    }
+    return {name: last for name, last in there if last is not None and _has_left(name, last, load)}
 
 
 def anyone_left(before: Load, load: Load | None) -> bool:

@@ -12,7 +12,6 @@ only here; `evaluate.py` prices the answer again in Decimal.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,87 +98,44 @@ class Problem:
         return fits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """What the problems of a workload have in common, however many workers of its shapes it wants.
-
-    By row of the catalogue that may be bought [N]: `group` is its place in `admits` [G, S], `free`
-    [N, 3] what of the machine the workers may have.
-    """
-
-    catalogue: Catalogue
-    workload: Workload
-    rows: NDArray[np.intp]
-    needs: Ints
-    group: Ints
-    admits: Bools
-    free: Ints
-    site: Ints
-    sites: tuple[str, ...]
-    price: Floats
-    cost: Floats
-
-    def problem(self, count: Sequence[int]) -> Problem:
-        """The problem of placing so many workers of each shape."""
-        catalogue, workload, needs = self.catalogue, self.workload, self.needs
-        wanted = np.array(count, dtype=np.int64)
-        capacity = _useful(self.free, self.group, self.admits, needs, wanted)
-        klass, capacity, admits = _classes(
-            capacity, self.group, self.admits, catalogue.vcpu_milli[self.rows]
-        )
-        able = np.any(admits & np.all(needs[None] <= capacity[:, None], axis=2), axis=1)[klass]
-        order = np.flatnonzero(able)
-        place = self.site[order] * len(capacity) + klass[order]
-        order = order[np.lexsort((self.cost[order], place))]
-        rows, price = self.rows[order], self.price[order]
-        vcpu = catalogue.vcpu_milli[rows] / 1000.0
-        is_spot = catalogue.market[rows] == _SPOT
-        return Problem(
-            shape_names=tuple(s.name for s in workload.shapes),
-            needs=needs,
-            count=wanted,
-            capacity=capacity,
-            admits=admits,
-            row=rows,
-            site=self.site[order],
-            sites=self.sites,
-            klass=klass[order],
-            cost=self.cost[order],
-            price=price,
-            vcpu=vcpu,
-            is_spot=is_spot,
-            limits=_limits(catalogue, rows, workload, price, vcpu, is_spot),
-            pool_share=workload.market.pool_max_share,
-        )
-
-
-def frame_of(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Frame:
-    """The frame of a workload's problems on the chosen rows of a catalogue."""
-    rows = chosen.rows
-    group, admits = _admissions(catalogue, rows, workload)
-    site, sites = _sites(catalogue, rows, workload)
-    price = catalogue.price_pico[rows] / PICO_PER_USD
-    return Frame(
-        catalogue=catalogue,
-        workload=workload,
-        rows=rows,
-        needs=np.array(
-            [(s.need.vcpu_milli, s.need.memory_bytes, s.need.gpus) for s in workload.shapes],
-            dtype=np.int64,
-        ),
-        group=group,
-        admits=admits,
-        free=_allocatable(catalogue, rows, workload),
-        site=site,
-        sites=sites,
-        price=price,
-        cost=price * cost_factor(chosen.hazards.middle[rows], workload.interruption),
-    )
-
-
 def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Problem:
     """The problem of placing a workload on the chosen rows of a catalogue."""
-    return frame_of(catalogue, chosen, workload).problem([s.count for s in workload.shapes])
+    rows = chosen.rows
+    needs = np.array(
+        [(s.need.vcpu_milli, s.need.memory_bytes, s.need.gpus) for s in workload.shapes],
+        dtype=np.int64,
+    )
+    count = np.array([s.count for s in workload.shapes], dtype=np.int64)
+    group, admits = _admissions(catalogue, rows, workload)
+    capacity = _useful(_allocatable(catalogue, rows, workload), group, admits, needs, count)
+    klass, capacity, admits = _classes(capacity, group, admits, catalogue.vcpu_milli[rows])
+    able = np.any(admits & np.all(needs[None] <= capacity[:, None], axis=2), axis=1)[klass]
+    site, sites = _sites(catalogue, rows, workload)
+    price = catalogue.price_pico[rows] / PICO_PER_USD
+    cost = price * cost_factor(chosen.hazards.middle[rows], workload.interruption)
+    order = np.flatnonzero(able)
+    order = order[np.argsort(cost[order], kind="stable")]
+    order = order[np.argsort(site[order] * len(capacity) + klass[order], kind="stable")]
+    rows = rows[order]
+    vcpu = catalogue.vcpu_milli[rows] / 1000.0
+    is_spot = catalogue.market[rows] == _SPOT
+    return Problem(
+        shape_names=tuple(s.name for s in workload.shapes),
+        needs=needs,
+        count=count,
+        capacity=capacity,
+        admits=admits,
+        row=rows,
+        site=site[order],
+        sites=sites,
+        klass=klass[order],
+        cost=cost[order],
+        price=price[order],
+        vcpu=vcpu,
+        is_spot=is_spot,
+        limits=_limits(catalogue, rows, workload, price[order], vcpu, is_spot),
+        pool_share=workload.market.pool_max_share,
+    )
 
 
 def _admissions(

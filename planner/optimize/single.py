@@ -12,92 +12,88 @@ f is only worked out for what is left.
 
 from __future__ import annotations
 
-import numpy as np
-
-from costplan.planner.optimize.problem import Ints, Problem
-from costplan.planner.optimize.rounding import Fleet
-
-
-def is_single(problem: Problem) -> bool:
-    """True of a problem that `solve_single` is for."""
-    return len(problem.count) == 1 and not problem.limits and problem.pool_share >= 1
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 
-def solve_single(problem: Problem) -> Fleet | None:
-    """The cheapest fleet, whose cost is its own bound; None where no machine holds a worker."""
-    count = int(problem.count[0])
-    holds = _holds(problem)
-    best: tuple[float, dict[int, int]] | None = None
-    for site in np.unique(problem.site).tolist():
-        bought = _cover(problem, holds, np.flatnonzero(problem.site == site), count)
-        if bought is not None:
-            cost = sum(float(problem.cost[o]) * n for o, n in bought.items())
-            if best is None or cost < best[0]:
-                best = cost, bought
-    return None if best is None else _fleet(problem, holds, best[1])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One that can be bought: it holds so many workers for `cost` dollars an hour; `row` names
+    it."""
+
+    row: int
+    holds: int
+    cost: float
 
 
-def _holds(problem: Problem) -> Ints:
-    """How many workers a node of each class [K] holds, no more than are wanted."""
-    need = np.maximum(problem.needs[0], 1)
-    wanted = problem.needs[0] > 0
-    fit = np.where(wanted[None], problem.capacity // need, problem.count[0]).min(axis=1)
-    holds: Ints = np.where(problem.admits[:, 0], np.minimum(fit, problem.count[0]), 0)
-    return holds
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """What `cost` dollars an hour buy: (row, workers on each, nodes), row by row, the fullest
+    first."""
+
+    nodes: tuple[tuple[int, int, int], ...]
+    cost: float
 
 
-def _cover(problem: Problem, holds: Ints, offers: Ints, count: int) -> dict[int, int] | None:
-    """Nodes by offer of the cheapest fleet from these offers."""
-    machines = _worth_looking_at(problem, holds, offers)
-    if not machines:
-        return None
-    best = min(machines, key=lambda m: (m[1] / m[0], -m[0]))
-    others = (best[0] - 1) * max(size for size, _, _ in machines)
-    many = max(0, count - others) // best[0]
-    left = count - many * best[0]
-    least, chosen = [0.0] * (left + 1), [machines[0]] * (left + 1)
+def worth_looking_at(machines: Iterable[Machine]) -> tuple[Machine, ...]:
+    """The machines of which none that costs no more holds as many, the smallest first."""
+    found: list[Machine] = []
+    for machine in sorted(machines, key=lambda m: (m.cost, m.row)):
+        if machine.holds > (found[-1].holds if found else 0):
+            found.append(machine)
+    return tuple(found)
+
+
+def cheapest(sites: Iterable[Sequence[Machine]], count: int) -> Bought | None:
+    """The cheapest fleet for so many workers, all of it at one site; None where no machine holds
+    one. The machines of each site are those that are worth looking at."""
+    best: Bought | None = None
+    for machines in sites:
+        found = _cover(machines, count) if machines else None
+        if found is not None and (best is None or found.cost < best.cost):
+            best = found
+    return best
+
+
+def _cover(machines: Sequence[Machine], count: int) -> Bought:
+    """The cheapest fleet from these machines."""
+    # Of those that hold all there is the first is the cheapest.
+    enough = next((n for n, m in enumerate(machines) if m.holds >= count), len(machines))
+    sizes = {m.row: min(m.holds, count) for m in machines[: enough + 1]}
+    usable = sorted(machines[: enough + 1], key=lambda m: -m.holds)
+    best = min(usable, key=lambda m: (m.cost / sizes[m.row], -m.holds))
+    size = sizes[best.row]
+    others = (size - 1) * sizes[usable[0].row]
+    many = max(0, count - others) // size
+    left = count - many * size
+    least, chosen = [0.0] * (left + 1), [best] * (left + 1)
     for wanted in range(1, left + 1):
-        cheapest = np.inf
-        for machine in machines:
-            cost = machine[1] + least[max(0, wanted - machine[0])]
-            if cost < cheapest:
-                cheapest, chosen[wanted] = cost, machine
-        least[wanted] = cheapest
-    bought = {best[2]: many} if many else {}
+        cost = math.inf
+        for machine in usable:
+            total = machine.cost + least[max(0, wanted - sizes[machine.row])]
+            if total < cost:
+                cost, chosen[wanted] = total, machine
+        least[wanted] = cost
+    bought = {best: many} if many else {}
     while left > 0:
-        size, _, offer = chosen[left]
-        bought[offer] = bought.get(offer, 0) + 1
-        left -= size
-    return bought
-
-
-def _worth_looking_at(problem: Problem, holds: Ints, offers: Ints) -> list[tuple[int, float, int]]:
-    """(workers, dollars, offer) of the machines that no other one is at least as large as and as
-    cheap, the largest first."""
-    cheapest: dict[int, tuple[float, int]] = {}
-    for offer in offers.tolist():
-        size, cost = int(holds[problem.klass[offer]]), float(problem.cost[offer])
-        if size and (size not in cheapest or cost < cheapest[size][0]):
-            cheapest[size] = cost, offer
-    found: list[tuple[int, float, int]] = []
-    for size in sorted(cheapest, reverse=True):
-        cost, offer = cheapest[size]
-        if not found or cost < found[-1][1]:
-            found.append((size, cost, offer))
-    return found
-
-
-def _fleet(problem: Problem, holds: Ints, bought: dict[int, int]) -> Fleet:
-    """The fleet with every machine full; the smallest come first, and lose what is too much."""
-    order = sorted(bought, key=lambda o: (int(holds[problem.klass[o]]), o))
-    nodes = np.zeros(problem.offers, dtype=np.int64)
-    nodes[order] = [bought[o] for o in order]
-    classes = problem.klass[order]
-    return Fleet(
-        bought=nodes,
-        classes=classes,
-        patterns=holds[classes][:, None],
-        configured=nodes[order],
-        cost=float(problem.cost @ nodes),
-        close=True,
+        machine = chosen[left]
+        bought[machine] = bought.get(machine, 0) + 1
+        left -= sizes[machine.row]
+    return Bought(
+        nodes=_placed([(m.row, sizes[m.row], n) for m, n in bought.items()], count),
+        cost=sum(machine.cost * nodes for machine, nodes in bought.items()),
     )
+
+
+def _placed(full: list[tuple[int, int, int]], count: int) -> tuple[tuple[int, int, int], ...]:
+    """Machines with the workers that there are: the smallest lose what is too much."""
+    spare = sum(size * nodes for _, size, nodes in full) - count
+    found = []
+    for row, size, nodes in sorted(full, key=lambda each: (each[1], each[0])):
+        empty, missing = divmod(min(spare, size * nodes), size)
+        spare -= empty * size + missing
+        whole = nodes - empty - (1 if missing else 0)
+        found += [(row, size, whole)] if whole else []
+        found += [(row, size - missing, 1)] if missing else []
+    return tuple(sorted(found, key=lambda each: (each[0], -each[1])))
