@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
+from costplan.planner.catalogue import Catalogue
+from costplan.planner.fleet_view import expected_usd
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import build
 from costplan.planner.optimize.single import Machine, cheapest, worth_looking_at
 from costplan.planner.optimize.solve import solve
-from costplan.planner.risk import cost_factor
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources, WorkerShape
 from costplan.planner.units import usd_from_pico
-from costplan.planner.workload import Limits, MarketRules, Where, Workload
+from costplan.planner.workload import Limits, MarketRules, Overhead, Where, Workload
 
 DEAREST_ALTERNATIVE = Decimal("1.15")
 MOST_ALTERNATIVES = 3
@@ -53,7 +55,7 @@ def missing_kinds(
     allowed = [offer.resources for offer in offers if offer.key.market in settings.market.allow]
     found = {}
     for kind in kinds:
-        if any(fits(kind, room(size, settings)) for size in allowed):
+        if any(fits(kind, room(size, settings.overhead)) for size in allowed):
             continue
         what = f"{kind.need.vcpu_milli / 1000:g} vCPU"
         if kind.need.gpus:
@@ -62,9 +64,8 @@ def missing_kinds(
     return found
 
 
-def room(resources: Resources, settings: Settings) -> Resources:
+def room(resources: Resources, overhead: Overhead) -> Resources:
     """What of a machine the workers may have."""
-    overhead = settings.overhead
     kept = max(
         -int(-resources.memory_bytes * overhead.memory_share // 1), overhead.memory_floor_bytes
     )
@@ -101,6 +102,54 @@ class Shelf:
     bound_usd_per_hour: float
 
 
+class _PriceList:
+    """Offers with their quotes. Two are the same where what `_goods` looks at is."""
+
+    def __init__(self, priced: Sequence[tuple[Offer, Quote]], settings: Settings) -> None:
+        self.priced, self.machines, self.market = priced, settings.machines, settings.market
+        self.overhead = settings.overhead
+        is_limited = settings.market.max_hazard_per_hour is not None
+        self._says = (
+            tuple([offer for offer, _ in priced]),
+            tuple([quote.usd_per_hour for _, quote in priced]),
+            tuple([quote.hazard_per_hour for _, quote in priced]) if is_limited else (),
+            self.machines,
+            self.market,
+            self.overhead,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._says)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _PriceList) and self._says == other._says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Goods:
+    """What of a price list may be bought, by its row there: what it is called and costs an hour,
+    the machine's size, and what of that the workers may have."""
+
+    key: Mapping[int, OfferKey]
+    usd: Mapping[int, Decimal]
+    size: Mapping[int, Resources]
+    room: Mapping[int, Resources]
+
+
+@lru_cache(maxsize=8)  # prices stay the same for hours, and some pools refuse for minutes
+def _goods(listed: _PriceList) -> _Goods:
+    catalogue = catalogue_of(listed.priced)
+    rules = Workload(name="", shapes=(), machines=listed.machines, market=listed.market)
+    rows = candidates(catalogue, rules).rows.tolist()
+    size = {row: listed.priced[row][0].resources for row in rows}
+    return _Goods(
+        key={row: listed.priced[row][0].key for row in rows},
+        usd={row: usd_from_pico(int(catalogue.price_pico[row])) for row in rows},
+        size=size,
+        room={row: room(size[row], listed.overhead) for row in rows},
+    )
+
+
 class Shop:
     """What is on offer at a moment: a shelf for whatever workers are wanted."""
 
@@ -108,29 +157,24 @@ class Shop:
         self, offers: Sequence[Offer], quotes: Sequence[Quote], settings: Settings
     ) -> None:
         self.settings = settings
-        priced = priced_offers(offers, quotes)
-        self.catalogue = catalogue_of(priced)
+        self.priced = priced_offers(offers, quotes)
+        goods = _goods(_PriceList(self.priced, settings))
+        self.rows = tuple(goods.key)
+        self.key, self.usd, self.size, self.room = goods.key, goods.usd, goods.size, goods.room
+        self.cost = {
+            row: expected_usd(key, self.usd[row], self.priced[row][1], settings)
+            for row, key in self.key.items()
+        }
         self.found: dict[_Found, None] = {}
         self.made: dict[_Found, Column] = {}
         self.full: dict[str, dict[int, int]] = {}
         self.sites: dict[tuple[str, tuple[Market, ...]], list[tuple[Machine, ...]]] = {}
         self.chosen: dict[tuple[Market, ...], Candidates] = {}
-        one = self._workload({kind.name: 1 for kind in settings.kinds}, settings.market)
-        chosen = self._candidates(one)
-        self.rows: list[int] = chosen.rows.tolist()
-        factor = cost_factor(chosen.hazards.middle, settings.interruption).tolist()
-        pico = self.catalogue.price_pico.tolist()
-        self.usd = {row: usd_from_pico(pico[row]) for row in self.rows}
-        self.cost = {row: float(self.usd[row]) * factor[row] for row in self.rows}
-        self.key = {row: priced[row][0].key for row in self.rows}
-        self.row_of = {key: row for row, key in self.key.items()}
-        self.size = {row: priced[row][0].resources for row in self.rows}
-        self.room = {row: room(size, settings) for row, size in self.size.items()}
 
     def shelf(self, wanted: Mapping[str, int], short: Mapping[str, int]) -> Shelf:
         """What could be bought for `wanted` workers by kind, of which `short` are not there."""
         market = self.settings.market
-        if not len(self.catalogue) or not any(wanted.values()):
+        if not self.priced or not any(wanted.values()):
             return Shelf(columns=(), bound_usd_per_hour=0.0)
         self.found.clear()
         whole = self._pack(wanted, market)
@@ -142,6 +186,11 @@ class Shop:
                 self._pack(short, replace(market, allow=firm))
         self._add_plain(wanted)
         return Shelf(columns=tuple(map(self._column, self.found)), bound_usd_per_hour=whole)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The price list in columns."""
+        return catalogue_of(self.priced)
 
     def _candidates(self, workload: Workload) -> Candidates:
         """The rows that may be bought, which do not depend on how many workers are wanted."""
@@ -193,9 +242,10 @@ class Shop:
         solution = solve(problem) if problem.offers else None
         if solution is None:
             return 0.0
+        row_of = {key: row for row, key in self.key.items()}
         for pool in pools(problem, solution.fleet, self.catalogue):
             for packing in pool.packings:
-                self._add(self.row_of[pool.key], packing.workers)
+                self._add(row_of[pool.key], packing.workers)
         return solution.bound
 
     def _full(self, kind: WorkerKind) -> dict[int, int]:

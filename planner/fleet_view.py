@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-import numpy as np
-
 from costplan.planner.drain import binding, drain_usd, loads_of, mean_running_seconds
 from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, WorkerLoad
@@ -53,7 +51,7 @@ def expected_usd(key: OfferKey, usd: Decimal, quote: Quote | None, settings: Set
     hazard = None if quote is None else quote.hazard_per_hour
     if hazard is None:
         hazard = PRIORS.get(key.provider, ANY_PROVIDER).middle
-    return float(usd) * float(cost_factor(np.array([hazard]), settings.interruption)[0])
+    return float(usd) * cost_factor(hazard, settings.interruption)
 
 
 def assets(

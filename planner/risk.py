@@ -14,6 +14,7 @@ A provider that is not listed gets the widest of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from costplan.planner.units import SECONDS_PER_HOUR
 from costplan.planner.workload import Interruption
 
 HOURS_PER_MONTH = 730
+Hazard = TypeVar("Hazard", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def hazards(catalogue: Catalogue) -> Hazards:
     return Hazards(low, middle, high, assumed)
 
 
-def cost_factor(hazard: NDArray[np.float64], rule: Interruption) -> NDArray[np.float64]:
+def cost_factor(hazard: Hazard, rule: Interruption) -> Hazard:
     """Expected cost of a node-hour as a multiple of its price.
 
     1 + hazard x (lost work + restart), both in hours: the node is paid while it does again

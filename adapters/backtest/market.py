@@ -196,7 +196,7 @@ def _listed(catalogue: Catalogue, settings: Settings) -> dict[OfferKey, _Listed]
          catalogue.gpu_kind.codes[rows]]
     )  # fmt: skip
     _, first, which = np.unique(sizes, axis=1, return_index=True, return_inverse=True)
-    left = [room(catalogue.offer(int(rows[n])).resources, settings) for n in first]
+    left = [room(catalogue.offer(int(rows[n])).resources, settings.overhead) for n in first]
     held = [workers_on(kind, size) if fits(kind, size) else 0 for size in left]
     many = np.array(held, dtype=np.int64)[which.ravel()]
     rows, many = rows[many > 0], many[many > 0]

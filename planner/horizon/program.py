@@ -82,7 +82,7 @@ def _spread(value: Ints | Floats | float, count: int, kind: type) -> NDArray[Any
     longer than what is done with so few."""
     if isinstance(value, np.ndarray) and value.shape == (count,):
         return value
-    spread = np.empty(count, dtype=kind)
+    spread: NDArray[Any] = np.empty(count, dtype=kind)
     spread[:] = value
     return spread
 
