@@ -256,12 +256,9 @@ def _written(account: _Account, look: _Look, spans: list[Span]) -> tuple[list[Le
         gone = departed(node, look.last_load, look.load, meter.until)
         seconds, counters = finished(node, meter, look.load, gone)
         shares = shared_out(seconds, spans, is_over=end_of(node, look.now) is not None)
+    busy_seconds, counted = meter.busy_seconds, meter.counters
     if shares is not None:
-        meter = replace(
-            meter,
-            busy_seconds=meter.busy_seconds + seconds,
-            counters=MappingProxyType(dict(counters)),
-        )
+        busy_seconds, counted = busy_seconds + seconds, MappingProxyType(dict(counters))
     busy = shares or [0.0] * len(spans)
     entries = [_entry(node, span, share) for span, share in zip(spans, busy, strict=True)]
     charged = list(meter.rates)
@@ -271,6 +268,8 @@ def _written(account: _Account, look: _Look, spans: list[Span]) -> tuple[list[Le
     return entries, replace(
         meter,
         until=until,
+        busy_seconds=busy_seconds,
+        counters=counted,
         usd_per_hour=rate.usd_per_hour,
         rate_source=meter.rate_source if rate is rates[0][1] else rate.source,
         is_estimate=rate.is_estimate,

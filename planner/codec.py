@@ -29,6 +29,8 @@ import orjson
 from costplan.planner.errors import InputError, InvariantBroken
 
 _Code = Callable[[Any], Any]
+KEPT = "_plain"
+"""The slot of classes whose values keep their plain form."""
 _PLAIN: tuple[Any, ...] = (str, int, float, bool, type(None))
 _NOT_ONE = (
     ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError,
@@ -159,7 +161,21 @@ def _dataclass(form: type) -> _Codec:
                 given[name] = code(given[name])
         return form(**given)
 
-    return _Codec(to_plain, to_value)
+    return _Codec(_kept(to_plain) if hasattr(form, KEPT) else to_plain, to_value)
+
+
+def _kept(code: _Code) -> _Code:
+    """The same, once a value: it stays with values that have room for it."""
+
+    def to_plain(value: Any) -> Any:
+        try:
+            return getattr(value, KEPT)
+        except AttributeError:
+            plain = code(value)
+            object.__setattr__(value, KEPT, plain)
+            return plain
+
+    return to_plain
 
 
 def _tuple(parts: tuple[Any, ...]) -> _Codec:

@@ -37,7 +37,8 @@ def loads_of(node: Node, load: Load | None) -> tuple[WorkerLoad, ...]:
     """What the scheduler says of the node's workers; those it does not know are left out."""
     if load is None:
         return ()
-    return tuple(load.workers[name] for name in node.workers if name in load.workers)
+    known = load.workers
+    return tuple([known[name] for name in node.workers if name in known])
 
 
 def node_drain_seconds(workers: Iterable[WorkerLoad]) -> float:

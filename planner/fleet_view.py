@@ -116,11 +116,12 @@ def _pinned(
 
 def _idle_seconds(there: tuple[WorkerLoad, ...], now: datetime) -> float | None:
     """Seconds since the last worker of a node ran out of work; None while one has some."""
-    since = [worker.idle_since for worker in there if not worker.is_busy]
-    if not there or len(since) < len(there):
-        return None
-    known = [at for at in since if at is not None]
-    return max(0.0, (now - max(known)).total_seconds()) if len(known) == len(since) else None
+    known = []
+    for worker in there:
+        if worker.is_busy or worker.idle_since is None:
+            return None
+        known.append(worker.idle_since)
+    return max(0.0, (now - max(known)).total_seconds()) if known else None
 
 
 def staffing(fleet: Sequence[Asset], boot_seconds: float, now: datetime) -> dict[str, Staffing]:

@@ -180,7 +180,8 @@ def _with_least(items: Sequence[Item], least: Sequence[int]) -> list[Item]:
     found = []
     for item, wanted in zip(items, least, strict=True):
         low = max(item.least, wanted)
-        found.append(replace(item, least=low, most=max(item.most, low)))
+        more = low > item.least
+        found.append(replace(item, least=low, most=max(item.most, low)) if more else item)
     return found
 
 

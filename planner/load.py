@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from costplan.planner.types import require, require_utc
 
@@ -44,8 +45,16 @@ class TaskGroup:
         )
 
 
+class _Kept:
+    """Room on a value for what `codec.py` makes of it: it is the same one look after look while
+    nothing happens on the worker."""
+
+    __slots__ = ("_plain",)
+    _plain: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLoad:
+class WorkerLoad(_Kept):
     """What one worker has, does and holds at a moment; `memory_bytes` is None without a limit.
 
     `executing` tasks run now, `processing` are assigned to it (running or ready). Of the

@@ -26,6 +26,9 @@ class BlastRadius:
 
     def judge(self, plan: MovePlan, view: GuardView) -> Judgement:
         """The first moves of the plan that are within the limits."""
+        few = len(plan.moves) <= view.settings.safety.max_launches
+        if few and not any(is_voluntary(move) for move in plan.moves):
+            return Judgement(moves=plan.moves)
         return judged(self.name, _sorted_out(plan, view))
 
 
