@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from statistics import median
 
 import numpy as np
@@ -150,16 +151,30 @@ def _workers(outlook: Outlook, kind: WorkerKind, share: float, edges: Floats) ->
     What is no number, or below zero, is nothing that one could buy for.
     """
     most = MOST_WORKERS if kind.maximum is None else kind.maximum
-    rows = np.array(outlook.workers.get(kind.name, ()), dtype=np.float64)
-    if not rows.size:
+    rows = outlook.workers.get(kind.name, ())
+    if not rows or not rows[0]:
         return np.full(len(edges) - 1, min(kind.minimum, most), dtype=np.int64)
-    rows = np.clip(np.where(np.isfinite(rows), rows, 0.0), 0.0, float(most))
-    wanted = _at_share(share, outlook.shares, rows)
-    ends = np.array([0.0, *outlook.ends_seconds])
-    summed = np.concatenate([[0.0], np.cumsum(wanted * np.diff(ends))])
+    ends = (0.0, *outlook.ends_seconds)
+    summed = _worker_seconds(rows, outlook.shares, ends, share, float(most))
     mean = np.diff(np.interp(edges, ends, summed)) / np.diff(edges)
     whole: Ints = np.clip(np.floor(mean + 0.5).astype(np.int64), min(kind.minimum, most), most)
     return whole
+
+
+@lru_cache(maxsize=64)  # plans look at an outlook several times until there is a new one
+def _worker_seconds(
+    rows: tuple[tuple[float, ...], ...],
+    shares: tuple[float, ...],
+    ends: tuple[float, ...],
+    share: float,
+    most: float,
+) -> tuple[float, ...]:
+    """Worker-seconds up to each of `ends` at a share between those of the rows, of which none is
+    above `most`."""
+    found = np.array(rows, dtype=np.float64)
+    found = np.clip(np.where(np.isfinite(found), found, 0.0), 0.0, most)
+    wanted = _at_share(share, shares, found)
+    return (0.0, *np.cumsum(wanted * np.diff(ends)).tolist())
 
 
 def _at_share(share: float, shares: Sequence[float], rows: Floats) -> Floats:

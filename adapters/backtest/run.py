@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -240,6 +241,7 @@ def _pilot(backtest: Backtest, policy: str, play: _Play) -> _Pilot:
             backtest.rules,
             memory,
             plan_seconds=backtest.tick_seconds,
+            history=deque(maxlen=1),
             foreteller=Foreteller((), play.clock()) if policy == "costplan" else None,
         )
         return _Costplan(driver, memory)
