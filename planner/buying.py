@@ -136,7 +136,7 @@ class _Goods:
     room: Mapping[int, Resources]
 
 
-@lru_cache(maxsize=8)  # prices stay the same for hours, and some pools refuse for minutes
+@lru_cache(maxsize=4)  # prices stay the same for hours, and some pools refuse for minutes
 def _goods(listed: _PriceList) -> _Goods:
     catalogue = catalogue_of(listed.priced)
     rules = Workload(name="", shapes=(), machines=listed.machines, market=listed.market)

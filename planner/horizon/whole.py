@@ -6,7 +6,7 @@ leave. It is solved in whole nodes near those of the relaxation and over the pat
 least there; then the later steps are solved again behind it.
 
 A relaxation of a small program that is whole in its first steps is the answer itself: where each
-machine has room for one worker, all are.
+machine has room for one worker and no limit binds, it mostly is.
 """
 
 from __future__ import annotations
