@@ -23,6 +23,7 @@ from costplan.planner.errors import InputError, InvariantBroken
 from costplan.planner.learnt import Learnt
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Action, Cordon, Readings, State, Uncordon
+from tests import fleets
 from tests.values import values
 
 CLASSES = sorted(
@@ -140,6 +141,14 @@ def test_the_same_value_gives_the_same_bytes() -> None:
     assert encode(one, Learnt) == encode(other, Learnt)
     assert digest(one, Learnt) == digest(other, Learnt)
     assert digest(one, Learnt) != digest(Learnt(durations={"a": (1, 2.0)}), Learnt)
+
+
+def test_what_a_value_keeps_of_its_bytes_is_not_that_of_a_changed_one() -> None:
+    seen = fleets.does(1)
+    first = encode(seen, load.WorkerLoad)
+    changed = dataclasses.replace(seen, executing=2)
+    assert encode(seen, load.WorkerLoad) == first
+    assert json.loads(encode(changed, load.WorkerLoad)) == {**json.loads(first), "executing": 2}
 
 
 def test_an_order_that_is_kept_comes_back() -> None:
