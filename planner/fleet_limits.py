@@ -31,7 +31,7 @@ class FleetRow:
     """sum over nodes of `take(node)` <= `most`; `take` is data, so that rows can be shown.
 
     `kind` is 'nodes', 'vcpu', 'usd', 'share' (spot vCPU less `share` of all) or 'pool' (vCPU of
-    `members` less `share` of all) or 'firm' (minus on-demand vCPU).
+    `members` less `share` of all), 'firm' (minus on-demand vCPU) or 'trial' (nodes of `members`).
     """
 
     name: str
@@ -41,7 +41,7 @@ class FleetRow:
     quota: Quota | None = None
     members: frozenset[OfferKey] = frozenset()
 
-    def take(self, node: Sized) -> float:
+    def take(self, node: Sized) -> float:  # noqa: PLR0911 - a return a kind
         """What one node takes of the row."""
         is_spot = node.key.market is Market.SPOT
         match self.kind:
@@ -55,6 +55,8 @@ class FleetRow:
                 return node.vcpu * ((1.0 if is_spot else 0.0) - self.share)
             case "firm":
                 return 0.0 if is_spot else -node.vcpu
+            case "trial":
+                return 1.0 if node.key in self.members else 0.0
             case _:
                 return node.vcpu * ((1.0 if node.key in self.members else 0.0) - self.share)
 

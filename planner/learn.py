@@ -1,4 +1,4 @@
-"""What a tick teaches the next ones: durations, boots, pauses between bursts, refusals."""
+"""What a tick teaches the next ones: durations, boots, pauses between bursts, exchanges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
-from costplan.planner.tick import ActionOutcome, Launch, MovePlan, NewNode, Outcome
+from costplan.planner.tick import MovePlan, NewNode
 from costplan.planner.types import OfferKey, Phase
 
 MOST_PREFIXES = 5_000
@@ -21,7 +21,6 @@ MOST_BOOTS = 20
 MOST_GAPS = 20
 MOST_BOOTS_OF_ONE = 5
 MOST_BOOTED_OFFERS = 200
-CAPACITY_OUTCOMES = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
 
 
 def boot_seconds(learnt: Learnt, settings: Settings) -> float:
@@ -115,22 +114,6 @@ def from_boots(learnt: Learnt, before: Mapping[str, Node], after: Mapping[str, N
 
 def _asked_at(node: Node) -> datetime | None:
     return next((at for phase, at, _ in node.history if phase is Phase.REQUESTED), None)
-
-
-def from_outcomes(
-    learnt: Learnt, outcomes: tuple[ActionOutcome, ...], settings: Settings, now: datetime
-) -> Learnt:
-    """Offers that were refused are not asked for again for a while, or as long as was asked."""
-    refused = {key: until for key, until in learnt.refused.items() if until > now}
-    for ended in outcomes:
-        if not isinstance(ended.action, Launch) or ended.outcome not in CAPACITY_OUTCOMES:
-            continue
-        wait = max(ended.retry_after_seconds or 0, settings.safety.refused_seconds)
-        for key in ended.action.request.keys:
-            refused[str(key)] = now + timedelta(seconds=wait)
-    if refused == dict(learnt.refused):
-        return learnt
-    return replace(learnt, refused=MappingProxyType(dict(sorted(refused.items()))))
 
 
 def exchange_name(given: OfferKey, taken: OfferKey) -> str:

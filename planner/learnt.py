@@ -28,6 +28,16 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How a pool has answered of late: refusals in a row, each after it was tried again, or
+    machines granted in a row. `at` is of the last grant, or when it may be tried again."""
+
+    at: datetime
+    refusals: int = 0
+    granted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
     """What past ticks have taught, kept across restarts.
 
@@ -35,11 +45,12 @@ class Learnt:
     boots seen, `idle_gaps` the last pauses between bursts of work (seconds), `bursts` the
     task-seconds of those. `idle_since` is when the cluster last ran out of work, None while it
     has some, and `busy_before` how many task-seconds the scheduler had counted then. `refused`
-    says until when an offer is not asked for again. `exposure` is what each spot pool has done,
-    and `boots` the last boots of each offer, by the offer's name. `exchanged` says when nodes of
-    an offer were last exchanged for another's, by 'from > to'. `hints` says when a spot pool was
-    last said to be in danger, `capacity` what asking for each offer came to. `scheduler_id` is of
-    the scheduler that was last heard of, and `reborn_at` when it was found to be another.
+    says until when an offer is not asked for again, `answers` how it has answered. `exposure` is
+    what each spot pool has done, and `boots` the last boots of each offer, by the offer's name.
+    `exchanged` says when nodes of an offer were last exchanged for another's, by 'from > to'.
+    `hints` says when a spot pool was last said to be in danger, `capacity` what asking for each
+    offer came to. `scheduler_id` is of the scheduler that was last heard of, and `reborn_at` when
+    it was found to be another.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -55,6 +66,9 @@ class Learnt:
     )
     refused: Mapping[str, datetime] = field(
         default_factory=lambda: MappingProxyType(dict[str, datetime]())
+    )
+    answers: Mapping[str, Answers] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Answers]())
     )
     exposure: Mapping[str, Exposure] = field(
         default_factory=lambda: MappingProxyType(dict[str, Exposure]())

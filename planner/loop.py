@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from costplan.planner.accrual import accrue, is_settled
 from costplan.planner.applied import applied_moves
+from costplan.planner.asking import called_off, from_outcomes
 from costplan.planner.capacity import from_answers
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
@@ -22,7 +23,6 @@ from costplan.planner.learn import (
     from_boots,
     from_exchanges,
     from_load,
-    from_outcomes,
     is_reborn,
     surplus_since,
 )
@@ -33,13 +33,20 @@ from costplan.planner.needs import Needs, briefly, needs, surplus
 from costplan.planner.nodes import Node
 from costplan.planner.price_trust import trusted
 from costplan.planner.recall import recalled
-from costplan.planner.reconcile import World, clear_away, order_control, order_notices, step
+from costplan.planner.reconcile import (
+    World,
+    clear_away,
+    keep_without_heirs,
+    order_control,
+    order_notices,
+    step,
+)
 from costplan.planner.reflect import reflect
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
 from costplan.planner.spending import add_by_day
 from costplan.planner.spot_risk import believed, from_exposure
-from costplan.planner.tick import Action, MovePlan, Readings, Snapshot, State
+from costplan.planner.tick import Action, Control, MovePlan, Readings, Snapshot, State
 from costplan.planner.types import Mode, Phase
 
 ACCRUE_EVERY_SECONDS = 900
@@ -85,9 +92,12 @@ def tick(
         settings=settings,
         now=now,
         is_reborn=is_reborn(learnt, now),
+        learnt=learnt,
     )
     nodes = order_notices(nodes, snapshot.notices, world)
     nodes = order_control(nodes, state.control, world)
+    nodes = called_off(nodes, learnt, now, _why_held(snapshot.mode, state.control, now))
+    nodes = keep_without_heirs(nodes)
     offers = buyable(snapshot.offers, learnt.refused, now)
     quotes = believed(snapshot.quotes, learnt)
 
@@ -153,6 +163,13 @@ def tick(
         actions=() if snapshot.mode is Mode.OBSERVE else actions,
         entries=entries,
     )
+
+
+def _why_held(mode: Mode, control: Control, now: datetime) -> str:
+    """Why nothing is asked for now that was intended before, '' where it is."""
+    if control.paused_until is not None and now < control.paused_until:
+        return "paused by the operator"
+    return "nobody may act" if mode is Mode.OBSERVE else ""
 
 
 def _plan_key(wanted: Needs, state: State, readings: Readings) -> str:

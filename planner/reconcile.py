@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from costplan.planner.asking import may_be_asked
 from costplan.planner.drain import binding, loads_of, node_drain_seconds
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Cause, DrainOrder, Node, Notice, ProviderNode
 from costplan.planner.phases import enter
@@ -39,7 +41,8 @@ FAR = timedelta(days=3650)
 class World:
     """What a step looks at besides the nodes. `load` is None where it is too old to rest on.
 
-    While `is_reborn`, workers that the scheduler does not know may only not be back yet.
+    While `is_reborn`, workers that the scheduler does not know may only not be back yet. By what is
+    `learnt` of a pool it is told how many launches may be under way to it.
     """
 
     load: Load | None
@@ -47,6 +50,7 @@ class World:
     settings: Settings
     now: datetime
     is_reborn: bool = False
+    learnt: Learnt = Learnt()
 
 
 def order_notices(
@@ -115,6 +119,22 @@ def order_control(nodes: Mapping[str, Node], control: Control, world: World) -> 
     return found
 
 
+def keep_without_heirs(nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """The nodes, those without their order that nothing is coming for any more: they stay, and
+    nothing is planned in their place."""
+    return {
+        node_id: replace(node, drain=None)
+        if node.phase is Phase.READY and node.drain is not None and _is_heirless(node.drain, nodes)
+        else node
+        for node_id, node in nodes.items()
+    }
+
+
+def _is_heirless(order: DrainOrder, nodes: Mapping[str, Node]) -> bool:
+    heirs = [nodes.get(node_id) for node_id in order.after]
+    return any(h is None or h.phase is Phase.GONE or h.drain is not None for h in heirs)
+
+
 def step(nodes: Mapping[str, Node], world: World) -> tuple[dict[str, Node], tuple[Action, ...]]:
     """Every node one step on, and what is to be done for it, in the order of node ids.
 
@@ -124,8 +144,13 @@ def step(nodes: Mapping[str, Node], world: World) -> tuple[dict[str, Node], tupl
     found: dict[str, Node] = {}
     actions: list[Action] = []
     cordon: list[Node] = []
+    asked = may_be_asked(nodes, world.learnt, world.now)
     for node_id in sorted(nodes):
-        node, action = _step(nodes[node_id], nodes, world)
+        node = nodes[node_id]
+        if node.phase is Phase.INTENDED and node.drain is None and node_id not in asked:
+            found[node_id] = node
+            continue
+        node, action = _step(node, nodes, world)
         found[node_id] = node
         if isinstance(action, Cordon):
             cordon.append(node)
@@ -225,12 +250,10 @@ def _ready(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, A
     order = node.drain
     if order is None:
         return _called_back(node, world)
-    for other in order.after:
-        successor = nodes.get(other)
-        if successor is None or successor.phase is Phase.GONE or successor.drain is not None:
-            return replace(node, drain=None), None
-        if successor.phase is not Phase.READY:
-            return node, None
+    if _is_heirless(order, nodes):
+        return replace(node, drain=None), None
+    if any(nodes[heir].phase is not Phase.READY for heir in order.after):
+        return node, None
     if order.is_voluntary:
         if world.load is None:
             return node, None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from costplan.planner.asking import is_on_trial, under_way
 from costplan.planner.buying import Column, Shelf
 from costplan.planner.capacity import refused_share
 from costplan.planner.caps import budget_rows, is_tight
@@ -66,7 +68,11 @@ def transition_question(
     kinds = tuple(kind.name for kind in settings.kinds)
     demand = tuple(wanted.target.get(kind, 0) for kind in kinds)
     pools = {a.node.key for a in fleet} | {c.keys[0] for c in on_offer.columns}
-    rows = (*budget_rows(snapshot, state, settings, fleet), *fleet_rows(settings, pools))
+    rows = (
+        *budget_rows(snapshot, state, settings, fleet),
+        *fleet_rows(settings, pools),
+        *_trial_rows(on_offer.columns, snapshot, state, fleet),
+    )
     if not any(demand):
         # The base is one of the fleet that works; without work there is none.
         rows = tuple(row for row in rows if row.kind != "firm")
@@ -87,6 +93,29 @@ def transition_question(
         stay_share=1.0 - (0.0 if tight else settings.scaling.replace_saving_share),
         shortage_cost=SHORTAGE_FACTOR * dearest * hours,
         refused_usd=_refused_usd(on_offer.columns, snapshot, state, settings, wanted, dearest),
+    )
+
+
+def _trial_rows(
+    columns: Sequence[Column], snapshot: Snapshot, state: State, fleet: Sequence[Asset]
+) -> tuple[FleetRow, ...]:
+    """Of an offer that refused lately one machine more may be asked for; the others go elsewhere
+    until it has answered."""
+    learnt, now = state.learnt, snapshot.at
+    keys = sorted({c.keys[0] for c in columns}) if learnt.answers else []
+    tried = [key for key in keys if is_on_trial(key, learnt, now)]
+    if not tried:
+        return ()
+    asked = under_way(snapshot.nodes)
+    here = Counter(asset.node.key for asset in fleet)
+    return tuple(
+        FleetRow(
+            name=f"the trial of {key}",
+            kind="trial",
+            most=here[key] + max(0, 1 - asked[key]),
+            members=frozenset({key}),
+        )
+        for key in tried
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from costplan.planner.asking import is_on_trial, under_way
 from costplan.planner.guard import GuardView, Judgement, Refusal, judged, launches
+from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Node
 from costplan.planner.standing import is_alive, possible_keys
 from costplan.planner.tick import Move, MovePlan, NewNode
@@ -19,8 +22,9 @@ class WithinQuota:
     """Holds launches to `limits.max_nodes`, to the quotas, and to offers not refused lately.
 
     All nodes alive count, draining ones too. A machine that may become one of several offers
-    counts for each of them. Offers without room, or that a cloud refused a moment ago, are
-    struck out of a launch; one without any left waits for the first of them.
+    counts for each of them. Offers without room, that a cloud refused a moment ago, or that
+    refused before and are being tried with another launch, are struck out of a launch; one
+    without any left waits for the first of them.
     """
 
     name = "quota"
@@ -40,6 +44,7 @@ class _Room:
     quotas: tuple[Quota, ...]
     left: list[int]
     vcpu_milli: Mapping[OfferKey, int]
+    tried: Counter[OfferKey]
     matched: dict[OfferKey, tuple[int, ...]]
 
     def quotas_of(self, key: OfferKey) -> tuple[int, ...]:
@@ -61,6 +66,7 @@ class _Room:
 
     def take(self, keys: tuple[OfferKey, ...]) -> None:
         """Takes room for a machine that becomes any one of these offers."""
+        self.tried.update(keys)
         if self.nodes is not None:
             self.nodes -= 1
         most: dict[int, int] = {}
@@ -93,10 +99,12 @@ def _room(view: GuardView, plan: MovePlan) -> _Room:
         quotas=limits.quotas,
         left=[q.nodes if q.nodes is not None else q.vcpu_milli or 0 for q in limits.quotas],
         vcpu_milli=_sizes(view, plan, alive) if limits.quotas else {},
+        tried=Counter(),
         matched={},
     )
     for node in alive:
         room.take(possible_keys(node) if limits.quotas else ())
+    room.tried = under_way(alive)
     return room
 
 
@@ -112,7 +120,7 @@ def _sizes(view: GuardView, plan: MovePlan, alive: list[Node]) -> dict[OfferKey,
 
 
 def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
-    now, refused = view.snapshot.at, view.state.learnt.refused
+    now, learnt = view.snapshot.at, view.state.learnt
     room = _room(view, plan)
     for move in plan.moves:
         if not isinstance(move, NewNode):
@@ -127,7 +135,7 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
                 numbers={"max_nodes": str(most)},
             )
             continue
-        struck = {key: why for key in move.keys if (why := _why_not(key, room, refused, now))}
+        struck = {key: why for key in move.keys if (why := _why_not(key, room, learnt, now))}
         left = tuple(key for key in move.keys if key not in struck)
         if left:
             room.take(left)
@@ -137,12 +145,14 @@ def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
 
 
 def _why_not(
-    key: OfferKey, room: _Room, refused: Mapping[str, datetime], now: datetime
+    key: OfferKey, room: _Room, learnt: Learnt, now: datetime
 ) -> tuple[str, datetime | None] | None:
     """Why an offer is not asked for now, and until when where that is known."""
-    until = refused.get(str(key), now)
+    until = learnt.refused.get(str(key), now)
     if until > now:
         return f"{key} was refused a moment ago", until
+    if room.tried[key] and is_on_trial(key, learnt, now):
+        return f"{key} refused lately, and another launch tries it first", now
     if room.quotas and key not in room.vcpu_milli:
         return f"{key} is not offered now", None
     number = room.full(key)

@@ -47,13 +47,15 @@ class Guests(Protocol):
 class Account:
     """What the cloud knows of the customer and how it treats machines that ended.
 
-    `most_machines` is a quota; ended machines are listed for `ended_listed_seconds`.
+    `most_machines` is a quota; ended machines are listed for `ended_listed_seconds`. A cloud that
+    does not tell its room offers what it has none of, and refuses it when it is asked.
     """
 
     name: str = "sim"
     seed: int = 0
     most_machines: int | None = None
     ended_listed_seconds: float = 600.0
+    tells_room: bool = True
 
 
 class SimCloud:

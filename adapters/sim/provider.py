@@ -49,10 +49,13 @@ class SimProvider:
     # The five verbs and the price feed.
 
     def offers(self) -> Sequence[Offer]:
-        """All that can be bought; an offer without capacity is marked unavailable."""
+        """All that can be bought; an offer without capacity is marked unavailable where the cloud
+        tells."""
         with self._clock.lock:
             self._read("offers")
             pools = zip(self._offers, self._cloud.pools.values(), strict=True)
+            if not self._cloud.account.tells_room:
+                return tuple(offer for _, offer in self._offers)
             return tuple(offer[self._cloud.room(pool) != 0] for offer, pool in pools)
 
     def nodes(self) -> Sequence[ProviderNode]:

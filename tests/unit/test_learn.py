@@ -17,14 +17,12 @@ from costplan.planner.learn import (
     from_boots,
     from_exchanges,
     from_load,
-    from_outcomes,
     is_reborn,
     surplus_since,
 )
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, Totals
 from costplan.planner.nodes import Node
-from costplan.planner.tick import Action, ActionOutcome, Launch, Outcome, Terminate
 from costplan.planner.types import Phase
 from tests.fleets import (
     NOON,
@@ -33,11 +31,9 @@ from tests.fleets import (
     key,
     launch,
     load,
-    node,
     plan,
     rented,
     rules,
-    spot,
     tasks,
 )
 
@@ -136,41 +132,6 @@ def test_a_boot_is_from_the_launch_to_the_last_worker_once() -> None:
     assert boots(None, ready) == ()
     full = Learnt(boot_seconds=(1.0,) * MOST_BOOTS)
     assert boots(booting, ready, full) == (*(1.0,) * (MOST_BOOTS - 1), 45.0)
-
-
-def outcome(of: Outcome, action: Action | None = None, **more: Any) -> ActionOutcome:
-    """What became of a launch of spot m.large, or else b on demand."""
-    request = node("n", keys=(spot(), key("b"))).request
-    asked = action or Launch(node_id="n", request=request)
-    return ActionOutcome(action=asked, outcome=of, at=NOON, **more)
-
-
-def refused(*ended: ActionOutcome, learnt: Learnt | None = None, seconds: float = 0) -> Learnt:
-    """What is known after these, so long after noon, with a default wait of 300 s."""
-    return from_outcomes(learnt or Learnt(), ended, rules(), after(seconds))
-
-
-@pytest.mark.parametrize("of", list(Outcome))
-def test_offers_that_were_refused_are_left_alone_for_a_while(of: Outcome) -> None:
-    found = refused(outcome(of)).refused
-    is_no = of in (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
-    until = {str(spot()): after(300), str(key("b")): after(300)}
-    assert dict(found) == (until if is_no else {})
-
-
-def test_as_long_as_the_cloud_asked_for_and_then_no_more() -> None:
-    found = refused(outcome(Outcome.QUOTA, retry_after_seconds=900))
-    assert set(found.refused.values()) == {after(900)}
-    assert set(refused(outcome(Outcome.QUOTA, retry_after_seconds=1)).refused.values()) == {
-        after(300)
-    }
-    assert refused(learnt=found, seconds=899) == found
-    assert dict(refused(learnt=found, seconds=900).refused) == {}
-
-
-def test_only_launches_are_refused_offers() -> None:
-    ending = Terminate(node_id="n", provider_id="i-n")
-    assert dict(refused(outcome(Outcome.REJECTED, ending)).refused) == {}
 
 
 def test_a_surplus_is_since_it_began_without_a_break() -> None:
