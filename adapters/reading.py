@@ -10,10 +10,11 @@ from typing import TypeVar
 from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
 from costplan.planner.load import Load
 from costplan.planner.nodes import Notice, ProviderNode
-from costplan.planner.ports import Cluster, PriceFeed, Provider
+from costplan.planner.ports import AccountQuotas, Cluster, PriceFeed, Provider
 from costplan.planner.snapshot import market_digest
 from costplan.planner.tick import ActionOutcome, Readings
 from costplan.planner.types import Gap, Offer, Quote
+from costplan.planner.workload import Quota
 
 T = TypeVar("T")
 URGENT_SECONDS = 0.3
@@ -30,10 +31,12 @@ class Reader:
         prices: PriceFeed,
         cluster: Cluster,
         clock: Callable[[], datetime],
+        quotas: AccountQuotas | None = None,
     ) -> None:
         self._provider, self._prices, self._cluster = provider, prices, cluster
-        self._clock = clock
+        self._clock, self._account = clock, quotas
         self._pool = ThreadPoolExecutor(max_workers=5, thread_name_prefix="read")
+        self._quotas: tuple[Quota, ...] = ()
         self._offers: tuple[Offer, ...] = ()
         self._quotes: tuple[Quote, ...] = ()
         self._digest = ""
@@ -57,6 +60,7 @@ class Reader:
         machines_asked = self._pool.submit(self._provider.nodes)
         notices_asked = self._pool.submit(self._provider.notices)
         market_asked = self._pool.submit(self._market)
+        quotas_asked = self._pool.submit(self._limits)
         gaps: list[Gap] = []
         notices = _got(notices_asked, "notices", "none that is new", gaps)
         warned = frozenset((notice.provider_id, notice.kind) for notice in notices or ())
@@ -65,6 +69,7 @@ class Reader:
         load = _got(load_asked, "load", "nothing of what the cluster does", gaps, patience)
         machines = _got(machines_asked, "machines", "as they were last", gaps)
         _got(market_asked, "prices", "as they were last", gaps)
+        gaps += quotas_asked.result()
         return Readings(
             at=max(self._clock(), began),
             load=load,
@@ -76,6 +81,7 @@ class Reader:
             outcomes=tuple(outcomes),
             gaps=tuple(gaps),
             market_digest=self._digest,
+            quotas=self._quotas,
         )
 
     def _market(self) -> None:
@@ -85,6 +91,18 @@ class Reader:
         if offers != self._offers or _prices(quotes) != _prices(self._quotes):
             self._offers, self._quotes = offers, quotes
             self._digest = market_digest(offers, quotes)
+
+    def _limits(self) -> list[Gap]:
+        """Takes in the account's quotas. Where they cannot be read the cloud itself refuses what
+        is too much, so nobody need stop acting: that much is said."""
+        if self._account is None:
+            return []
+        try:
+            self._quotas = tuple(self._account())
+        except ProviderError as error:
+            assumed = "as they were last" if self._quotas else "none; the cloud refuses the rest"
+            return [Gap(kind="quotas", subject=str(error), assumed=assumed)]
+        return []
 
 
 def _with_workers(

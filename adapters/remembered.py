@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
+from costplan.planner.errors import ProviderError
 from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode
 from costplan.planner.ports import PriceFeed, Provider
 from costplan.planner.types import Market, Offer, OfferKey, Quote
+from costplan.planner.workload import Quota
 
 K = TypeVar("K")
 V = TypeVar("V")
+ERROR_SECONDS = 300.0
 
 
 class Remembered(Generic[K, V]):
@@ -110,6 +113,45 @@ class RememberedOffers:
     def notices(self) -> Sequence[Notice]:
         """As the provider has them."""
         return self._provider.notices()
+
+
+class RememberedQuotas:
+    """The account's quotas, asked for again after so many seconds or once they are forgotten. An
+    error is remembered for a while too: a permission that is missing is not asked for each
+    second."""
+
+    def __init__(
+        self, read: Callable[[], Sequence[Quota]], clock: Callable[[], datetime], seconds: float
+    ) -> None:
+        self._read, self._clock, self._seconds = read, clock, seconds
+        self._lock = Lock()
+        self._known: tuple[datetime, Sequence[Quota] | ProviderError] | None = None
+
+    def __call__(self) -> Sequence[Quota]:
+        """The quotas as they were at most so many seconds ago; raises what reading them did."""
+        with self._lock:
+            if self._known is None or not self._is_fresh(*self._known):
+                self._known = (self._clock(), self._tried())
+            found = self._known[1]
+        if isinstance(found, ProviderError):
+            raise found
+        return found
+
+    def forget(self) -> None:
+        """Reads them anew with the next call."""
+        with self._lock:
+            self._known = None
+
+    def _is_fresh(self, at: datetime, found: Sequence[Quota] | ProviderError) -> bool:
+        is_error = isinstance(found, ProviderError)
+        seconds = min(self._seconds, ERROR_SECONDS) if is_error else self._seconds
+        return timedelta(0) <= self._clock() - at < timedelta(seconds=seconds)
+
+    def _tried(self) -> Sequence[Quota] | ProviderError:
+        try:
+            return self._read()
+        except ProviderError as error:
+            return error
 
 
 class RememberedPrices:

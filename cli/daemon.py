@@ -34,7 +34,7 @@ from costplan.planner.foretell import Foreteller
 from costplan.planner.loop import Ticked, tick
 from costplan.planner.standing import is_alive
 from costplan.planner.status import LastTick, status_of
-from costplan.planner.tick import ActionOutcome, Readings, State
+from costplan.planner.tick import ActionOutcome, Outcome, Readings, State
 from costplan.policies.default import default_policies
 
 LEASE_SECONDS = 30.0
@@ -62,7 +62,7 @@ class Daemon:
     ) -> None:
         self.config, self.ports, self.store, self.log = config, ports, store, log
         self._clock, self._reread = clock, reread
-        self._reader = Reader(ports.provider, ports.prices, ports.cluster, clock)
+        self._reader = Reader(ports.provider, ports.prices, ports.cluster, clock, ports.quotas)
         self._executor = Executor(ports.provider, ports.cluster, clock, self._on_done)
         self._wake, self._stop, self._reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -155,9 +155,16 @@ class Daemon:
 
     def _take(self, done: Done) -> None:
         self._outcomes.append(done.outcome)
+        if done.outcome.outcome is Outcome.QUOTA:
+            self._forget_quotas()
         self.metrics.outcome(done.outcome)
         self.log.outcome(done.tick_id, done.outcome, done.seconds)
         self._wake.set()
+
+    def _forget_quotas(self) -> None:
+        """They are not, or may not be, what they were when they were read."""
+        if self.ports.quotas is not None:
+            self.ports.quotas.forget()
 
     async def _drive(self, *, until_empty: bool) -> None:
         while not self._stop.is_set():
@@ -335,6 +342,7 @@ class Daemon:
             self.log.trouble("reload refused", reason=reason)
             return False
         self.config = replace(self.config, settings=new.settings)
+        self._forget_quotas()
         self._replan = True
         self.log.event("reloaded")
         return True

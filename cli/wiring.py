@@ -9,7 +9,7 @@ from pathlib import Path
 
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
-from costplan.planner.ports import Cluster, PriceFeed, Provider
+from costplan.planner.ports import AccountQuotas, Cluster, PriceFeed, Provider
 from costplan.planner.provider_config import (
     AwsChoice,
     GcpChoice,
@@ -20,8 +20,8 @@ from costplan.planner.types import Market, OfferKey
 
 LISTS_SECONDS = 3600.0
 SPOT_SECONDS = 120.0
-"""How long what a cloud sells and its list prices are remembered, and how long spot prices. Those
-of EC2 change every few hours."""
+"""How long what a cloud sells, its list prices and the account's quotas are remembered, and how
+long spot prices. Those of EC2 change every few hours."""
 ADVICE_SECONDS = 21600.0
 MOST_ADVICE = 20
 """How long Google's advice on an offer is remembered, and about how many offers it is asked at a
@@ -30,13 +30,26 @@ time: it takes two calls an offer, and there are hundreds."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The world of one cluster. `secrets` are never to be logged; `close` gives sockets back."""
+    """The world of one cluster. `secrets` are never to be logged; `close` gives sockets back.
+
+    `quotas` are the account's, None where the provider has none.
+    """
 
     provider: Provider
     prices: PriceFeed
     cluster: Cluster
     secrets: tuple[str, ...]
     close: Callable[[], None]
+    quotas: AccountQuotas | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """Who runs the machines, what they cost there, and what the account may have of them."""
+
+    provider: Provider
+    prices: PriceFeed
+    quotas: AccountQuotas | None = None
 
 
 def connect(config: DaemonConfig, clock: Callable[[], datetime]) -> Ports:
@@ -47,7 +60,7 @@ def connect(config: DaemonConfig, clock: Callable[[], datetime]) -> Ports:
 
     access = config.scheduler
     token = read_token(Path(access.token_file))
-    provider, prices = _machines(config, clock)
+    machines = _machines(config, clock)
     cluster = DaskEndpoint(
         access.endpoint,
         token,
@@ -55,12 +68,16 @@ def connect(config: DaemonConfig, clock: Callable[[], datetime]) -> Ports:
         clock=clock,
     )
     return Ports(
-        provider=provider, prices=prices, cluster=cluster, secrets=(token,), close=cluster.close
+        provider=machines.provider,
+        prices=machines.prices,
+        quotas=machines.quotas,
+        cluster=cluster,
+        secrets=(token,),
+        close=cluster.close,
     )
 
 
-def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> tuple[Provider, PriceFeed]:
-    """Who runs the machines, and what they cost there."""
+def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> Machines:
     match config.provider:
         case ProviderChoice():
             return _local(config, config.provider, clock)
@@ -70,9 +87,7 @@ def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> tuple[Prov
             return _gcp(config, config.provider, clock)
 
 
-def _local(
-    config: DaemonConfig, choice: ProviderChoice, clock: Callable[[], datetime]
-) -> tuple[Provider, PriceFeed]:
+def _local(config: DaemonConfig, choice: ProviderChoice, clock: Callable[[], datetime]) -> Machines:
     from costplan.adapters.dask.sample import TlsFiles
     from costplan.adapters.local.prices import LocalPrices
     from costplan.adapters.local.provider import LocalProvider, Workers
@@ -93,18 +108,23 @@ def _local(
         else TlsFiles(ca=Path(tls.ca), cert=Path(tls.cert), key=Path(tls.key)),
     )
     provider = LocalProvider(stage, config.settings.cluster, workers, clock)
-    return provider, LocalPrices(stage, clock)
+    return Machines(provider=provider, prices=LocalPrices(stage, clock))
 
 
-def _aws(
-    config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime]
-) -> tuple[Provider, PriceFeed]:
+def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime]) -> Machines:
     from costplan.adapters.aws.clients import Clients
     from costplan.adapters.aws.hazards import Hazards, read_hazards
     from costplan.adapters.aws.prices import AwsPrices
     from costplan.adapters.aws.provider import AwsProvider
+    from costplan.adapters.aws.quotas import vcpu_quotas
     from costplan.adapters.aws.settings import AwsSettings
-    from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
+    from costplan.adapters.easing import EasedPrices, EasedProvider
+    from costplan.adapters.remembered import (
+        Remembered,
+        RememberedOffers,
+        RememberedPrices,
+        RememberedQuotas,
+    )
 
     settings = AwsSettings(
         cluster=config.settings.cluster,
@@ -130,15 +150,14 @@ def _aws(
     )
     prices = AwsPrices(settings, clock, clients, hazards)
     every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
-    return (
-        RememberedOffers(provider, clock, LISTS_SECONDS),
-        RememberedPrices(prices, clock, every),
+    return Machines(
+        provider=RememberedOffers(EasedProvider(provider, clock), clock, LISTS_SECONDS),
+        prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
+        quotas=RememberedQuotas(lambda: vcpu_quotas(clients, settings), clock, LISTS_SECONDS),
     )
 
 
-def _gcp(
-    config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime]
-) -> tuple[Provider, PriceFeed]:
+def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime]) -> Machines:
     from costplan.adapters.gcp.clients import Clients, anonymous
     from costplan.adapters.gcp.prices import GcpPrices, Listed, advised_hazards, read_list
     from costplan.adapters.gcp.provider import GcpProvider
@@ -184,7 +203,7 @@ def _gcp(
         clients, settings, clock, hazards, listed=lambda: listed(None), sold=provider.offers
     )
     every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
-    return provider, RememberedPrices(prices, clock, every)
+    return Machines(provider=provider, prices=RememberedPrices(prices, clock, every))
 
 
 def _start_script(

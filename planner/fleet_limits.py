@@ -46,9 +46,9 @@ class FleetRow:
         is_spot = node.key.market is Market.SPOT
         match self.kind:
             case "nodes":
-                return 1.0 if self.quota is None or _matches(self.quota, node.key) else 0.0
+                return 1.0 if self.quota is None or falls_under(self.quota, node.key) else 0.0
             case "vcpu":
-                return node.vcpu if self.quota is None or _matches(self.quota, node.key) else 0.0
+                return node.vcpu if self.quota is None or falls_under(self.quota, node.key) else 0.0
             case "usd":
                 return float(node.usd_per_hour)
             case "share":
@@ -69,7 +69,7 @@ def fleet_rows(settings: Settings, pools: Iterable[OfferKey]) -> tuple[FleetRow,
     if limits.max_nodes is not None:
         rows.append(FleetRow(name="limits.max_nodes", kind="nodes", most=limits.max_nodes))
     for number, quota in enumerate(limits.quotas):
-        name = f"limits.quotas[{number}]"
+        name = quota.name or f"limits.quotas[{number}]"
         if quota.nodes is not None:
             rows.append(FleetRow(name=name, kind="nodes", most=quota.nodes, quota=quota))
         else:
@@ -96,7 +96,8 @@ def fleet_rows(settings: Settings, pools: Iterable[OfferKey]) -> tuple[FleetRow,
     return tuple(rows)
 
 
-def _matches(quota: Quota, key: OfferKey) -> bool:
+def falls_under(quota: Quota, key: OfferKey) -> bool:
+    """True where an offer is one of those that a quota limits."""
     return (
         quota.provider in (None, key.provider)
         and quota.region in (None, key.region)

@@ -77,6 +77,7 @@ def tick(
 ) -> Ticked:
     """One tick. A plan is made when asked for, and when the fleet is not what is needed."""
     readings = trusted(readings, state, settings)
+    settings = _within_account(settings, readings)
     now = readings.at
     learnt = from_outcomes(state.learnt, readings.outcomes, settings, now)
     nodes = reflect(state.nodes, readings, settings)
@@ -165,6 +166,15 @@ def tick(
     )
 
 
+def _within_account(settings: Settings, readings: Readings) -> Settings:
+    """The settings, with what the account may have beside the limits of the file: both hold."""
+    if not readings.quotas:
+        return settings
+    limits = settings.limits
+    both = (*limits.quotas, *readings.quotas)
+    return replace(settings, limits=replace(limits, quotas=both))
+
+
 def _why_held(mode: Mode, control: Control, now: datetime) -> str:
     """Why nothing is asked for now that was intended before, '' where it is."""
     if control.paused_until is not None and now < control.paused_until:
@@ -182,7 +192,7 @@ def _plan_key(wanted: Needs, state: State, readings: Readings) -> str:
     )
     paused = state.control.paused_until
     text = repr((sorted(wanted.target.items()), sorted(wanted.here.items()), refused, paused,
-                 alive, readings.market_digest))  # fmt: skip
+                 alive, readings.market_digest, readings.quotas))  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

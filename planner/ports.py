@@ -8,6 +8,7 @@ from typing import Protocol
 from costplan.planner.load import Load
 from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode, Retired
 from costplan.planner.types import Offer, OfferKey, Quote
+from costplan.planner.workload import Quota
 
 
 class Provider(Protocol):
@@ -50,6 +51,21 @@ class PriceFeed(Protocol):
 
     def quotes(self, keys: Collection[OfferKey]) -> Sequence[Quote]:
         """The newest quote of each key that has one; a key without one is a gap."""
+        ...
+
+
+class AccountQuotas(Protocol):
+    """What the account may have, less what its machines that are not the cluster's take of it.
+
+    A cloud that has no such limits needs none of this.
+    """
+
+    def __call__(self) -> Sequence[Quota]:
+        """The limits in force; raises errors.ProviderError where they cannot be read."""
+        ...
+
+    def forget(self) -> None:
+        """Has them read anew with the next call."""
         ...
 
 

@@ -36,6 +36,7 @@ from costplan.planner.types import (
     Verdict,
     require_utc,
 )
+from costplan.planner.workload import Quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,8 @@ class Readings:
     `offers` and `quotes` are what can be bought and for how much, and `market_digest` names them
     where who read them knows it; `outcomes` are of the actions that ended since the last tick.
     `machines_at` is when listing the machines began: one that was launched later need not be there.
-    `outlook` is the demand to come, None where nothing foretells it.
+    `outlook` is the demand to come, None where nothing foretells it. `quotas` are what the account
+    may have, besides those of the settings.
     """
 
     at: datetime
@@ -182,6 +184,7 @@ class Readings:
     market_digest: str = ""
     machines_at: datetime | None = None
     outlook: Outlook | None = None
+    quotas: tuple[Quota, ...] = ()
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")

@@ -75,6 +75,7 @@ class Quota:
     """At most this much of the offers that match; None matches everything.
 
     Exactly one of `vcpu_milli` and `nodes` is set. `instance_types` are shell-style patterns.
+    `name` is in words whose it is; one of the file has none and goes by its place there.
     """
 
     provider: str | None = None
@@ -83,6 +84,7 @@ class Quota:
     instance_types: tuple[str, ...] = ()
     vcpu_milli: int | None = None
     nodes: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

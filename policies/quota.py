@@ -14,7 +14,7 @@ from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Node
 from costplan.planner.standing import is_alive, possible_keys
 from costplan.planner.tick import Move, MovePlan, NewNode
-from costplan.planner.types import Decision, OfferKey
+from costplan.planner.types import Decision, OfferKey, Verdict
 from costplan.planner.workload import Quota
 
 
@@ -25,15 +25,21 @@ class WithinQuota:
     counts for each of them. Offers without room, that a cloud refused a moment ago, or that
     refused before and are being tried with another launch, are struck out of a launch; one
     without any left waits for the first of them.
+
+    A plan keeps to the quotas by itself: where workers are missing for that, it is said which.
     """
 
     name = "quota"
 
     def judge(self, plan: MovePlan, view: GuardView) -> Judgement:
         """The moves whose launches have room, each with the offers that have."""
-        if not launches(plan.moves):
+        limits, short = view.settings.limits, missing(plan)
+        if not launches(plan.moves) and not (short and limits.quotas):
             return Judgement(moves=plan.moves)
-        return judged(self.name, _sorted_out(plan, view))
+        room = _room(view, plan)
+        judgement = judged(self.name, _sorted_out(plan, view, room))
+        full = tuple(_full(room, view, short, self.name)) if short else ()
+        return replace(judgement, verdicts=(*judgement.verdicts, *full))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +49,7 @@ class _Room:
     nodes: int | None
     quotas: tuple[Quota, ...]
     left: list[int]
-    vcpu_milli: Mapping[OfferKey, int]
+    vcpu_milli: dict[OfferKey, int]
     tried: Counter[OfferKey]
     matched: dict[OfferKey, tuple[int, ...]]
 
@@ -119,9 +125,8 @@ def _sizes(view: GuardView, plan: MovePlan, alive: list[Node]) -> dict[OfferKey,
     return sizes
 
 
-def _sorted_out(plan: MovePlan, view: GuardView) -> Iterator[Move | Refusal]:
+def _sorted_out(plan: MovePlan, view: GuardView, room: _Room) -> Iterator[Move | Refusal]:
     now, learnt = view.snapshot.at, view.state.learnt
-    room = _room(view, plan)
     for move in plan.moves:
         if not isinstance(move, NewNode):
             yield move
@@ -158,9 +163,44 @@ def _why_not(
     number = room.full(key)
     if number is None:
         return None
-    quota = room.quotas[number]
+    return f"{_named(number, room.quotas[number])} has no room for it", None
+
+
+def _named(number: int, quota: Quota) -> str:
+    if quota.name:
+        return quota.name
     amount = f"{quota.nodes} nodes" if quota.nodes is not None else _vcpu(quota.vcpu_milli)
-    return f"limits.quotas[{number}] of {amount} has no room for it", None
+    return f"limits.quotas[{number}] of {amount}"
+
+
+def missing(plan: MovePlan) -> dict[str, int]:
+    """Workers by kind that are wanted and that the plan does not bring."""
+    bought = Counter[str]()
+    for move in launches(plan.moves):
+        bought.update(move.workers)
+    short = {d.shape: d.wanted - d.present - d.coming - bought[d.shape] for d in plan.demand}
+    return {kind: count for kind, count in short.items() if count > 0}
+
+
+def _full(room: _Room, view: GuardView, short: Mapping[str, int], policy: str) -> Iterator[Verdict]:
+    """The quotas that have no room for any machine of theirs that a missing worker fits on."""
+    needs = [kind.need for kind in view.settings.kinds if kind.name in short]
+    least: dict[int, int] = {}
+    for offer in view.snapshot.offers:
+        key = offer.key
+        if offer.available and any(need.fits_in(offer.resources) for need in needs):
+            room.vcpu_milli[key] = offer.resources.vcpu_milli
+            for number in room.quotas_of(key):
+                amount = room.amount(number, key)
+                least[number] = min(amount, least.get(number, amount))
+    for number, amount in sorted(least.items()):
+        if amount > room.left[number]:
+            yield Verdict(
+                policy=policy,
+                decision=Decision.TRIM,
+                reason=f"{_named(number, room.quotas[number])} has no room for another machine",
+                numbers={"moves": "0", "missing_workers": str(sum(short.values()))},
+            )
 
 
 def _vcpu(milli: int | None) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from costplan.adapters.aws.clients import Clients
-from costplan.adapters.aws.errors import mapped
+from costplan.adapters.aws.errors import RejectedByCode, mapped
+from costplan.adapters.aws.machines import CLUSTER_TAG, listed, node_of, tags_of
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
-from costplan.planner.types import Market
+from costplan.planner.fleet_limits import falls_under
+from costplan.planner.types import Market, OfferKey
 from costplan.planner.workload import Quota
 
+_PAGE = 100
+"""So many values a filter takes without more pages in the answer."""
 _STANDARD = (
     "[acdhmrtz][0-9]*",
     "i[0-9]*",
@@ -56,13 +63,58 @@ quotas of their own, from d, h, t and m."""
 
 
 def vcpu_quotas(clients: Clients, settings: AwsSettings) -> tuple[Quota, ...]:
-    """What the account may have of each kind in the region now. They count all machines of the
-    account, and so bind earlier where others use it too."""
+    """What the account may have of each kind in the region now, less what its machines that are
+    not the cluster's take. A quota that the account does not have limits nothing."""
+    limits = {quota: _value(clients, quota) for quota in QUOTAS}
+    others = _others(clients, settings) if any(limits.values()) else Counter()
     found = []
-    for quota in QUOTAS:
-        with mapped("quotas", quota.code):
+    for quota, value in limits.items():
+        if value is None:
+            continue
+        whole = quota.limit(settings.region, int(value * 1000))
+        used = sum(n for key, n in others.items() if falls_under(whole, key))
+        less = f" less {used / 1000:g} of other machines" if used else ""
+        name = f"the account's quota {quota.code} of {value:g} vCPU{less}"
+        left = max(0, int(value * 1000) - used)
+        found.append(replace(whole, vcpu_milli=left, name=name))
+    return tuple(found)
+
+
+def _value(clients: Clients, quota: VcpuQuota) -> float | None:
+    try:
+        with mapped("servicequotas:GetServiceQuota", quota.code):
             answer = clients.reading("service-quotas").get_service_quota(
                 ServiceCode="ec2", QuotaCode=quota.code
             )
-        found.append(quota.limit(settings.region, int(answer["Quota"]["Value"] * 1000)))
-    return tuple(found)
+    except RejectedByCode as error:
+        if error.code == "NoSuchResourceException":
+            return None
+        raise
+    return float(answer["Quota"]["Value"])
+
+
+def _others(clients: Clients, settings: AwsSettings) -> Counter[OfferKey]:
+    """Milli-vCPU of the machines that run and are not the cluster's, by offer."""
+    ec2 = clients.reading("ec2")
+    runs = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    with mapped("ec2:DescribeInstances", settings.region):
+        machines = Counter(
+            node_of(one, settings.region, one["LaunchTime"]).key
+            for one in listed(ec2, runs)
+            if tags_of(one).get(CLUSTER_TAG) != settings.cluster
+        )
+    sizes = _vcpu_milli(ec2, sorted({key.instance_type for key in machines}))
+    return Counter({key: n * sizes.get(key.instance_type, 0) for key, n in machines.items()})
+
+
+def _vcpu_milli(ec2: Any, types: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(types), _PAGE):
+        named = [{"Name": "instance-type", "Values": list(types[start : start + _PAGE])}]
+        with mapped("ec2:DescribeInstanceTypes", types[start]):
+            answer = ec2.describe_instance_types(Filters=named)
+        found |= {
+            one["InstanceType"]: one["VCpuInfo"]["DefaultVCpus"] * 1000
+            for one in answer["InstanceTypes"]
+        }
+    return found

@@ -13,11 +13,12 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from costplan.adapters import conformance
 from costplan.adapters.aws.hazards import advisor_bands
+from costplan.adapters.aws.machines import CLUSTER_TAG
 from costplan.adapters.aws.prices import AwsPrices
 from costplan.adapters.aws.quotas import QUOTAS, vcpu_quotas
 from costplan.adapters.aws.requests import architecture
 from costplan.adapters.feeds.snapshot_aws import machine_size
-from costplan.planner.errors import Throttled, Unreachable
+from costplan.planner.errors import CredentialsRejected, Throttled, Unreachable
 from costplan.planner.types import Market, OfferKey
 from costplan.policies.quota import falls_under
 from tests.emulators.aws.account import ZONES, Account, key
@@ -200,8 +201,36 @@ def test_quotas_are_limits_of_the_policy(account: Account) -> None:
     account.rig.cloud.quotas = {quota.code: 64.0 for quota in QUOTAS}
     found = vcpu_quotas(account.clients, account.settings)
     assert {quota.vcpu_milli for quota in found} == {64_000}
-    matched = [quota for quota in found if falls_under(key("m5.large"), quota)]
-    assert len(matched) == 1
+    (matched,) = [quota for quota in found if falls_under(key("m5.large"), quota)]
+    assert matched.name == "the account's quota L-34B43A08 of 64 vCPU"
+
+
+def test_what_others_of_the_account_use_is_taken_off(account: Account) -> None:
+    """Two m5.large of strangers on demand, 4 vCPU; one of ours, and one that has ended."""
+    cloud = account.rig.cloud
+    cloud.quotas = {"L-1216C47A": 64.0, "L-34B43A08": 3.0}
+    for tags in ({}, {CLUSTER_TAG: "theirs"}, {CLUSTER_TAG: account.settings.cluster}):
+        account.foreign_machine(tags)
+    gone = account.foreign_machine()
+    account.setup("ec2").terminate_instances(InstanceIds=[gone])
+    cloud.page_size = 1
+    demand, spot = vcpu_quotas(account.clients, account.settings)
+    assert (demand.vcpu_milli, spot.vcpu_milli) == (60_000, 3_000)
+    assert demand.name == "the account's quota L-1216C47A of 64 vCPU less 4 of other machines"
+
+
+def test_a_quota_that_others_have_used_up_leaves_nothing(account: Account) -> None:
+    account.rig.cloud.quotas = {"L-1216C47A": 1.0}
+    account.foreign_machine()
+    (quota,) = vcpu_quotas(account.clients, account.settings)
+    assert quota.vcpu_milli == 0
+
+
+def test_a_quota_that_may_not_be_read_names_the_permission(account: Account) -> None:
+    fault = Fault(operation="GetServiceQuota", code="AccessDeniedException", status=403)
+    account.rig.cloud.faults.append(fault)
+    with pytest.raises(CredentialsRejected, match="servicequotas:GetServiceQuota"):
+        vcpu_quotas(account.clients, account.settings)
 
 
 STANDARD = {"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}

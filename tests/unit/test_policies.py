@@ -12,7 +12,7 @@ from costplan.planner.learn import exchange_name
 from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Freeze, Safety
-from costplan.planner.tick import Control, Move
+from costplan.planner.tick import ClassDemand, Control, Move
 from costplan.planner.types import Decision, Gap, Market, Mode, Phase
 from costplan.planner.workload import Limits, Quota
 from costplan.policies.blast_radius import BlastRadius
@@ -340,6 +340,25 @@ def test_a_quota_of_vcpu_strikes_the_offers_that_it_has_no_room_for() -> None:
     assert decision is Decision.TRIM
     assert reason == "limits.quotas[0] of 12 vCPU has no room for it"
     assert (numbers["offers_struck"], numbers["offers_asked"]) == ("1", "2")
+
+
+@pytest.mark.parametrize(("vcpu", "is_full"), [(7, True), (8, False)])
+def test_a_quota_that_keeps_workers_from_being_bought_is_named(vcpu: int, is_full: bool) -> None:
+    """A node of 4 vCPU runs, the plan asks for nothing, and two workers are missing."""
+    quota = Quota(market=Market.SPOT, vcpu_milli=vcpu * 1000, name="the account's quota L-1")
+    wide = Quota(market=Market.ON_DEMAND, nodes=9)
+    seen = view(node("n-0", keys=(spot(),)), rules=settings(limits=Limits(quotas=(quota, wide))))
+    wanted = ClassDemand(
+        shape="w", wanted=3, present=1, coming=0, work_seconds=0.0, width=3, reason="", useful=3
+    )
+    judgement = WithinQuota().judge(replace(plan(), demand=(wanted,)), seen)
+    if not is_full:
+        assert judgement.verdicts == ()
+        return
+    decision, reason, numbers = only(judgement)
+    assert decision is Decision.TRIM
+    assert reason == "the account's quota L-1 has no room for another machine"
+    assert numbers["missing_workers"] == "2"
 
 
 def test_a_node_that_may_be_one_of_several_counts_for_each() -> None:

@@ -13,7 +13,11 @@ from costplan.adapters.reading import Reader
 from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
 from costplan.planner.load import Load
 from costplan.planner.nodes import Notice
-from tests.fleets import NOON, load, offers, quote, tasks
+from costplan.planner.snapshot import assemble
+from costplan.planner.tick import State
+from costplan.planner.types import Mode
+from costplan.planner.workload import Quota
+from tests.fleets import NOON, load, offers, quote, settings, tasks
 
 WARNED = Notice(
     provider_id="m-1", kind="reclaim", observed_at=NOON, effective_at=NOON + timedelta(seconds=30)
@@ -100,6 +104,42 @@ def test_what_cannot_be_read_is_a_gap_and_not_nothing() -> None:
     site.answers.set()
     with reader(site) as found:
         assert [gap.kind for gap in found.read(()).gaps] == ["credentials"]
+
+
+class Account:
+    """Quotas that can be read, or cannot."""
+
+    refuses: ProviderError | None = None
+
+    def __call__(self) -> Sequence[Quota]:
+        if self.refuses is not None:
+            raise self.refuses
+        return (Quota(nodes=8),)
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+def test_quotas_that_cannot_be_read_are_as_they_were_and_stop_nobody() -> None:
+    account, site = Account(), Site()
+    site.answers.set()
+    account.refuses = CredentialsRejected("aws", "servicequotas:GetServiceQuota", "L-1")
+    found = Reader(site, site, site, lambda: NOON, account)
+    blind = found.read(())
+    assert blind.quotas == ()
+    (gap,) = blind.gaps
+    assert (gap.kind, gap.assumed) == ("quotas", "none; the cloud refuses the rest")
+    assert "servicequotas:GetServiceQuota" in gap.subject
+    assert assemble(blind, {}, State(), settings()).mode is Mode.FULL
+    account.refuses = None
+    assert found.read(()).quotas == (Quota(nodes=8),)
+    account.refuses = ProviderError("aws", "quotas", "all")
+    later = found.read(())
+    assert (later.quotas, [gap.assumed for gap in later.gaps]) == (
+        (Quota(nodes=8),),
+        ["as they were last"],
+    )
+    found.close()
 
 
 def test_warnings_by_themselves() -> None:

@@ -9,13 +9,20 @@ from decimal import Decimal
 
 import pytest
 
-from costplan.adapters.remembered import RememberedEach, RememberedOffers, RememberedPrices
+from costplan.adapters.remembered import (
+    ERROR_SECONDS,
+    RememberedEach,
+    RememberedOffers,
+    RememberedPrices,
+    RememberedQuotas,
+)
 from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.cloud import SimCloud
 from costplan.adapters.sim.faults import Fault, Faults
 from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import Unreachable
 from costplan.planner.types import Market, OfferKey, Quote
+from costplan.planner.workload import Quota
 from tests.sim.scenes import SURE, pool
 
 START = datetime(2026, 11, 29, tzinfo=UTC)
@@ -157,3 +164,39 @@ def test_what_is_known_no_more_is_forgotten() -> None:
     known.clear()
     clock.goes_on(60)
     assert remembered(["a"]) == {}
+
+
+def test_quotas_are_read_again_after_a_while_and_when_they_are_forgotten() -> None:
+    clock, read = Clock(), list[Quota]()
+
+    def quotas() -> Sequence[Quota]:
+        read.append(Quota(nodes=len(read)))
+        return read[-1:]
+
+    remembered = RememberedQuotas(quotas, clock, 3600.0)
+    assert remembered() == remembered() == [Quota(nodes=0)]
+    clock.goes_on(3599)
+    assert remembered() == [Quota(nodes=0)]
+    clock.goes_on(1)
+    assert remembered() == [Quota(nodes=1)]
+    remembered.forget()
+    assert remembered() == [Quota(nodes=2)]
+
+
+def test_quotas_that_cannot_be_read_are_not_asked_for_each_second() -> None:
+    clock, asked = Clock(), list[None]()
+
+    def refused() -> Sequence[Quota]:
+        asked.append(None)
+        raise Unreachable("p", "quotas", "all")
+
+    remembered = RememberedQuotas(refused, clock, 3600.0)
+    for seconds in (0, 1, ERROR_SECONDS - 2):
+        clock.goes_on(seconds)
+        with pytest.raises(Unreachable):
+            remembered()
+    assert len(asked) == 1
+    clock.goes_on(1)
+    with pytest.raises(Unreachable):
+        remembered()
+    assert len(asked) == 2
