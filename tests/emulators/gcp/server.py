@@ -180,7 +180,13 @@ def serving(rig: GcpRig) -> Iterator[GcpRig]:
     rig.endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
     methods = ["GET", "POST", "DELETE", "PATCH", "PUT"]
     app = Starlette(routes=[Route("/{path:path}", rig.answer, methods=methods)])
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,  # a caller that is slow must not find its connection closed
+    )
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
