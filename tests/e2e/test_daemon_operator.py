@@ -13,6 +13,7 @@ import pytest
 import yaml
 from distributed import Client
 
+from costplan.planner.standing import COMING
 from costplan.planner.types import Phase
 from tests.daemon_cluster import COSTPLAN, DaemonCluster, daemon_cluster
 from tests.e2e.daemon_tasks import gated
@@ -149,6 +150,7 @@ def test_paused_nothing_is_bought_and_drained_one_goes(
         when(cluster, lambda: len(nodes(cluster)) > before, "more are bought")
         gate.touch()
         assert client.gather(futures) == list(range(40))
+    when(cluster, lambda: not in_phase(cluster, *COMING), "no machine is on its way")
     first, _ = when_ready(cluster, 2)  # the minimum, once the others were let go
     drained = cluster.command("drain", first.node_id, "--yes", "--wait")
     assert drained.returncode == 0, drained.stderr
