@@ -155,6 +155,8 @@ def test_the_accounts_quotas_are_kept_and_named(account: Account, tmp_path: Path
             said = " ".join(cluster.command(command).stdout.split())
             assert "the account's quota L-34B43A08 of 8 vCPU has no room" in said
             assert "L-1216C47A of 4 vCPU less 2 of other machines has no room" in said
+        again = cluster.command("replay", last_tick(cluster).tick_id)
+        assert again.returncode == 0, again.stdout
 
 
 def test_credentials_that_expire_are_waited_for(account: Account, tmp_path: Path) -> None:
