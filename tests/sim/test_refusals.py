@@ -102,7 +102,7 @@ def test_a_pool_that_runs_dry_is_asked_no_more_often_than_it_has_just_granted() 
 def test_a_pool_that_has_machines_again_is_tried_with_one_and_then_used() -> None:
     """It is worth an exchange once one launch has been granted."""
     world = world_of(steps([(0.0, 0), (200.0, None)]))
-    driver, calls = driven(world, 20)
+    driver, calls = driven(world, 8)
     driver.run(300.0, every=EVERY)
     before = calls.named[EMPTY]
     assert before == FIRST
@@ -111,7 +111,7 @@ def test_a_pool_that_has_machines_again_is_tried_with_one_and_then_used() -> Non
     assert calls.named[EMPTY] == before + 1
     driver.run(HOUR, every=EVERY)
     alive = Counter(m.pool.key for m in world.cloud.machines() if m.ended is None)
-    assert alive[EMPTY] == 20
+    assert alive[EMPTY] == 8
 
 
 def test_a_driver_that_dies_among_its_launches_does_not_ask_a_closed_pool_for_the_rest() -> None:
