@@ -84,6 +84,7 @@ def script(request: LaunchRequest, startup: Startup) -> str:
         _HEAD,
         *(f"export {_name(name)}={shlex.quote(value)}" for name, value in sorted(exports.items())),
         _PLACE[startup.cloud],
+        _PLACED,
         _AGENT_FILE.format(name=_AGENT, text=_packed_agent()),
         *_tls_lines(startup),
         startup.before.rstrip(),
@@ -256,6 +257,10 @@ resource=https%3A%2F%2Fvault.azure.net" | member "['access_token']")
     member "['value']"
 }""",
 }
+
+_PLACED = """\
+[ "$COSTPLAN_MACHINE" ] && [ "$COSTPLAN_TYPE" ] && [ "$COSTPLAN_ZONE" ] ||
+  fail "the metadata service does not say what this machine is\""""
 
 _AGENT_FILE = """\
 base64 -d <<'END' | gunzip > "$dir/{name}" || fail "no agent"

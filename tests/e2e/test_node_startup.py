@@ -125,6 +125,24 @@ def test_a_machine_without_its_tls_files_ends_at_once(tmp_path: Path) -> None:
     run(test())
 
 
+def test_a_machine_that_cannot_know_what_it_is_ends_at_once(tmp_path: Path) -> None:
+    """Its workers would be taken for some of another market and zone."""
+
+    async def test() -> None:
+        with metadata("aws") as machine:
+            machine.values.clear()
+            startup = Startup(
+                cloud="aws", scheduler_address="tcp://127.0.0.1:9", python=sys.executable
+            )
+            async with running(script(request("n1-0"), startup), machine, tmp_path) as process:
+                assert await asyncio.wait_for(process.wait(), 20) == 1
+            assert (tmp_path / "off").exists()
+            assert "does not say what this machine is" in (tmp_path / "log").read_text()
+            machine.refused.clear()
+
+    run(test())
+
+
 def test_a_machine_whose_scheduler_is_gone_ends_itself(tmp_path: Path) -> None:
     async def test() -> None:
         with metadata("aws") as machine:
