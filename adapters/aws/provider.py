@@ -46,7 +46,7 @@ class AwsProvider:
         self._settings, self._clock = settings, clock
         self._clients = clients or Clients(settings)
         self._launcher = Launcher(self._clients, settings, startup, self._node)
-        self._lock = Lock()
+        self._lock, self._noticing = Lock(), Lock()
         self._accepted: dict[str, tuple[ProviderNode, datetime]] = {}
         self._seen_ended: dict[str, datetime] = {}
 
@@ -82,8 +82,9 @@ class AwsProvider:
                 self._terminate(wanted[start : start + _TERMINATE_BATCH])
 
     def notices(self) -> Sequence[Notice]:
-        """Warnings to machines that still live."""
-        with self._credentials():
+        """Warnings to machines that still live. Who asks while another does waits for it, since
+        what the other took out of the queue is not written on the machine yet."""
+        with self._noticing, self._credentials():
             return notices(self._clients, self._settings)
 
     def _terminate(self, batch: Sequence[str]) -> None:
