@@ -9,7 +9,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -185,14 +186,23 @@ def _override_pool(cloud: AwsCloud, override: dict[str, Any], market: str) -> Po
 
 
 def describe_instances(cloud: AwsCloud, values: dict[str, Any], forward: Any) -> Any:
-    """DescribeInstances, without machines that are too young to be listed, in small pages."""
+    """DescribeInstances, without machines that are too young to be listed, in small pages.
+
+    Tags are compared here: moto looks through all tags of the account for each instance.
+    """
     young = cloud.hidden(cloud.clock())
     kept = dict(cloud.ec2.reservations)
+    asked = {
+        one["Name"].removeprefix("tag:"): set(one["Values"])
+        for one in values.get("Filters", ())
+        if one["Name"].startswith("tag:") and not re.search(r"[*?\\]", "".join(one["Values"]))
+    }
     try:
         for key, reservation in kept.items():
-            if young & {one.id for one in reservation.instances}:
+            ids = {one.id for one in reservation.instances}
+            if young & ids or not all(_is_tagged(cloud, one, asked) for one in ids):
                 del cloud.ec2.reservations[key]
-        form = dict(parse_qsl(forward.body.decode(), keep_blank_values=True))
+        form = _without_tags(dict(parse_qsl(forward.body.decode(), keep_blank_values=True)), asked)
         if not values.get("InstanceIds"):
             asked = int(form.get("MaxResults", 1000))
             form["MaxResults"] = str(min(asked, cloud.page_size))
@@ -200,6 +210,28 @@ def describe_instances(cloud: AwsCloud, values: dict[str, Any], forward: Any) ->
     finally:
         cloud.ec2.reservations.clear()
         cloud.ec2.reservations.update(kept)
+
+
+def _is_tagged(cloud: AwsCloud, instance_id: str, asked: dict[str, set[str]]) -> bool:
+    tags = cloud.ec2.tags.get(instance_id, {})
+    return all(tags.get(name) in values for name, values in asked.items())
+
+
+def _without_tags(form: dict[str, str], asked: Iterable[str]) -> dict[str, str]:
+    """A request without its filters of these tags; the others are numbered anew."""
+    names = {f"tag:{name}" for name in asked}
+    found: dict[str, str] = {}
+    place = 0
+    for number in count(1):
+        name = form.get(f"Filter.{number}.Name")
+        if name is None:
+            break
+        if name not in names:
+            place += 1
+            start = f"Filter.{number}."
+            own = {key: value for key, value in form.items() if key.startswith(start)}
+            found |= {f"Filter.{place}.{key[len(start) :]}": v for key, v in own.items()}
+    return found | {key: v for key, v in form.items() if not key.startswith("Filter.")}
 
 
 def terminate_instances(cloud: AwsCloud, values: dict[str, Any], _: Any) -> dict[str, Any]:
