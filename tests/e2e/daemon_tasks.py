@@ -14,15 +14,26 @@ def nap(seconds: float, number: int = 0) -> int:
     return number
 
 
+def noted(gate: str, seconds: float, number: int) -> int:
+    """Notes that it begins as `gated` does, sleeps, and is its number."""
+    note(gate, number)
+    return nap(seconds, number)
+
+
 def gated(gate: str, number: int = 0) -> int:
     """Notes that it begins, waits until there is a file of this name, and is its number.
 
     Each beginning is a line of the file `<gate>.begun`.
     """
-    with Path(f"{gate}.begun").open("a") as begun:
-        begun.write(f"{number}\n")
+    note(gate, number)
     wait_at(gate)
     return number
+
+
+def note(gate: str, number: int) -> None:
+    """Writes a line that a task of this number begins."""
+    with Path(f"{gate}.begun").open("a") as begun:
+        begun.write(f"{number}\n")
 
 
 def wait_at(gate: str) -> None:

@@ -39,7 +39,8 @@ class Fault:
     is None), after `passes` of them went well.
 
     With a `code` the call is refused with this HTTP status. With `is_lost` it is carried out, and
-    the connection is cut instead of an answer. Either comes after `latency_seconds`.
+    the connection is cut instead of an answer. Either comes after `latency_seconds`. `then` is
+    called when the call was carried out, before the answer.
     """
 
     operation: str
@@ -50,6 +51,7 @@ class Fault:
     is_lost: bool = False
     latency_seconds: float = 0.0
     fits: Callable[[dict[str, Any]], bool] | None = None
+    then: Callable[[], None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,13 +80,15 @@ class Bucket:
 class Life:
     """What becomes of an instance, and when: it is told to end `ends_at`, is gone a while after.
 
-    `is_in_metadata` says that its own metadata service tells that end.
+    `is_in_metadata` says that its own metadata service tells that end. It is paid for until
+    `stopped_at`.
     """
 
     launched_at: datetime
     boots_at: datetime
     ends_at: datetime | None = None
     is_in_metadata: bool = False
+    stopped_at: datetime | None = None
     reason: tuple[str, str] = ("", "")
     gone_at: datetime | None = None
 
@@ -157,8 +161,8 @@ class AwsCloud:
         instance.state_reason = StateReason(f"{code}: {message}", code)
         told = f"{initiator} initiated ({now:%Y-%m-%d %H:%M:%S} GMT)"
         instance._reason = told if initiator else ""
+        life.stopped_at, life.ends_at = now, None
         life.gone_at = now + timedelta(seconds=self.stopping_seconds)
-        life.ends_at = None
         self._enter(instance, "shutting-down")
 
     def advance(self) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -70,13 +71,14 @@ _AUTH_FAILURES = {
 _Answer = tuple[int, dict[str, str], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that was made: by whom, of what."""
+    """A call that was made: by whom, of what, when."""
 
     access_key: str
     service: str
     operation: str
+    at: datetime
 
 
 class _Cut(Exception):
@@ -137,7 +139,13 @@ class Rig:
         return [text]
 
     def _answer(self, request: Request, environ: dict[str, Any]) -> _Answer:
-        self.calls.append(Call(request.access_key, request.service, request.operation))
+        called = Call(
+            access_key=request.access_key,
+            service=request.service,
+            operation=request.operation,
+            at=self.cloud.clock(),
+        )
+        self.calls.append(called)
         name = f"{request.service}:{request.operation}"
         known = (request.service, request.operation)
         if known not in OPERATIONS and known not in _MOTO:
@@ -154,6 +162,8 @@ class Rig:
             return refusal(request, fault.code, "injected", fault.status)
         with self.cloud.lock:
             found = self._carried_out(request, environ, values, name)
+        if fault is not None and fault.then is not None:
+            fault.then()
         if fault is not None and fault.is_lost:
             raise _Cut
         return found
