@@ -231,9 +231,6 @@ class Drains:
         """No new tasks; what runs goes on, what is ready on the worker is moved or waits."""
         self._set_status(victim, "closing_gracefully")
         victim.is_cordoned = True
-        tracker = self._plugin.counters.trackers.get(victim.state.address)
-        if tracker is not None:
-            tracker.cordoned_at = self._now()
         logger.info("costplan: drain %s cordons %s", victim.token, victim.name)
 
     def _open(self, victim: Victim) -> None:
