@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from math import ceil
 from types import MappingProxyType
 
 from costplan.planner.catalogue import Catalogue
@@ -22,6 +23,7 @@ from costplan.planner.optimize.problem import build
 from costplan.planner.optimize.single import Machine, cheapest, worth_looking_at
 from costplan.planner.optimize.solve import solve
 from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.spread import spreads
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources, WorkerShape
 from costplan.planner.units import usd_from_pico
 from costplan.planner.workload import Limits, MarketRules, Overhead, Where, Workload
@@ -288,6 +290,20 @@ class Shop:
                 self._add(min(here, key=lambda r: (self.cost[r], r)), {kind.name: 1})
                 best = min(here, key=lambda r: (self.cost[r] / min(most, full[r]), r))
                 self._add(best, {kind.name: min(most, full[best])})
+            if most:
+                self._add_spread(kind.name, most, full)
+
+    def _add_spread(self, kind: str, most: int, full: Mapping[int, int]) -> None:
+        """Adds spot machines of as many zones, families and pools as must share the fleet where
+        none may have more than its share: the cheapest a worker of each."""
+        rows = [row for row in full if self.key[row].market is Market.SPOT]
+        for spread in spreads(self.settings):
+            best: dict[str, int] = {}
+            for row in sorted(rows, key=lambda r: (self.cost[r] / min(most, full[r]), r)):
+                best.setdefault(spread.group(self.key[row]), row)
+            for row in list(best.values())[: ceil(1 / spread.share) if spread.share else 0]:
+                self._add(row, {kind: min(most, full[row])})
+                self._add(row, {kind: 1})
 
     def _add(self, row: int, workers: Mapping[str, int]) -> None:
         there = tuple(sorted((name, count) for name, count in workers.items() if count))
