@@ -17,7 +17,8 @@ def fleet_grid(plan: Recommendation) -> Grid:
     """The pools of a plan, dearest together first, and their sum."""
     pools = sorted(plan.pools, key=lambda each: (-_together(each), each.pool.key))
     each = usd_column((pool.pool.usd_per_hour_each for pool in pools), 4)
-    sums = usd_column([*map(_together, pools), plan.usd_per_hour])
+    beside = _beside(plan)
+    sums = usd_column([*map(_together, pools), *beside.values(), plan.usd_per_hour])
     places = _places([pool.pool.key for pool in pools])
     rows = []
     for pool, place, price, together in zip(pools, places, each, sums, strict=False):
@@ -34,6 +35,8 @@ def fleet_grid(plan: Recommendation) -> Grid:
             mark + together,
         )
         rows.append(row)
+    for name, amount in zip(beside, sums[len(pools) :], strict=False):
+        rows.append(("", name, "", "", "", "", "", amount))
     mark = "~" if any(pool.price_is_estimate for pool in pools) else ""
     nodes = sum(pool.pool.nodes for pool in pools)
     workers = sum(count for pool in pools for count in _workers(pool).values())
@@ -52,6 +55,19 @@ def fleet_grid(plan: Recommendation) -> Grid:
         rows=(*rows, total),
         styles=(*(_STYLES[-1] for _ in rows), "strong"),
     )
+
+
+def _beside(plan: Recommendation) -> dict[str, Decimal]:
+    """What is billed an hour beside machines, by name."""
+    place = plan.place
+    if place is None:
+        return {}
+    found = {
+        "root disks": place.disks_usd_per_hour,
+        "addresses": place.addresses_usd_per_hour,
+        "traffic": place.traffic_usd_per_hour,
+    }
+    return {name: amount for name, amount in found.items() if amount}
 
 
 def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
@@ -120,6 +136,8 @@ def diff_lines(plan: Recommendation, diff: Diff) -> Iterable[str]:
         sign = "+" if planned >= now else ""
         change = f" ({sign}{wording.percent((planned - now) / now)})" if now else ""
         yield f"{usd(now)}/h now, {usd(planned)}/h planned: {sign}{usd(planned - now)}/h{change}"
+        if _beside(plan):
+            yield f"both with {', '.join(_beside(plan))}"
 
 
 def packing_grid(plan: Recommendation) -> Grid:

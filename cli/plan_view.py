@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from costplan.cli import wording
 from costplan.cli.deadline_view import deadline_lines
 from costplan.cli.fleet_view import diff_grid, diff_lines, fleet_grid, packing_grid
+from costplan.cli.place_view import place_lines, rate_lines
 from costplan.cli.view import Block, Facts, Line, View
 from costplan.cli.wording import against, counted, percent, plain, rate, rule_percent, usd
 from costplan.planner.plan import Baseline, Binding, Infeasible, PricesUsed, Recommendation
@@ -108,6 +109,8 @@ def _rules(workload: Workload) -> Iterable[str]:
         yield "one region" if where.single_region else "any mix of regions"
     if where.providers or where.regions:
         yield " or ".join(_clouds(where))
+    if where.data is not None:
+        yield f"reads {memory_text(where.data.read_bytes)} from {plain(str(where.data))}"
     yield " or ".join(map(plain, machines.arch))
     if machines.include:
         yield f"types {' or '.join(map(plain, machines.include))}"
@@ -179,7 +182,8 @@ def _verdict(plan: Recommendation) -> str:
     text = f"{mark}{billed}/h"
     if len({billed, expected, low, high}) > 1:
         band = f" ({low} to {high})" if low != high else ""
-        text += f" billed, {mark}{expected}/h expected with interruptions{band}"
+        read = " and the data read" if plan.place is not None and plan.place.read_usd else ""
+        text += f" billed, {mark}{expected}/h expected with interruptions{read}{band}"
     elif plan.expected_usd_per_hour != plan.usd_per_hour:
         text += ", and interruptions add less than a cent"
     if plan.total_usd is not None and plan.workload.duration_seconds is not None:
@@ -189,6 +193,8 @@ def _verdict(plan: Recommendation) -> str:
 
 
 def _behind(plan: Recommendation, *, explain: bool) -> Iterable[_Fact]:
+    if plan.place is not None:
+        yield "place", tuple(place_lines(plan, plan.place))
     compared = tuple(
         line for each in plan.baselines for line in _baseline(plan, each, explain=explain)
     )
@@ -261,6 +267,8 @@ def _explained(plan: Recommendation) -> Iterable[_Fact]:
     interrupted = f"{seconds_text(lost)} of work done again, {seconds_text(restart)} to start over"
     yield "interrupted", (interrupted,)
     yield "sources", _sources(plan)
+    if plan.place is not None and plan.place.rates:
+        yield "rates", tuple(rate_lines(plan.place))
     yield from _left_out(plan.prices)
     yield "plan", (plan.plan_id, f"prices {plan.prices.digest}")
 

@@ -76,7 +76,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.cli.fleet_file import read_fleet
     from costplan.cli.out_file import check_out
     from costplan.cli.until import parse_wait
-    from costplan.planner.where import check_where
+    from costplan.planner.where import check_place, check_where
 
     if output is not None:
         errors.check_word("--format", output, FORMATS)
@@ -108,6 +108,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
         errors.note(f"{asked.name}: nothing is queued or running, so no workers are needed")
         return
     check_where(prices.catalogue, asked.workload.where, asked.name)
+    check_place(prices.catalogue, asked.workload, asked.name)
     if deadline_seconds is not None:
         from costplan.planner.recommend_deadline import checked_deadline
 

@@ -316,6 +316,7 @@ def _problem(question: TransitionQuestion, items: Sequence[Item], settings: Sett
         klass=np.array([place[item.covers] for item in items], dtype=np.int64),
         cost=np.maximum(np.array(cost), LEAST_USD),
         price=np.maximum(np.array(price), LEAST_USD),
+        site_usd=np.zeros(1),
         vcpu=np.maximum(np.array(vcpu), 1e-3),
         is_spot=np.array([key.market is Market.SPOT for key in keys], dtype=bool),
         limits=tuple(_limits(question, items)),

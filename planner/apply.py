@@ -15,7 +15,7 @@ from enum import StrEnum
 from costplan.planner.accrual import running_usd
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.evaluate import evaluate
-from costplan.planner.plan_schema import PlanDocument, PoolDocument, WorkerDocument
+from costplan.planner.plan_schema import PlanDocument, PoolDocument
 from costplan.planner.plan_schema_fields import OfferDocument
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.spending import spent_in_month, spent_on_day
@@ -25,6 +25,7 @@ from costplan.planner.types import Offer, OfferKey, Packing, PoolPlan, Quote, Wo
 from costplan.planner.units import milli_from_vcpu, seconds_text
 from costplan.planner.wording import counted, offer_text, percent, plain, usd
 from costplan.planner.workload import Workload
+from costplan.planner.workload_schema import WorkerDocument
 
 _CLOCK_SLACK = timedelta(minutes=5)
 """Clocks of two machines differ; a plan from further ahead is not believed."""

@@ -7,7 +7,9 @@ markets are allowed as for the plan, but no cap counts against them (shares, quo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,14 @@ from numpy.typing import NDArray
 from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.optimize.greedy import open_nodes
 from costplan.planner.optimize.offers import Candidates, candidates
-from costplan.planner.optimize.problem import Floats, Ints, Problem, build
+from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem, build
+from costplan.planner.place import extra_pico
 from costplan.planner.plan import Baseline
 from costplan.planner.types import Market
 from costplan.planner.units import usd_from_pico
 from costplan.planner.workload import Limits, MarketRules, Workload
 
+PICO = Decimal("1e-12")
 _WORDS = {Market.ON_DEMAND: "on-demand", Market.SPOT: "spot"}
 
 
@@ -29,23 +33,25 @@ def baselines(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> t
     firm = _problem(catalogue, chosen, workload, Market.ON_DEMAND)
     spot = _problem(catalogue, chosen, workload, Market.SPOT)
     return (
-        _single_type(catalogue, firm, Market.ON_DEMAND),
-        _single_type(catalogue, spot, Market.SPOT),
-        _type_per_group(catalogue, firm),
+        _single_type(catalogue, firm, Market.ON_DEMAND, workload),
+        _single_type(catalogue, spot, Market.SPOT, workload),
+        _type_per_group(catalogue, firm, workload),
     )
 
 
 def single_type_baseline(catalogue: Catalogue, workload: Workload, market: Market) -> Baseline:
     """The cheapest one type in one region and market that alone holds every worker."""
     chosen = candidates(catalogue, workload)
-    return _single_type(catalogue, _problem(catalogue, chosen, workload, market), market)
+    problem = _problem(catalogue, chosen, workload, market)
+    return _single_type(catalogue, problem, market, workload)
 
 
 def type_per_group_baseline(catalogue: Catalogue, workload: Workload) -> Baseline:
     """Each worker group on the on-demand type that is cheapest for it, in the region (or zone,
     where the rules ask for one) where that costs least together."""
     chosen = candidates(catalogue, workload)
-    return _type_per_group(catalogue, _problem(catalogue, chosen, workload, Market.ON_DEMAND))
+    problem = _problem(catalogue, chosen, workload, Market.ON_DEMAND)
+    return _type_per_group(catalogue, problem, workload)
 
 
 def _problem(
@@ -70,31 +76,45 @@ def _cheapest_zones(catalogue: Catalogue, rows: NDArray[np.intp]) -> NDArray[np.
     return np.sort(order[first])
 
 
-def _single_type(catalogue: Catalogue, problem: Problem, market: Market) -> Baseline:
+def _single_type(
+    catalogue: Catalogue, problem: Problem, market: Market, workload: Workload
+) -> Baseline:
     name = f"cheapest single {_WORDS[market]} type"
-    holds_all = problem.fits().all(axis=1)
-    price = np.full(len(problem.capacity), np.inf)
-    np.minimum.at(price, problem.klass, problem.price)
-    price[~holds_all] = np.inf
-    least = price * _fewest_nodes(problem)
+    holds_all: Bools = np.all(problem.fits(), axis=1)
+    once = problem.site_usd[problem.site]
+    least = np.full(len(problem.capacity), np.inf)
+    fewest = np.where(holds_all, _fewest_nodes(problem), np.inf)
+    cost = problem.price * fewest[problem.klass] + once
+    np.minimum.at(least, problem.klass, cost)
     best: tuple[float, int, int] | None = None
     for klass in np.argsort(least, kind="stable").tolist():
         if not np.isfinite(least[klass]) or (best is not None and least[klass] >= best[0]):
             break
         nodes = _nodes_packed(problem, klass)
-        cost = float(price[klass]) * nodes
-        if best is None or cost < best[0]:
-            best = (cost, klass, nodes)
+        offers = np.flatnonzero(problem.klass == klass)
+        whole = problem.price[offers] * nodes + once[offers]
+        if best is None or whole.min() < best[0]:
+            best = (float(whole.min()), int(offers[np.argmin(whole)]), nodes)
     if best is None:
         return Baseline(name=name, usd_per_hour=None, detail=_why_none(problem, market))
-    _, klass, nodes = best
-    offers = np.flatnonzero(problem.klass == klass)
-    row = int(problem.row[offers[np.argmin(problem.price[offers])]])
+    _, offer, nodes = best
     return Baseline(
         name=name,
-        usd_per_hour=usd_from_pico(int(catalogue.price_pico[row]) * nodes),
-        detail=f"{_bought(catalogue, row, nodes)}, all workers packed first-fit-decreasing",
+        usd_per_hour=_usd(catalogue, problem, {offer: nodes}, workload),
+        detail=f"{_bought(catalogue, int(problem.row[offer]), nodes)}, all workers packed "
+        "first-fit-decreasing",
     )
+
+
+def _usd(
+    catalogue: Catalogue, problem: Problem, nodes: Mapping[int, int], workload: Workload
+) -> Decimal:
+    """Dollars an hour of so many nodes by offer, with disks, addresses and reading the data."""
+    rows = problem.row[list(nodes)]
+    pico = catalogue.price_pico[rows] + extra_pico(catalogue, rows, workload.extras)
+    billed = sum(int(each) * count for each, count in zip(pico, nodes.values(), strict=True))
+    once = float(problem.site_usd[problem.site[next(iter(nodes))]])
+    return usd_from_pico(billed) + Decimal(repr(once)).quantize(PICO)
 
 
 def _fewest_nodes(problem: Problem) -> Floats:
@@ -128,9 +148,9 @@ def _why_none(problem: Problem, market: Market) -> str:
     return f"no one {word} type holds workers of every group: {', '.join(problem.shape_names)}"
 
 
-def _type_per_group(catalogue: Catalogue, problem: Problem) -> Baseline:
+def _type_per_group(catalogue: Catalogue, problem: Problem, workload: Workload) -> Baseline:
     name = "one on-demand type per worker group"
-    together = np.zeros(len(problem.sites))
+    together = problem.site_usd.copy()
     costs, counts = [], []
     for shape in range(len(problem.count)):
         nodes = _nodes_for_group(problem, shape)[problem.klass]
@@ -146,14 +166,16 @@ def _type_per_group(catalogue: Catalogue, problem: Problem) -> Baseline:
         if alone.startswith("no one "):
             alone = "no place that the rules allow has an on-demand type for every worker group"
         return Baseline(name=name, usd_per_hour=None, detail=alone)
-    pico, parts = 0, []
+    bought: dict[int, int] = {}
+    parts = []
     for shape, (cost, nodes) in enumerate(zip(costs, counts, strict=True)):
         offer = int(np.argmin(np.where(problem.site == site, cost, np.inf)))
         row = int(problem.row[offer])
-        pico += int(catalogue.price_pico[row]) * int(nodes[offer])
-        bought = _bought(catalogue, row, int(nodes[offer]))
-        parts.append(f"{problem.shape_names[shape]}: {bought}")
-    return Baseline(name=name, usd_per_hour=usd_from_pico(pico), detail="; ".join(parts))
+        bought[offer] = bought.get(offer, 0) + int(nodes[offer])
+        text = _bought(catalogue, row, int(nodes[offer]))
+        parts.append(f"{problem.shape_names[shape]}: {text}")
+    usd = _usd(catalogue, problem, bought, workload)
+    return Baseline(name=name, usd_per_hour=usd, detail="; ".join(parts))
 
 
 def _nodes_for_group(problem: Problem, shape: int) -> Ints:

@@ -26,13 +26,14 @@ from costplan.planner.config_values import (
     machines_of,
     market_of,
     overhead_of,
+    rates_of,
     where_of,
 )
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.errors import InputError
 from costplan.planner.types import Resources, WorkerShape
 from costplan.planner.units import GIB
-from costplan.planner.workload import Workload
+from costplan.planner.workload import Extras, Workload
 
 _FLAG_KEYS = {
     "vcpu": ("vcpu",),
@@ -51,6 +52,9 @@ _EXAMPLES = {
     "workers.vcpu": "vcpu: 4",
     "workers.memory": "memory: 16 GiB",
     "workers.gpu.count": "count: 1",
+    "place_rates.provider": "provider: aws",
+    "where.data.location": "location: aws/us-east-1",
+    "where.data.read": "read: 500 GiB",
     "budget.usd_per_hour": "usd_per_hour: 60",
 }
 _GRAMMAR = Grammar(sections=sections(WorkloadSection), examples=_EXAMPLES)
@@ -169,6 +173,11 @@ def _workload(file: WorkloadSection) -> Workload:
         interruption=interruption_of(file.interruption),
         overhead=overhead_of(file.overhead),
         limits=limits_of(file.limits),
+        extras=Extras(
+            root_disk_bytes=file.machines.root_disk,
+            public_ip=file.machines.public_ip,
+            rates=rates_of(file.place_rates),
+        ),
         budget_pico_per_hour=None if file.budget is None else file.budget.usd_per_hour,
     )
 

@@ -170,7 +170,7 @@ def _hazard(value: object) -> float:
     return hazard
 
 
-def usd_pico(what: str) -> Callable[[object], int]:
+def usd_pico(what: str, *, may_be_zero: bool = False) -> Callable[[object], int]:
     """The check of an amount of dollars, as pico-dollars; `what` is like 'dollars per hour'."""
     remedy = f"write {what} as a number, such as 60 or 12.50"
 
@@ -184,8 +184,11 @@ def usd_pico(what: str) -> Callable[[object], int]:
             amount = Decimal(repr(finite_number(value, remedy)))
         if not amount.is_finite():
             raise refusal(f"{shown(value)} is not a finite number", remedy)
+        if may_be_zero and amount == 0:
+            return 0
         if not 0 < amount <= _MAX_USD or pico_from_usd(amount) == 0:
-            raise refusal(f"{shown(value)} is not above 0 and at most {_MAX_USD}", remedy)
+            least = "0 or more" if may_be_zero else "above 0"
+            raise refusal(f"{shown(value)} is not {least} and at most {_MAX_USD}", remedy)
         return pico_from_usd(amount)
 
     return check
@@ -215,6 +218,17 @@ def _provider(value: object) -> str:
             f"{shown(name)} is not a provider's name", way_out or "names are like aws, gcp, azure"
         )
     return name
+
+
+def _location(value: object) -> str:
+    text = plain_text(value)
+    parts = text.split("/")
+    if len(parts) not in (2, 3) or not all(parts) or not _PROVIDER.fullmatch(parts[0]):
+        raise refusal(
+            f"{shown(text)} is not a place",
+            "write provider/region or provider/region/zone, like aws/us-east-1",
+        )
+    return text
 
 
 def one_of(words: tuple[str, ...], what: str, aliases: dict[str, str]) -> Callable[[object], str]:
@@ -290,4 +304,6 @@ Share = Annotated[float, BeforeValidator(_share)]
 MemoryShare = Annotated[float, BeforeValidator(_memory_share)]
 Hazard = Annotated[float, BeforeValidator(_hazard)]
 PicoPerHour = Annotated[int, BeforeValidator(usd_pico("dollars per hour"))]
+PicoRate = Annotated[int, BeforeValidator(usd_pico("dollars", may_be_zero=True))]
+Location = Annotated[str, BeforeValidator(_location)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -19,6 +19,7 @@ from costplan.planner.config_fields import (
     FleetVcpuMilli,
     GpuCount,
     Hazard,
+    Location,
     LossSeconds,
     MachineVcpuMilli,
     MarketName,
@@ -30,6 +31,7 @@ from costplan.planner.config_fields import (
     NodeQuota,
     OverheadVcpuMilli,
     PicoPerHour,
+    PicoRate,
     Provider,
     Share,
     Text,
@@ -79,6 +81,20 @@ class WhereSection(Section):
     single_zone: Flag = False
 
 
+class DataSection(Section):
+    """What the workload reads, and where that lies."""
+
+    location: Location
+    read: MemoryBytes
+
+
+class WorkloadWhereSection(WhereSection):
+    """Clouds and regions, and the bytes that cross their borders."""
+
+    data: DataSection | None = None
+    traffic_per_hour: MemoryBytes | None = None
+
+
 class MachinesSection(Section):
     """Machine types."""
 
@@ -88,6 +104,25 @@ class MachinesSection(Section):
     max_vcpu: MachineVcpuMilli | None = None
     burstable: Flag = False
     suspect_share: Share = 0.2
+
+
+class WorkloadMachinesSection(MachinesSection):
+    """Machine types, and what each machine has beside it."""
+
+    root_disk: MemoryBytes | None = None
+    public_ip: Flag = False
+
+
+class PlaceSection(Section):
+    """Rates of a cloud, or of a region of it, that go before the list's."""
+
+    provider: Provider
+    region: Text | None = None
+    between_zones: PicoRate | None = None
+    between_regions: PicoRate | None = None
+    internet: PicoRate | None = None
+    root_disk: PicoRate | None = None
+    public_ip: PicoRate | None = None
 
 
 class MarketSection(Section):
@@ -153,8 +188,9 @@ class WorkloadSection(Section):
     workload: Name
     workers: Annotated[tuple[WorkerSection, ...], Filled]
     duration: DurationSeconds | None = None
-    where: WhereSection = WhereSection()
-    machines: MachinesSection = MachinesSection()
+    where: WorkloadWhereSection = WorkloadWhereSection()
+    machines: WorkloadMachinesSection = WorkloadMachinesSection()
+    place_rates: tuple[PlaceSection, ...] = ()
     market: MarketSection = MarketSection()
     interruption: InterruptionSection = InterruptionSection()
     overhead: OverheadSection = OverheadSection()
@@ -202,6 +238,9 @@ def contradictions(file: WorkloadSection) -> Iterator[tuple[str, str, str]]:
     yield from _worker_contradictions(file)
     yield from market_contradictions(file.market)
     yield from place_contradictions(file.where, file.limits)
+    if file.where.data is not None and file.duration is None:
+        problem = "it is paid once, and over how long is not said"
+        yield "where.data.read", problem, "add duration, such as 6h"
 
 
 def place_contradictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from costplan.planner.config_models import (
@@ -10,10 +11,15 @@ from costplan.planner.config_models import (
     MachinesSection,
     MarketSection,
     OverheadSection,
+    PlaceSection,
     QuotaSection,
     WhereSection,
+    WorkloadWhereSection,
 )
+from costplan.planner.place_rates import Charge, PlaceRate
+from costplan.planner.units import usd_from_pico
 from costplan.planner.workload import (
+    DataSource,
     Interruption,
     Limits,
     Machines,
@@ -23,14 +29,43 @@ from costplan.planner.workload import (
     Where,
 )
 
+OWN_RATE = "place_rates"
+"""The source of a rate that the user's file gives."""
+
 
 def where_of(where: WhereSection) -> Where:
-    """Clouds and regions."""
+    """Clouds and regions, and in a workload's file what crosses their borders."""
+    data, traffic = None, None
+    if isinstance(where, WorkloadWhereSection):
+        data, traffic = where.data, where.traffic_per_hour
+    home = data.location.split("/") if data else []
     return Where(
         providers=where.providers,
         regions=MappingProxyType(dict(where.regions)),
         single_region=where.single_region,
         single_zone=where.single_zone,
+        data=None
+        if data is None
+        else DataSource(
+            provider=home[0], region=home[1], zone="".join(home[2:]), read_bytes=data.read
+        ),
+        traffic_bytes_per_hour=traffic or 0,
+    )
+
+
+def rates_of(places: Iterable[PlaceSection]) -> tuple[PlaceRate, ...]:
+    """The user's own rates; those of a region go before those of its whole cloud."""
+    return tuple(
+        PlaceRate(
+            provider=place.provider,
+            charge=charge,
+            usd=usd_from_pico(pico),
+            source=OWN_RATE,
+            regions=place.region or "*",
+        )
+        for place in sorted(places, key=lambda each: each.region is None)
+        for charge in Charge
+        if (pico := getattr(place, charge)) is not None
     )
 
 

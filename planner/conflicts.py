@@ -148,7 +148,8 @@ def _least(problem: Problem, limit: Limit) -> Solution | None:
         use = np.where(problem.is_spot, problem.vcpu, 0.0)
     scale = float(np.abs(use).max(initial=0.0)) or 1.0
     cost: Floats = np.maximum(use, 0.0) / scale + 1e-3 * problem.cost / problem.cost.max()
-    found = solve(replace(problem, cost=cost), effort=EFFORT, most_sites=MOST_SITES)
+    bare = replace(problem, cost=cost, site_usd=np.zeros_like(problem.site_usd))
+    found = solve(bare, effort=EFFORT, most_sites=MOST_SITES)
     if found is None:
         return None
     return replace(found, problem=problem)

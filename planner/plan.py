@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from costplan.planner.deadline.types import DeadlineAdvice
+from costplan.planner.place_rates import PlaceRate
 from costplan.planner.types import Gap, OfferKey, PoolPlan
 from costplan.planner.workload import Workload
 
@@ -98,6 +99,33 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What reading the data costs once from a place, or from the cheapest and dearest of some."""
+
+    place: str
+    least_usd: Decimal
+    most_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacePlan:
+    """What a plan costs beside its machines, and the rates that were used.
+
+    Disks, addresses and traffic are in what is billed an hour. Reading the data is paid once,
+    `read_usd`; `read_usd_per_hour` of it are in what is expected. `elsewhere` is what reading
+    would cost from the places that may be used.
+    """
+
+    disks_usd_per_hour: Decimal
+    addresses_usd_per_hour: Decimal
+    traffic_usd_per_hour: Decimal
+    read_usd: Decimal
+    read_usd_per_hour: Decimal
+    elsewhere: tuple[Elsewhere, ...]
+    rates: tuple[PlaceRate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """Nodes of one offer that run now; a fleet names each offer once."""
 
@@ -134,9 +162,10 @@ class Recommendation:
     """A fleet for a workload, and how good it is.
 
     `usd_per_hour` is what is billed; `expected_usd_per_hour` adds the work done again after
-    interruptions. No fleet costs less than `lower_bound_usd_per_hour` in expectation, and `gap`
-    is (expected - bound) / bound. `termination` is 'optimal' (proven), 'gap' (as close as asked
-    for), 'steps' (the search ended first) or 'fallback' (packed greedily).
+    interruptions, and an hour's part of reading the data. No fleet costs less than
+    `lower_bound_usd_per_hour` in expectation, and `gap` is (expected - bound) / bound.
+    `termination` is 'optimal' (proven), 'gap' (as close as asked for), 'steps' (the search ended
+    first) or 'fallback' (packed greedily).
     """
 
     plan_id: str
@@ -159,6 +188,7 @@ class Recommendation:
     gaps: tuple[Gap, ...]
     diff: Diff | None = None
     deadline: DeadlineAdvice | None = None
+    place: PlacePlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

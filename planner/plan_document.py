@@ -13,11 +13,14 @@ from typing import Any, Literal, cast
 
 from costplan.planner import plan_schema as schema
 from costplan.planner import plan_schema_deadline as deadlines
+from costplan.planner import workload_schema as asked
 from costplan.planner.deadline.types import DeadlineAdvice
+from costplan.planner.place_rates import COMPILED_ON, UNITS
 from costplan.planner.plan import (
     Change,
     Diff,
     Infeasible,
+    PlacePlan,
     PricedPool,
     PricesUsed,
     Recommendation,
@@ -88,6 +91,36 @@ def _plan(plan: Recommendation) -> schema.PlanDocument:
         gaps=_gaps(plan.gaps),
         diff=None if plan.diff is None else _diff(plan.diff),
         deadline=None if plan.deadline is None else _deadline(plan.deadline),
+        place=None if plan.place is None else _place(plan.place),
+    )
+
+
+def _place(place: PlacePlan) -> schema.PlaceDocument:
+    return schema.PlaceDocument(
+        disks_usd_per_hour=money_text(place.disks_usd_per_hour),
+        addresses_usd_per_hour=money_text(place.addresses_usd_per_hour),
+        traffic_usd_per_hour=money_text(place.traffic_usd_per_hour),
+        read_usd=money_text(place.read_usd),
+        read_usd_per_hour=money_text(place.read_usd_per_hour),
+        elsewhere=[
+            schema.ElsewhereDocument(
+                place=each.place,
+                least_usd=money_text(each.least_usd),
+                most_usd=money_text(each.most_usd),
+            )
+            for each in place.elsewhere
+        ],
+        rates=[
+            schema.PlaceRateDocument(
+                provider=each.provider,
+                charge=each.charge.value,
+                usd=money_text(each.usd),
+                unit=UNITS[each.charge],
+                source=each.source,
+            )
+            for each in place.rates
+        ],
+        rates_compiled_on=COMPILED_ON,
     )
 
 
@@ -150,13 +183,13 @@ def _share(share: float) -> float:
     return min(max(share, 0.0), 1.0)
 
 
-def _workload(workload: Workload) -> schema.WorkloadDocument:
+def _workload(workload: Workload) -> asked.WorkloadDocument:
     where, machines, market = workload.where, workload.machines, workload.market
     overhead, budget = workload.overhead, workload.budget_pico_per_hour
-    return schema.WorkloadDocument(
+    return asked.WorkloadDocument(
         name=workload.name,
         workers=[
-            schema.WorkerDocument(
+            asked.WorkerDocument(
                 name=shape.name,
                 count=shape.count,
                 vcpu=shape.need.vcpu_milli / 1000,
@@ -168,31 +201,42 @@ def _workload(workload: Workload) -> schema.WorkloadDocument:
             for shape in workload.shapes
         ],
         duration_seconds=workload.duration_seconds,
-        where=schema.WhereDocument(
+        where=asked.WhereDocument(
             providers=list(where.providers),
             regions={name: list(where.regions[name]) for name in sorted(where.regions)},
             single_region=where.single_region,
             single_zone=where.single_zone,
+            data=None
+            if where.data is None
+            else asked.DataDocument(
+                provider=where.data.provider,
+                region=where.data.region,
+                zone=where.data.zone or None,
+                read_bytes=where.data.read_bytes,
+            ),
+            traffic_bytes_per_hour=where.traffic_bytes_per_hour,
         ),
-        machines=schema.MachinesDocument(
+        machines=asked.MachinesDocument(
             arch=list(machines.arch),
             include=list(machines.include),
             exclude=list(machines.exclude),
             max_vcpu=machines.max_vcpu,
             burstable=machines.burstable,
+            root_disk_bytes=workload.extras.root_disk_bytes,
+            public_ip=workload.extras.public_ip,
         ),
-        market=schema.MarketDocument(
+        market=asked.MarketDocument(
             allow=list(market.allow),
             spot_max_share=market.spot_max_share,
             on_demand_base_vcpu=market.on_demand_base_vcpu_milli / 1000,
             pool_max_share=market.pool_max_share,
             max_hazard_per_hour=market.max_hazard_per_hour,
         ),
-        interruption=schema.InterruptionDocument(
+        interruption=asked.InterruptionDocument(
             lost_work_seconds=workload.interruption.lost_work_seconds,
             restart_seconds=workload.interruption.restart_seconds,
         ),
-        overhead=schema.OverheadDocument(
+        overhead=asked.OverheadDocument(
             vcpu=overhead.vcpu_milli / 1000,
             memory_share=overhead.memory_share,
             memory_floor_bytes=overhead.memory_floor_bytes,
@@ -202,11 +246,11 @@ def _workload(workload: Workload) -> schema.WorkloadDocument:
     )
 
 
-def _limits(workload: Workload) -> schema.LimitsDocument:
-    return schema.LimitsDocument(
+def _limits(workload: Workload) -> asked.LimitsDocument:
+    return asked.LimitsDocument(
         max_nodes=workload.limits.max_nodes,
         quotas=[
-            schema.QuotaDocument(
+            asked.QuotaDocument(
                 provider=quota.provider,
                 region=quota.region,
                 market=quota.market,

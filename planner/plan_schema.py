@@ -8,7 +8,7 @@ with a Z; shares are 0 to 1.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -22,102 +22,13 @@ from costplan.planner.plan_schema_fields import (
     Share,
     Usd,
 )
-from costplan.planner.types import Market
+from costplan.planner.workload_schema import WorkloadDocument
 
 SCHEMA_VERSION = 1
 
 
 def _docstring(text: str) -> str:
     return " ".join(text.split())
-
-
-class WorkerDocument(Document):
-    """Workers that need the same."""
-
-    name: str
-    count: Annotated[int, Field(ge=1, description="Workers of this shape")]
-    vcpu: Annotated[float, Field(description="vCPU of one worker")]
-    memory_bytes: Annotated[int, Field(description="Memory of one worker, bytes")]
-    gpus: Annotated[int, Field(description="GPUs of one worker")]
-    gpu_kinds: Annotated[list[str], Field(description="Kinds of GPU that do; empty: any")]
-    markets: Annotated[list[Market], Field(description="Markets they may run in; empty: any")]
-
-
-class WhereDocument(Document):
-    """Where machines may be."""
-
-    providers: Annotated[list[str], Field(description="Empty: all of the price list")]
-    regions: Annotated[dict[str, list[str]], Field(description="Regions by provider")]
-    single_region: bool
-    single_zone: bool
-
-
-class MachinesDocument(Document):
-    """Which machine types may be used."""
-
-    arch: list[str]
-    include: Annotated[list[str], Field(description="Patterns; empty: every type")]
-    exclude: Annotated[list[str], Field(description="Patterns; wins over include")]
-    max_vcpu: float | None
-    burstable: bool
-
-
-class MarketDocument(Document):
-    """How much may rest on the spot market."""
-
-    allow: list[Market]
-    spot_max_share: Share
-    on_demand_base_vcpu: float
-    pool_max_share: Share
-    max_hazard_per_hour: Hazard | None
-
-
-class InterruptionDocument(Document):
-    """What an interruption costs in node-time."""
-
-    lost_work_seconds: int
-    restart_seconds: int
-
-
-class OverheadDocument(Document):
-    """What the system keeps of each node: vCPU, and the larger of a share and a floor of memory."""
-
-    vcpu: float
-    memory_share: Share
-    memory_floor_bytes: int
-
-
-class QuotaDocument(Document):
-    """At most so much of the offers that match; null matches everything."""
-
-    provider: str | None
-    region: str | None
-    market: Market | None
-    instance_types: Annotated[list[str], Field(description="Patterns; empty: every type")]
-    vcpu: Annotated[float | None, Field(description="vCPU at most; null: nodes are limited")]
-    nodes: Annotated[int | None, Field(description="Nodes at most; null: vCPU are limited")]
-
-
-class LimitsDocument(Document):
-    """Hard limits on the fleet."""
-
-    max_nodes: int | None
-    quotas: list[QuotaDocument]
-
-
-class WorkloadDocument(Document):
-    """What was asked for: workers, and the rules to place them by."""
-
-    name: str
-    workers: list[WorkerDocument]
-    duration_seconds: Annotated[int | None, Field(description="null: not known")]
-    where: WhereDocument
-    machines: MachinesDocument
-    market: MarketDocument
-    interruption: InterruptionDocument
-    overhead: OverheadDocument
-    limits: LimitsDocument
-    budget_usd_per_hour: Usd | None
 
 
 class LeftOutDocument(Document):
@@ -188,6 +99,38 @@ class RunnerUpDocument(Document):
     expected_usd_per_hour: Usd
     is_bound: Annotated[bool, Field(description="The figure is a lower bound, not a plan's cost")]
     reason: str
+
+
+class ElsewhereDocument(Document):
+    """What reading the data costs once from a place, or from the cheapest and dearest of some."""
+
+    place: str
+    least_usd: Usd
+    most_usd: Usd
+
+
+class PlaceRateDocument(Document):
+    """A rate that the figures rest on, with the page that lists it, or `place_rates`."""
+
+    provider: str
+    charge: str
+    usd: Usd
+    unit: str
+    source: str
+
+
+class PlaceDocument(Document):
+    """What the plan costs beside its machines. Disks, addresses and traffic are in `usd_per_hour`;
+    reading is paid once, and `read_usd_per_hour` of it is in `expected_usd_per_hour`."""
+
+    disks_usd_per_hour: Usd
+    addresses_usd_per_hour: Usd
+    traffic_usd_per_hour: Usd
+    read_usd: Annotated[Usd, Field(description="Paid once")]
+    read_usd_per_hour: Usd
+    elsewhere: list[ElsewhereDocument]
+    rates: list[PlaceRateDocument]
+    rates_compiled_on: Annotated[date, Field(description="Day of the list of rates")]
 
 
 class RiskDocument(Document):
@@ -268,6 +211,9 @@ class PlanDocument(Document):
     gaps: list[GapDocument]
     diff: Annotated[DiffDocument | None, Field(description="null: no fleet was given")]
     deadline: Annotated[DeadlineDocument | None, Field(description="null: none was given")] = None
+    place: Annotated[
+        PlaceDocument | None, Field(description="null: nothing beside machines was to be priced")
+    ] = None
 
 
 class ConflictDocument(Document):

@@ -20,6 +20,8 @@ Hazard = Annotated[float, Field(ge=0, description="Interruptions expected per no
 
 
 class Document(BaseModel):
+    """A mapping of a published document."""
+
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from costplan.planner.baselines import baselines
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.conflicts import conflicts
-from costplan.planner.errors import InvariantBroken
-from costplan.planner.optimize.evaluate import evaluate
-from costplan.planner.optimize.fleet import pools
+from costplan.planner.found import Found, best_fleet
+from costplan.planner.optimize.evaluate_place import place_costs
 from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import Problem, build
 from costplan.planner.optimize.solve import Solution, solve
+from costplan.planner.place_report import not_priced, place_gaps, place_plan
 from costplan.planner.plan import (
     Baseline,
     Binding,
@@ -37,15 +37,7 @@ from costplan.planner.units import SECONDS_PER_HOUR, usd_from_pico
 from costplan.planner.wording import percent, usd
 from costplan.planner.workload import Workload
 
-NOT_PRICED = (
-    "data transfer between zones, regions and to the internet",
-    "root and data disks",
-    "public IPv4 addresses",
-    "licences and support",
-    "taxes and negotiated discounts",
-)
 PICO = Decimal("1e-12")
-AGREEMENT = Decimal("1e-6")
 COMPARE_EFFORT = 0.1
 SMALLEST_SHADOW = 1e-6
 
@@ -62,30 +54,23 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
 ) -> Recommendation | Infeasible:
     """The cheapest fleet for a workload, or what stands in its way.
 
-    Raises InvariantBroken where the solver's cost and the evaluator's disagree by more than
-    1e-6, or the evaluator finds a rule broken: then the plan must not be used.
+    Raises InvariantBroken where the plan must not be used, as `best_fleet` does.
     """
     chosen = candidates(catalogue, workload)
     problem = build(catalogue, chosen, workload)
     prices = _prices_used(catalogue, chosen, price_name, price_digest)
-    solution = solve(problem) if problem.offers else None
-    if solution is None:
+    best = best_fleet(catalogue, chosen, problem, workload)
+    if not isinstance(best, Found):
         return Infeasible(
             created_at=created_at,
             workload=workload,
             prices=prices,
-            conflicts=conflicts(catalogue, chosen, problem, workload),
+            conflicts=conflicts(catalogue, chosen, problem, workload) if best is None else (best,),
             gaps=price_gaps,
         )
-    plan = pools(problem, solution.fleet, catalogue)
-    checked = evaluate(plan, catalogue, workload)
-    if checked.violations:
-        raise InvariantBroken(f"the plan breaks a rule: {'; '.join(checked.violations)}")
-    cost = Decimal(repr(solution.fleet.cost))
-    if checked.expected_usd_per_hour > cost * (1 + AGREEMENT):
-        raise InvariantBroken(f"solver says {cost}, evaluator {checked.expected_usd_per_hour}")
+    problem, solution, plan, checked = best.problem, best.solution, best.pools, best.checked
     expected = checked.expected_usd_per_hour.quantize(PICO)
-    bound = min(Decimal(repr(solution.bound)).quantize(PICO), expected)
+    bound = min(Decimal(repr(best.bound)).quantize(PICO), expected)
     rows = _rows(problem, solution, catalogue)
     solution = _as_planned(solution, {rows[pool.key]: pool.nodes for pool in plan})
     priced = tuple(_priced(catalogue, chosen, rows[pool.key], pool) for pool in plan)
@@ -102,15 +87,16 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
         expected_usd_per_hour=expected,
         lower_bound_usd_per_hour=bound,
         gap=float((expected - bound) / bound),
-        termination=solution.termination,
+        termination=best.termination,
         total_usd=None if total is None else total.quantize(PICO),
         baselines=_compared(catalogue, chosen, problem, workload),
         binding=_binding(solution),
-        runner_up=_runner_up(catalogue, problem, solution, expected),
-        risk=_risk(chosen, problem, solution, priced),
-        not_priced=NOT_PRICED,
-        gaps=(*price_gaps, *_gaps(priced)),
-        diff=None if current is None else _diff(catalogue, plan, current),
+        runner_up=_second_best(best, _runner_up(catalogue, problem, solution, expected)),
+        risk=_risk(chosen, best, priced),
+        not_priced=not_priced(workload),
+        gaps=(*price_gaps, *_gaps(priced), *place_gaps(best)),
+        diff=None if current is None else _diff(catalogue, plan, current, workload),
+        place=place_plan(catalogue, best, workload),
     )
 
 
@@ -220,6 +206,21 @@ def _runner_up(
     return _against(name, found.fleet.cost, found.bound, expected)
 
 
+def _second_best(best: Found, runner_up: RunnerUp | None) -> RunnerUp | None:
+    """The runner-up, or the fleet that is spread where the plan is not if that comes nearer."""
+    other = best.other
+    if other is None:
+        return runner_up
+    spread = _against(
+        f"everything in {other.problem.sites[other.solution.site]}",
+        float(other.checked.expected_usd_per_hour),
+        0.0,
+        best.checked.expected_usd_per_hour.quantize(PICO),
+    )
+    both = [each for each in (spread, runner_up) if each is not None]
+    return min(both, key=lambda each: each.expected_usd_per_hour)
+
+
 def _against(name: str, cost: float | None, bound: float, expected: Decimal) -> RunnerUp:
     other = Decimal(repr(bound if cost is None else cost)).quantize(PICO)
     more = float(other / expected) - 1.0
@@ -235,9 +236,8 @@ def _against(name: str, cost: float | None, bound: float, expected: Decimal) -> 
     )
 
 
-def _risk(
-    chosen: Candidates, problem: Problem, solution: Solution, priced: tuple[PricedPool, ...]
-) -> Risk:
+def _risk(chosen: Candidates, best: Found, priced: tuple[PricedPool, ...]) -> Risk:
+    problem, solution = best.problem, best.solution
     bought = solution.fleet.bought
     used = np.flatnonzero(bought)
     rows, nodes = problem.row[used], bought[used]
@@ -253,7 +253,7 @@ def _risk(
         24 * float(nodes @ hazard[rows])
         for hazard in (chosen.hazards.low, chosen.hazards.middle, chosen.hazards.high)
     ]
-    price = problem.price[used] @ nodes
+    price = problem.price[used] @ nodes + float(best.checked.place.crossing_usd_per_hour)
     middle = np.maximum(chosen.hazards.middle[rows], 1e-300)
     extra = (problem.cost[used] - problem.price[used]) * nodes / middle
     band = [
@@ -329,11 +329,17 @@ def _compared(
     return (own, *baselines(catalogue, chosen, workload))
 
 
-def _diff(catalogue: Catalogue, plan: tuple[PoolPlan, ...], current: tuple[Running, ...]) -> Diff:
+def _diff(
+    catalogue: Catalogue,
+    plan: tuple[PoolPlan, ...],
+    current: tuple[Running, ...],
+    workload: Workload,
+) -> Diff:
     """The plan against what runs now; what runs is priced by the same list where it can be."""
     planned = {pool.key: pool.nodes for pool in plan}
     now = {running.key: running.nodes for running in current}
-    prices = _find_prices(catalogue, set(planned) | set(now))
+    rows = _find_rows(catalogue, set(planned) | set(now))
+    prices = {k: usd_from_pico(int(catalogue.price_pico[row])) for k, row in rows.items()}
     changes = tuple(
         Change(
             key=key,
@@ -345,6 +351,9 @@ def _diff(catalogue: Catalogue, plan: tuple[PoolPlan, ...], current: tuple[Runni
     )
     unpriced = tuple(key for key in sorted(now) if key not in prices)
     total = sum((prices[k] * n for k, n in now.items() if k in prices), Decimal(0))
+    sized = [(k, n, int(catalogue.vcpu_milli[rows[k]])) for k, n in now.items() if k in rows]
+    place = place_costs(sized, workload)
+    total += place.by_node_usd_per_hour + place.traffic_usd_per_hour.quantize(PICO)
     return Diff(
         changes=changes,
         usd_per_hour_now=None if unpriced else total,
@@ -352,14 +361,10 @@ def _diff(catalogue: Catalogue, plan: tuple[PoolPlan, ...], current: tuple[Runni
     )
 
 
-def _find_prices(catalogue: Catalogue, keys: set[OfferKey]) -> dict[OfferKey, Decimal]:
+def _find_rows(catalogue: Catalogue, keys: set[OfferKey]) -> dict[OfferKey, int]:
     types = np.isin(
         catalogue.instance_type.codes,
         [catalogue.instance_type.code_of(key.instance_type) for key in keys],
     )
-    prices = {}
-    for row in np.flatnonzero(types).tolist():
-        key = catalogue.key(row)
-        if key in keys:
-            prices[key] = usd_from_pico(int(catalogue.price_pico[row]))
-    return prices
+    named = ((catalogue.key(row), row) for row in np.flatnonzero(types).tolist())
+    return {key: row for key, row in named if key in keys}

@@ -1,4 +1,5 @@
-"""Whether the clouds and regions that a workload names are in a price list at all."""
+"""Whether the clouds and regions that a workload names are in a price list at all, and whether
+what it wants priced beside machines has a rate."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import numpy as np
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.config_fields import shown, suggestion
 from costplan.planner.errors import InputError
-from costplan.planner.workload import Where
+from costplan.planner.place import missing_rates
+from costplan.planner.workload import Where, Workload
 
 _MOST_LISTED = 6
 
@@ -23,12 +25,48 @@ def check_where(catalogue: Catalogue, where: Where, name: str) -> None:
         if provider not in providers:
             raise _unknown(f"{name}: where.providers", provider, providers)
     for provider, regions in where.regions.items():
-        rows = catalogue.provider.codes == providers.index(provider)
-        codes = np.unique(catalogue.region.codes[rows])
-        known = tuple(catalogue.region.names[code] for code in codes)
+        known = _regions(catalogue, provider)
         for region in regions:
             if region not in known:
                 raise _unknown(f"{name}: where.regions.{provider}", region, known)
+
+
+def check_place(catalogue: Catalogue, workload: Workload, name: str) -> None:
+    """Returns where each cloud that may be used has the rates that the workload needs, and its
+    data lies in a region that the price list has of that cloud.
+
+    Raises InputError for the first that has not: what nobody lists a rate of is not free.
+    """
+    providers = workload.where.providers or catalogue.provider.names
+    for provider, charge in missing_rates(workload, providers):
+        raise InputError(
+            f"{name}: place_rates",
+            f"no rate of {charge} is known of {provider}",
+            f"add {{provider: {provider}, {charge}: DOLLARS}}, or leave {provider} out",
+        )
+    data = workload.where.data
+    if data is not None and data.provider in catalogue.provider.names:
+        known = _regions(catalogue, data.provider)
+        if data.region not in known:
+            raise _unknown(f"{name}: where.data.location", data.region, known)
+        zones = _zones(catalogue, data.provider, data.region)
+        if data.zone and zones and data.zone not in zones:
+            raise _unknown(f"{name}: where.data.location", data.zone, zones)
+
+
+def _zones(catalogue: Catalogue, provider: str, region: str) -> tuple[str, ...]:
+    """The zones that the price list names of a region; none where it prices the whole of it."""
+    rows = catalogue.provider.codes == catalogue.provider.names.index(provider)
+    rows &= catalogue.region.codes == catalogue.region.names.index(region)
+    codes = np.unique(catalogue.zone.codes[rows])
+    return tuple(catalogue.zone.names[code] for code in codes if code >= 0)
+
+
+def _regions(catalogue: Catalogue, provider: str) -> tuple[str, ...]:
+    """The regions that the price list has of a cloud."""
+    rows = catalogue.provider.codes == catalogue.provider.names.index(provider)
+    codes = np.unique(catalogue.region.codes[rows])
+    return tuple(catalogue.region.names[code] for code in codes)
 
 
 def _unknown(subject: str, word: str, known: tuple[str, ...]) -> InputError:

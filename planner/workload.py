@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from costplan.planner.place_rates import PlaceRate
 from costplan.planner.types import Market, WorkerShape
 from costplan.planner.units import MIB
 
@@ -18,14 +19,46 @@ def _anywhere() -> Mapping[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """Where the data lies, and how much of it the workload reads in all. Without a zone ('') it
+    is read from every zone of its region alike, as from an object store."""
+
+    provider: str
+    region: str
+    zone: str
+    read_bytes: int
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.provider, self.region, self.zone) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """Clouds and regions that may be used. Empty `providers` means all of them; a provider
-    that `regions` does not name may use all of its regions."""
+    that `regions` does not name may use all of its regions. `data` is where what is read lies,
+    and `traffic_bytes_per_hour` is what workers send each other."""
 
     providers: tuple[str, ...] = ()
     regions: Mapping[str, tuple[str, ...]] = field(default_factory=_anywhere)
     single_region: bool = True
     single_zone: bool = False
+    data: DataSource | None = None
+    traffic_bytes_per_hour: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What a node has beside its machine: a root disk of a size (None: not priced), and whether a
+    public IPv4 address. `rates` are the user's own and go before the list's."""
+
+    root_disk_bytes: int | None = None
+    public_ip: bool = False
+    rates: tuple[PlaceRate, ...] = ()
+
+    @property
+    def are_priced(self) -> bool:
+        """True where any of it costs something by the hour."""
+        return self.root_disk_bytes is not None or self.public_ip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,4 +156,5 @@ class Workload:
     interruption: Interruption = Interruption()
     overhead: Overhead = Overhead()
     limits: Limits = Limits()
+    extras: Extras = Extras()
     budget_pico_per_hour: int | None = None

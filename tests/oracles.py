@@ -3,7 +3,8 @@
 Nothing of the optimizer is used. Fleets are every multiset of up to `most_nodes` nodes of the
 offers of one site, cheapest first; the first that keeps every limit and holds every worker is
 the answer. Machines that not one worker may run on are not bought, not even to fill a base or to
-dilute a share. Shares have the slack that lets a third be a third.
+dilute a share. Shares have the slack that lets a third be a third. Rates beside machines are the
+workload's own, one of each kind a cloud.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.catalogue import Catalogue
+from costplan.planner.place_rates import Charge
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Market, OfferKey, WorkerShape
 from costplan.planner.workload import Quota, Workload
@@ -88,7 +90,7 @@ def _machines(prices: Catalogue, wanted: Workload) -> list[Machine]:
             ceil(memory * Fraction(repr(wanted.overhead.memory_share))),
             wanted.overhead.memory_floor_bytes,
         )
-        price = Fraction(int(prices.price_pico[row]), 10**12)
+        price = Fraction(int(prices.price_pico[row]) + _beside_pico(key, wanted), 10**12)
         machines.append(
             Machine(
                 key=key,
@@ -100,6 +102,49 @@ def _machines(prices: Catalogue, wanted: Workload) -> list[Machine]:
             )
         )
     return [m for m in machines if any(_left(m, m.room, s) is not None for s in wanted.shapes)]
+
+
+def _rate(wanted: Workload, provider: str, charge: Charge) -> Fraction:
+    (usd,) = (
+        row.usd for row in wanted.extras.rates if (row.provider, row.charge) == (provider, charge)
+    )
+    return Fraction(usd)
+
+
+def _beside_pico(key: OfferKey, wanted: Workload) -> int:
+    pico = 0
+    if wanted.extras.root_disk_bytes is not None:
+        gib = ceil(Fraction(wanted.extras.root_disk_bytes, 2**30))
+        pico += round(_rate(wanted, key.provider, Charge.ROOT_DISK) * gib * 10**12 / 730)
+    if wanted.extras.public_ip:
+        pico += round(_rate(wanted, key.provider, Charge.PUBLIC_IP) * 10**12)
+    return pico
+
+
+def _border(one: tuple[str, str, str], other: tuple[str, str, str], wanted: Workload) -> Fraction:
+    """Dollars for a GiB from one (provider, region, zone) to another."""
+    charges = (Charge.INTERNET, Charge.BETWEEN_REGIONS, Charge.BETWEEN_ZONES)
+    for place, charge in enumerate(charges):
+        if one[place] != other[place] and one[place] and other[place]:
+            return _rate(wanted, one[0], charge)
+    return Fraction(0)
+
+
+def _crossing(fleets: Ints, machines: list[Machine], wanted: Workload) -> NDArray[np.float64]:
+    """Dollars an hour [F] for what each fleet reads, and sends itself, over borders."""
+    data, sent = wanted.where.data, wanted.where.traffic_bytes_per_hour
+    places = [(m.key.provider, m.key.region, m.key.zone) for m in machines]
+    milli = fleets * np.array([m.vcpu_milli for m in machines])
+    share = milli / np.maximum(milli.sum(axis=1, keepdims=True), 1)
+    usd = np.zeros(len(fleets))
+    if sent:
+        rates = np.array([[float(_border(a, b, wanted)) for b in places] for a in places])
+        usd += np.einsum("fi,ij,fj->f", share, rates, share) * sent / 2**30
+    if data is not None and wanted.duration_seconds is not None:
+        home = (data.provider, data.region, data.zone)
+        each = np.array([float(_border(home, place, wanted)) for place in places])
+        usd += share @ each * data.read_bytes / 2**30 * 3600 / wanted.duration_seconds
+    return usd
 
 
 def _sites(machines: list[Machine], wanted: Workload) -> list[list[Machine]]:
@@ -119,10 +164,13 @@ def _cheapest_at(machines: list[Machine], wanted: Workload, most_nodes: int) -> 
     fleets = _multisets(len(machines), most_nodes)
     fleets = fleets[_keep_limits(fleets, machines, wanted)]
     cost = fleets @ np.array([float(m.cost) for m in machines])
-    for fleet in fleets[np.argsort(cost, kind="stable")].tolist():
+    crossing = _crossing(fleets, machines, wanted)
+    for place in np.argsort(cost + crossing, kind="stable").tolist():
+        fleet = fleets[place].tolist()
         bought = [(m, n) for n, m in zip(fleet, machines, strict=True) if n]
         if bought and _holds(bought, wanted):
             total = sum((n * m.cost for m, n in bought), Fraction(0))
+            total += Fraction(float(crossing[place]))
             return Cheapest(cost=total, nodes={m.key: n for m, n in bought})
     return None
 

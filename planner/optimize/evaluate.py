@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.catalogue import Catalogue, Labels
+from costplan.planner.optimize.evaluate_place import PlaceCosts, node_usd, place_costs
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Market, OfferKey, Packing, PoolPlan, WorkerShape
 from costplan.planner.units import SECONDS_PER_HOUR, usd_from_pico, usd_text
@@ -40,8 +41,9 @@ _BURSTABLE = {
 class Evaluation:
     """What a fleet costs and holds, and what is wrong with it.
 
-    `usd_per_hour` is billed; `expected_usd_per_hour` adds the work done again after
-    interruptions. `placed` is workers by shape; shares are of all vCPU, `pool_shares` by spot
+    `usd_per_hour` is billed, with what `place` says of disks, addresses and traffic;
+    `expected_usd_per_hour` adds the work done again after interruptions and an hour's part of
+    reading the data. `placed` is workers by shape; shares are of all vCPU, `pool_shares` by spot
     offer. Every violation is a sentence with numbers; none means that the plan keeps every rule.
     Machines that the price list does not have are a violation each and are in no figure.
     """
@@ -54,6 +56,7 @@ class Evaluation:
     spot_share: float
     pool_shares: Mapping[OfferKey, float]
     violations: tuple[str, ...]
+    place: PlaceCosts = PlaceCosts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +89,11 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
     vcpu_milli = sum(pool.nodes * machine.vcpu_milli for pool, machine in priced)
     pool_milli = _spot_pools(priced)
     whole = max(vcpu_milli, 1)
+    place = place_costs([(p.key, p.nodes, m.vcpu_milli) for p, m in priced], workload)
+    of_machines = usd_from_pico(sum(pool.nodes * m.price_pico for pool, m in priced))
     return Evaluation(
-        usd_per_hour=usd_from_pico(sum(pool.nodes * m.price_pico for pool, m in priced)),
-        expected_usd_per_hour=_expected(priced, workload),
+        usd_per_hour=of_machines + place.by_node_usd_per_hour + place.traffic_usd_per_hour,
+        expected_usd_per_hour=_expected(priced, workload) + place.crossing_usd_per_hour,
         nodes=sum(pool.nodes for pool, _ in priced),
         vcpu_milli=vcpu_milli,
         placed=placed,
@@ -103,11 +108,12 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
                 _fit_violations(priced, workload),
                 _placement_violations(placed, workload),
                 _share_violations(pool_milli, vcpu_milli, workload),
-                _limit_violations(priced, workload),
+                _limit_violations(priced, workload, of_machines + place.by_node_usd_per_hour),
                 _quota_violations(priced, workload),
                 _place_violations(pools, workload),
             )
         ),
+        place=place,
     )
 
 
@@ -163,7 +169,8 @@ def _expected(priced: _Priced, workload: Workload) -> Decimal:
     total = Decimal(0)
     for pool, machine in priced:
         again = machine.hazard_per_hour * lost / SECONDS_PER_HOUR
-        total += pool.nodes * usd_from_pico(machine.price_pico) * (1 + again)
+        node = usd_from_pico(machine.price_pico) + sum(node_usd(pool.key, workload))
+        total += pool.nodes * node * (1 + again)
     return total
 
 
@@ -325,11 +332,11 @@ def _share_violations(
         yield f"{firm / 1000} vCPU are not on spot; on_demand_base_vcpu is {base / 1000}"
 
 
-def _limit_violations(priced: _Priced, workload: Workload) -> Iterator[str]:
-    billed = sum(pool.nodes * machine.price_pico for pool, machine in priced)
+def _limit_violations(priced: _Priced, workload: Workload, billed: Decimal) -> Iterator[str]:
+    """`billed` is what the nodes cost; what traffic adds depends on where all of them are."""
     budget = workload.budget_pico_per_hour
-    if budget is not None and billed > budget:
-        yield f"the fleet costs ${usd_text(billed)} an hour; the budget is ${usd_text(budget)}"
+    if budget is not None and billed > usd_from_pico(budget):
+        yield f"the fleet costs ${billed.normalize():f} an hour; the budget is ${usd_text(budget)}"
     nodes, most = sum(pool.nodes for pool, _ in priced), workload.limits.max_nodes
     if most is not None and nodes > most:
         yield f"the fleet has {nodes} nodes; max_nodes is {most}"

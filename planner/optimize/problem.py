@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.optimize.offers import Candidates, matching
+from costplan.planner.place import extra_pico, site_reading
 from costplan.planner.risk import cost_factor
 from costplan.planner.types import Market
 from costplan.planner.units import PICO_PER_USD
@@ -53,7 +54,8 @@ class Problem:
     needs[S, 3] and capacity[K, 3] are (milli-vCPU, bytes, GPUs); `admits[K, S]` says which
     shapes may run on a class at all (market, GPU kind, size); `count[S]` workers must be placed.
     `row[O]` is the offer's row in the catalogue, `cost[O]` its expected dollars per node-hour
-    (price plus interruption), `price[O]` what is billed, `site[O]` its place in `sites`.
+    (price plus interruption), `price[O]` what is billed (machine, root disk and address),
+    `site[O]` its place in `sites`. `site_usd` is what any fleet of a site costs an hour on top.
     `pool_share` is the most of all vCPU that one spot pool may hold; 1 is no limit.
     """
 
@@ -68,6 +70,7 @@ class Problem:
     klass: Ints
     cost: Floats
     price: Floats
+    site_usd: Floats
     vcpu: Floats
     is_spot: Bools
     limits: tuple[Limit, ...]
@@ -111,8 +114,12 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
     klass, capacity, admits = _classes(capacity, group, admits, catalogue.vcpu_milli[rows])
     able = np.any(admits & np.all(needs[None] <= capacity[:, None], axis=2), axis=1)[klass]
     site, sites = _sites(catalogue, rows, workload)
-    price = catalogue.price_pico[rows] / PICO_PER_USD
+    price = (catalogue.price_pico[rows] + extra_pico(catalogue, rows, workload.extras)) / (
+        PICO_PER_USD
+    )
     cost = price * cost_factor(chosen.hazards.middle[rows], workload.interruption)
+    site_usd = np.zeros(len(sites))
+    site_usd[site] = site_reading(catalogue, rows, workload)
     order = np.flatnonzero(able)
     order = order[np.argsort(cost[order], kind="stable")]
     order = order[np.argsort(site[order] * len(capacity) + klass[order], kind="stable")]
@@ -131,6 +138,7 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
         klass=klass[order],
         cost=cost[order],
         price=price[order],
+        site_usd=site_usd,
         vcpu=vcpu,
         is_spot=is_spot,
         limits=_limits(catalogue, rows, workload, price[order], vcpu, is_spot),

@@ -34,7 +34,8 @@ SQUEEZES = (0.995, 0.98, 0.95, 0.9, 0.8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteResult:
-    """What became of a site: its proven bound, and its fleet's cost where one was built."""
+    """What became of a site: its proven bound, and its fleet's cost where one was built; both with
+    what the site itself costs."""
 
     site: int
     bound: float
@@ -43,7 +44,8 @@ class SiteResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """The cheapest fleet that was found. `fleet.bought` counts offers of `problem`.
+    """The cheapest fleet that was found. `fleet.bought` counts offers of `problem`, and
+    `fleet.cost` has what the site costs in it.
 
     `bound` is proven for the whole problem, `relaxation` belongs to the site that won, with
     offers numbered as in `problem`. `termination` is 'optimal', 'gap', 'steps' or 'fallback'.
@@ -117,7 +119,7 @@ class _Sites:
             np.minimum.at(least, problem.klass[offers], problem.cost[offers])
             here = np.isfinite(least)
             each = (share[here] * least[here, None]).min(axis=0) if here.any() else np.array(np.inf)
-            total = float((each * problem.count).sum())
+            total = float((each * problem.count).sum()) + float(problem.site_usd[site])
             if np.isfinite(total):
                 looks.append((total, site))
         self.able = [site for _, site in sorted(looks)]
@@ -150,22 +152,25 @@ class _Sites:
             self.priced_by, self.used = self.seed, lower_bound_terms(problem, reduced, earns)
             self.constant = reduced.constant
         return [
-            self.constant / max(float(self.used[self.offers[site]].max()), 1e-9) for site in sites
+            self.constant / max(float(self.used[self.offers[site]].max()), 1e-9)
+            + float(problem.site_usd[site])
+            for site in sites
         ]
 
     def try_site(self, site: int) -> None:
         """Solves one site and keeps its fleet if it is the cheapest so far."""
-        offers = self.offers[site]
+        offers, once = self.offers[site], float(self.problem.site_usd[site])
         part = self.problem.take(offers)
-        cutoff = self.best[1].cost if self.best else np.inf
+        # What the site itself costs is on top of all its fleets, so it is left out in here.
+        cutoff = self.best[1].cost - once if self.best else np.inf
         relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff)
         if not relaxation.feasible and relaxation.bound < cutoff:
             relaxation = relax(part, self.knapsack, self.seed, cutoff=cutoff, penalty=LAST_RESORT)
         if not relaxation.feasible and relaxation.bound < cutoff:
-            self.results[site] = SiteResult(site=site, bound=relaxation.bound, cost=None)
+            self.results[site] = SiteResult(site=site, bound=relaxation.bound + once, cost=None)
             return
         bound, cost = relaxation.bound, None
-        if bound < cutoff * (1 - PROVEN) and self._near(part, relaxation):
+        if bound < cutoff * (1 - PROVEN) and self._near(part, relaxation, cutoff):
             fleet, termination = _whole(part, relaxation, self.effort, cutoff)
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
@@ -173,14 +178,14 @@ class _Sites:
             if fleet is not None and fleet.cost > bound * (1 + WIDE / self.effort):
                 fleet, bound = branch(part, self.knapsack, relaxation, fleet, self.effort)
             if fleet is not None:
-                cost = fleet.cost
+                cost = fleet.cost + once
                 if self.best is None or cost < self.best[1].cost:
-                    self._keep(site, offers, fleet, relaxation, termination)
+                    self._keep(site, offers, replace(fleet, cost=cost), relaxation, termination)
         self.results[site] = SiteResult(
-            site=site, bound=max(bound, self.bounds.get(site, 0.0)), cost=cost
+            site=site, bound=max(bound + once, self.bounds.get(site, 0.0)), cost=cost
         )
 
-    def _near(self, part: Problem, relaxation: Relaxation) -> bool:
+    def _near(self, part: Problem, relaxation: Relaxation, cutoff: float) -> bool:
         """Whether a hasty fleet of a site comes near enough to the best for a thorough search.
 
         Small ones are solved to the end in any case, and say little by a fleet made in haste.
@@ -190,7 +195,7 @@ class _Sites:
         hasty = round_up(part, relaxation, effort=HASTE)
         if hasty is None:
             hasty = greedy(part)
-        return hasty is not None and hasty.cost < self.best[1].cost * (1 + NEAR_MISS)
+        return hasty is not None and hasty.cost < cutoff * (1 + NEAR_MISS)
 
     def _keep(
         self, site: int, offers: Ints, fleet: Fleet, relaxation: Relaxation, termination: str

@@ -34,6 +34,7 @@ def horizon(seed: int) -> Horizon:
         klass=many,
         cost=cost,
         price=cost,
+        site_usd=np.zeros(1),
         vcpu=size.astype(float),
         is_spot=np.zeros(len(size), dtype=bool),
         limits=(),

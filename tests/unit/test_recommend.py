@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from costplan.planner.place_report import NEVER_PRICED
 from costplan.planner.plan import Binding, Infeasible, Recommendation, Running
-from costplan.planner.recommend import NOT_PRICED, recommend
+from costplan.planner.recommend import recommend
 from costplan.planner.types import Gap, Market, OfferKey, WorkerShape
 from costplan.planner.units import pico_from_usd
 from costplan.planner.workload import Limits, MarketRules, Quota, Where
@@ -72,7 +73,8 @@ def test_a_plan_by_hand() -> None:
     assert (only.pool.key, only.pool.nodes) == (SPOT.key, 20)
     assert [(each.nodes, dict(each.workers)) for each in only.pool.packings] == [(20, {"work": 2})]
     assert (only.hazard_per_hour, only.hazard_assumed) == (0.01, False)
-    assert found.not_priced == NOT_PRICED
+    assert found.not_priced[-len(NEVER_PRICED) :] == NEVER_PRICED
+    assert found.place is None
     assert found.diff is None
 
 

@@ -30,6 +30,7 @@ def problem_of(count: int, offers: Offers) -> Problem:
         klass=many,
         cost=cost,
         price=cost,
+        site_usd=np.zeros(1),
         vcpu=size.astype(float),
         is_spot=np.zeros(len(offers), dtype=bool),
         limits=(),

@@ -212,7 +212,11 @@ def _documented() -> list[list[str]]:
 
 def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
     """Paths in the document write a list as [] and a mapping by provider as its key."""
-    lists = {"workers": "workers[]", "limits.quotas": "limits.quotas[]"}
+    lists = {
+        "workers": "workers[]",
+        "limits.quotas": "limits.quotas[]",
+        "place_rates": "place_rates[]",
+    }
     inner = {f"{path}" for path in sections() if path}
     exist = set()
     for path, model in sections().items():
