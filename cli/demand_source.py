@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costplan.adapters.text_file import read_text
 from costplan.planner.errors import InputError
 from costplan.planner.types import Gap
-from costplan.planner.workload import Workload
+from costplan.planner.units import SECONDS_PER_HOUR, memory_text
+from costplan.planner.workload import Where, Workload
+
+if TYPE_CHECKING:
+    from costplan.planner.catalogue import Catalogue
 
 SAMPLE_SECONDS = 5.0
 _EXAMPLE = "--worker vcpu=4,memory=16GiB,count=400"
@@ -99,8 +104,34 @@ def observed(source: Source) -> Asked:
     if source.tls_ca and source.tls_cert and source.tls_key:
         tls = TlsFiles(ca=source.tls_ca, cert=source.tls_cert, key=source.tls_key)
     seconds = SAMPLE_SECONDS if source.sample_seconds is None else source.sample_seconds
-    demand = shapes_from_load(sample(address, seconds, tls))
-    workload = Workload(name="scheduler", shapes=demand.shapes) if demand.shapes else None
-    return Asked(
-        name=address, workload=workload, gaps=demand.unknown, notes=(address, *demand.explanation)
+    load = sample(address, seconds, tls)
+    demand = shapes_from_load(load)
+    notes, traffic = [address, *demand.explanation], 0
+    if load.sent_bytes_per_second:
+        traffic = round(load.sent_bytes_per_second * SECONDS_PER_HOUR)
+        rate = memory_text(round(load.sent_bytes_per_second))
+        notes.append(f"workers gave away {rate} a second, which is priced where it crosses zones")
+    workload = None
+    if demand.shapes:
+        where = Where(traffic_bytes_per_hour=traffic)
+        workload = Workload(name="scheduler", shapes=demand.shapes, where=where)
+    return Asked(name=address, workload=workload, gaps=demand.unknown, notes=tuple(notes))
+
+
+def without_unpriced_traffic(asked: Asked, prices: Catalogue) -> Asked:
+    """What a scheduler asks for, without its workers' traffic and with a gap instead where a cloud
+    of the price list has no rate for it."""
+    from costplan.planner.place import missing_rates
+
+    workload = asked.workload
+    missing = [] if workload is None else missing_rates(workload, prices.provider.names)
+    if workload is None or not missing:
+        return asked
+    named = ", ".join(sorted({provider for provider, _ in missing}))
+    gap = Gap(
+        kind="traffic",
+        subject=f"workers on {named}",
+        assumed="what they send each other is free; a workload file with place_rates says more",
     )
+    where = replace(workload.where, traffic_bytes_per_hour=0)
+    return replace(asked, workload=replace(workload, where=where), gaps=(*asked.gaps, gap))

@@ -101,7 +101,9 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     now = utc_now().replace(microsecond=0)
     prices = price_source.read_prices(price_file, now=now)
     # Looking takes seconds, so it comes after everything that may be wrong.
-    asked = asked or demand_source.observed(source)
+    asked = asked or demand_source.without_unpriced_traffic(
+        demand_source.observed(source), prices.catalogue
+    )
     if asked.workload is None:
         for line in asked.notes[1:]:
             errors.note(line)

@@ -147,7 +147,8 @@ class Load:
     are counted, as tasks that need nothing special. `scheduler_id` changes when the scheduler
     restarts. `clients` are connected now (None where nobody counted), `clients_gone_since` is
     when the last one left. `departed` are workers that left, by name, newest event of each.
-    `warned` are warnings that workers heard from their machines' clouds.
+    `warned` are warnings that workers heard from their machines' clouds. `sent_bytes_per_second`
+    is what workers gave away over the window, None where nobody counted.
     """
 
     at: datetime
@@ -161,6 +162,7 @@ class Load:
     warned: tuple[Warned, ...] = ()
     departed: Mapping[str, Departure] = field(default_factory=_none_left)
     totals: Totals = Totals()
+    sent_bytes_per_second: float | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")

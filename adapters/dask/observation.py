@@ -55,12 +55,14 @@ class Sample(_Strict):
 
 
 class Observation(_Strict):
-    """Readings over a window. Workers: threads, memory limit, resources, executing, bytes."""
+    """Readings over a window. Workers: threads, memory limit, resources, executing, bytes. What
+    workers had given away at its start and its end, null where the scheduler does not count it."""
 
     at: AwareDatetime
     window_seconds: _Amount
     samples: Annotated[tuple[Sample, ...], Field(min_length=1, max_length=10_000)]
     workers: dict[_Text, tuple[_Count, _Count | None, _Need, _Count, _Count]]
+    sent_bytes: tuple[_Count | None, _Count | None] = (None, None)
 
 
 class Answer(_Strict):
@@ -111,7 +113,16 @@ def load_of(observation: Observation) -> Load:
             )
         },
         unread_tasks=unread,
+        sent_bytes_per_second=_per_second(observation),
     )
+
+
+def _per_second(observation: Observation) -> float | None:
+    """Bytes a second that workers gave away; None where nobody counted or the window is empty."""
+    first, last = observation.sent_bytes
+    if first is None or last is None or len(observation.samples) < 2:
+        return None
+    return max(0, last - first) / observation.window_seconds
 
 
 def _add(sample: Sample, totals: _Totals) -> int:

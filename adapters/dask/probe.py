@@ -52,8 +52,23 @@ def read_load(dask_scheduler: Any = None) -> str:
                 ]
                 for worker in workers
             },
+            "sent_bytes": _sent_bytes(dask_scheduler),
         }
     )
+
+
+def _sent_bytes(scheduler: Any) -> int | None:
+    """Bytes of results that workers gave away since the scheduler started, as their heartbeats
+    said; None where this `distributed` does not count them."""
+    counters = getattr(scheduler, "cumulative_worker_metrics", None)
+    if counters is None:
+        return None
+    sent = [
+        amount
+        for name, amount in counters.items()
+        if isinstance(name, tuple) and name[0] == "get-data" and name[-1] == "bytes"
+    ]
+    return int(sum(sent))
 
 
 def _row(task: Any, state: str, *, executing: bool) -> _Row:

@@ -65,6 +65,7 @@ async def _observe(address: str, seconds: float, security: Any) -> dict[str, Any
         "window_seconds": time.monotonic() - started,
         "samples": [{key: one[key] for key in ("prefixes", "seen")} for one in samples],
         "workers": samples[-1]["workers"],
+        "sent_bytes": [samples[0]["sent_bytes"], samples[-1]["sent_bytes"]],
     }
 
 

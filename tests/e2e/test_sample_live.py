@@ -149,6 +149,26 @@ def test_work_becomes_groups_with_what_they_need(cluster: Client) -> None:
     cluster.cancel(futures)
 
 
+def test_what_workers_give_each_other_is_counted(cluster: Client) -> None:
+    """Four MiB after the other from one worker to the other, for as long as somebody looks."""
+    done = threading.Event()
+
+    def give() -> None:
+        while not done.is_set():
+            made = cluster.submit(bytes, 4 * 2**20, workers=["plain"], pure=False)
+            cluster.submit(len, made, workers=["gpu"], pure=False).result(DEADLINE_SECONDS)
+
+    giving = threading.Thread(target=give)
+    giving.start()
+    try:
+        load = sample(address_of(cluster), 3.0)
+    finally:
+        done.set()
+        giving.join()
+    assert load.sent_bytes_per_second is not None
+    assert load.sent_bytes_per_second > 2**20
+
+
 def test_a_scheduler_without_work_asks_for_nothing(tmp_path: Path) -> None:
     with scheduler(tmp_path) as address:
         load = sample(address, 0)

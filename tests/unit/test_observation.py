@@ -40,6 +40,18 @@ def loaded(*samples: dict[str, Any]) -> Load:
     return load_from_answer(answer(*samples), ADDRESS)
 
 
+def test_bytes_that_workers_gave_away_are_a_rate() -> None:
+    one = {"prefixes": {}, "seen": []}
+
+    def rate(*samples: dict[str, Any], sent: list[int | None]) -> float | None:
+        return load_from_answer(answer(*samples, sent_bytes=sent), ADDRESS).sent_bytes_per_second
+
+    assert rate(one, one, sent=[100, 600]) == 100.0
+    assert rate(one, one, sent=[600, 100]) == 0.0  # the scheduler began anew
+    assert rate(one, sent=[100, 100]) is None  # one look has no rate
+    assert rate(one, one, sent=[None, None]) is None
+
+
 def test_states_and_what_was_seen_become_groups_by_need() -> None:
     load = loaded(
         {
