@@ -144,6 +144,8 @@ class Cluster:
 
     def node_explanation(self, node: Node) -> Explanation:
         """A node's life and cost."""
+        from costplan.planner.charges import beside_usd
+
         now, state = self.now(), self.state()
         load, meter = state.load, state.meters.get(node.node_id)
         start = node.history[0][1] if node.history else node.phase_since
@@ -155,7 +157,10 @@ class Cluster:
         end = now if node.ended_at is None else min(node.ended_at, now)
         if meter is not None and meter.until < end:
             hours = Decimal((end - meter.until) // timedelta(microseconds=1)) / 3_600_000_000
-            costs[_UNENTERED] = (meter.usd_per_hour * hours).quantize(Decimal("1e-12"))
+            settings = self.settings()
+            beside = Decimal(0) if settings is None else beside_usd(node.key, settings.extras)
+            rate = meter.usd_per_hour + beside
+            costs[_UNENTERED] = (rate * hours).quantize(Decimal("1e-12"))
         holds = held_text(held_by([node], load), load, now) if is_here else ""
         return explain_node(node, cost_by_use=costs, holds=holds, now=now)
 

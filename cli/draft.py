@@ -112,6 +112,8 @@ provider:
   # The role that machines have, for what the work reads and writes.
   # instance_profile: dask-worker
   # root_disk: 100 GiB
+  # Whether their subnets give machines a public address, which then is planned with and booked.
+  # public_ip: false
   # The queue of interruption warnings (docs/clouds/aws.md); without it machines go unwarned.
   # queue: https://sqs.{answers.region}.amazonaws.com/123456789012/costplan
   # A profile of ~/.aws/config, instead of the default one.

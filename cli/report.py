@@ -78,15 +78,19 @@ def _books(cluster: Cluster, start: datetime | None, end: datetime | None, now: 
     from decimal import Decimal
 
     from costplan.planner.accrual import running_usd, unpriced
+    from costplan.planner.charges import whole_meters
     from costplan.planner.report import Books
 
     state, tick = cluster.state(), cluster.store.last_tick()
     reaches_now = end is None or end >= now
-    running = running_usd(state.nodes, state.meters, now) if reaches_now else Decimal(0)
+    settings, meters = cluster.settings(), state.meters
+    if settings is not None:
+        meters = whole_meters(meters, state.nodes, settings.extras)
+    running = running_usd(state.nodes, meters, now) if reaches_now else Decimal(0)
     return Books(
         entries=cluster.store.entries(start, end),
         nodes=cluster.store.nodes(including_gone=True),
-        settings=cluster.settings(),
+        settings=settings,
         offers=tick.readings.offers if tick else (),
         quotes=tick.readings.quotes if tick else (),
         totals=state.load.totals if state.load else None,

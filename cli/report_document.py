@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 _HEADS = (
     "start", "end", "node_id", "provider", "region", "zone", "instance_type", "market",
     "workload", "use", "kind", "usd_per_hour", "usd", "busy_seconds", "thread_seconds",
-    "is_estimate", "rate_source",
+    "is_estimate", "rate_source", "charge",
 )  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def report_document(report: Report) -> dict[str, Any]:
         "by_workload": _rows(report.by_workload),
         "by_day": _rows(report.by_day),
         "by_rate_source": _rows(report.by_source),
+        "by_charge": _rows(report.by_charge),
         "counterfactuals": [
             {
                 "name": other.name,
@@ -110,6 +111,7 @@ def entries_csv(report: Report) -> str:
                 repr(entry.thread_seconds),
                 str(entry.is_estimate).lower(),
                 _cell(entry.rate_source),
+                entry.charge,
             )
         )
     return out.getvalue()

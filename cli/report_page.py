@@ -98,6 +98,7 @@ def _tables(report: Report, digits: int) -> list[dict[str, object]]:
     groups = (
         ("Market", report.by_market),
         ("Type", report.by_type),
+        *((("For", report.by_charge),) if len(report.by_charge) > 1 else ()),
         ("Workload", report.by_workload),
         ("Day (UTC)", report.by_day),
     )

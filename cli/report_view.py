@@ -39,6 +39,8 @@ def report_view(report: Report) -> View:
         rows_grid("market", report.by_market, report, market_text_of),
         rows_grid("type", report.by_type, report),
     ]
+    if len(report.by_charge) > 1:
+        blocks.append(rows_grid("for", report.by_charge, report))
     if len(report.by_workload) > 1:
         blocks.append(rows_grid("workload", report.by_workload, report))
     if len(report.by_day) > 1:

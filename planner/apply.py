@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from costplan.planner.accrual import running_usd
+from costplan.planner.charges import beside_usd, whole_meters
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.evaluate import evaluate
 from costplan.planner.plan_schema import PlanDocument, PoolDocument
@@ -297,11 +298,18 @@ def _rules(pools: tuple[PoolPlan, ...], here: Here) -> Iterator[str]:
 
 def _budget(pools: Iterable[PoolPlan], here: Here) -> Iterator[str]:
     """The plan at today's prices within the rate, and within what is left if it ran on."""
-    budget, now = here.settings.budget, here.now
-    rate = sum((p.nodes * p.usd_per_hour_each for p in _at_prices_now(pools, here)), Decimal(0))
+    budget, now, extras = here.settings.budget, here.now, here.settings.extras
+    rate = sum(
+        (
+            p.nodes * (p.usd_per_hour_each + beside_usd(p.key, extras))
+            for p in _at_prices_now(pools, here)
+        ),
+        Decimal(0),
+    )
     if budget.usd_per_hour is not None and rate > budget.usd_per_hour:
         yield f"{usd(rate)}/h is above the budget of {usd(budget.usd_per_hour)}/h"
-    by_day, running = here.state.spent_by_day, running_usd(here.state.nodes, here.state.meters, now)
+    nodes, by_day = here.state.nodes, here.state.spent_by_day
+    running = running_usd(nodes, whole_meters(here.state.meters, nodes, extras), now)
     for name, limit, spent in (
         ("today", budget.usd_per_day, spent_on_day(by_day, now) + running),
         ("this month", budget.usd_per_month, spent_in_month(by_day, now) + running),

@@ -16,10 +16,12 @@ from costplan.planner.config_models import (
     WhereSection,
     WorkloadWhereSection,
 )
-from costplan.planner.place_rates import Charge, PlaceRate
+from costplan.planner.place_rates import DISK_KINDS, Charge, PlaceRate
+from costplan.planner.provider_config_models import AwsSection, GcpSection, LocalSection
 from costplan.planner.units import usd_from_pico
 from costplan.planner.workload import (
     DataSource,
+    Extras,
     Interruption,
     Limits,
     Machines,
@@ -67,6 +69,31 @@ def rates_of(places: Iterable[PlaceSection]) -> tuple[PlaceRate, ...]:
         for charge in Charge
         if (pico := getattr(place, charge)) is not None
     )
+
+
+def extras_of(
+    provider: LocalSection | AwsSection | GcpSection, places: Iterable[PlaceSection]
+) -> Extras:
+    """What each machine of the autoscaler has beside itself. The subnets that AWS has by default
+    give public addresses; of a disk of another type than the rates are of, the price is not known.
+    """
+    rates = rates_of(places)
+    match provider:
+        case AwsSection():
+            has_ip = provider.public_ip
+            return Extras(
+                root_disk_bytes=provider.root_disk,
+                public_ip=not provider.subnets if has_ip is None else has_ip,
+                rates=rates,
+            )
+        case GcpSection():
+            is_listed = provider.disk_type == DISK_KINDS["gcp"]
+            return Extras(
+                root_disk_bytes=provider.root_disk if is_listed else None,
+                public_ip=provider.external_ip,
+                rates=rates,
+            )
+    return Extras(rates=rates)
 
 
 def machines_of(machines: MachinesSection) -> Machines:

@@ -17,6 +17,7 @@ from costplan.planner.config_fields import shown
 from costplan.planner.config_models import sections
 from costplan.planner.config_problems import Grammar, problem, raise_all
 from costplan.planner.config_values import (
+    extras_of,
     interruption_of,
     limits_of,
     machines_of,
@@ -85,6 +86,7 @@ _GRAMMAR = Grammar(
         "provider.gcp.tls.key": "key: gcp-secret:dask-key",
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
+        "place_rates.provider": "provider: aws",
         "workers": "workers: [{name: features, vcpu: 4, memory: 16 GiB}]",
         "workers.name": "name: features",
         "workers.vcpu": "vcpu: 4",
@@ -210,6 +212,7 @@ def _settings(file: DaemonSection) -> Settings:
         interruption=interruption_of(file.interruption),
         overhead=overhead_of(file.overhead),
         limits=limits_of(file.limits),
+        extras=extras_of(file.provider, file.place_rates),
         scaling=Scaling(
             target_seconds=scaling.target,
             idle_seconds=scaling.idle,

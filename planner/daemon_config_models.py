@@ -34,6 +34,7 @@ from costplan.planner.config_models import (
     MachinesSection,
     MarketSection,
     OverheadSection,
+    PlaceSection,
     Section,
     WhereSection,
     gpu_mapping,
@@ -239,6 +240,7 @@ class DaemonSection(Section):
     calendar: tuple[JobSection, ...] = ()
     where: WhereSection = WhereSection()
     machines: MachinesSection = MachinesSection()
+    place_rates: tuple[PlaceSection, ...] = ()
     market: MarketSection = MarketSection()
     interruption: InterruptionSection = InterruptionSection()
     overhead: OverheadSection = OverheadSection()

@@ -25,6 +25,10 @@ class Use(StrEnum):
     END = "end"
 
 
+MACHINE, DISK, ADDRESS = "machine", "disk", "address"
+"""What an entry is charged for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """Dollars for the half-open interval [start, end) of one node; corrections are new entries.
@@ -33,7 +37,8 @@ class LedgerEntry:
     use, and neighbours at one rate add up to it exactly. `busy_seconds` is task-time that the
     node's workers finished in it and `thread_seconds` what they could have. `kind` is 'usage' or
     'correction', which takes back what was charged too much and is below zero. `is_estimate`
-    says that the source derived the price instead of reading it.
+    says that the source derived the price instead of reading it. `charge` is 'machine', or 'disk'
+    or 'address' of a line beside the machine's for the same time, which has no task-time.
     """
 
     node_id: str
@@ -49,6 +54,7 @@ class LedgerEntry:
     rate_source: str
     workload: str
     is_estimate: bool = False
+    charge: str = MACHINE
 
     def __post_init__(self) -> None:
         require_utc(self.start, "start")

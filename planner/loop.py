@@ -16,6 +16,7 @@ from costplan.planner.accrual import accrue, is_settled
 from costplan.planner.applied import applied_moves
 from costplan.planner.asking import called_off, from_outcomes
 from costplan.planner.capacity import from_answers
+from costplan.planner.charges import whole_meters, whole_quotes, with_charges
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.launching import order_drains, with_new_nodes
@@ -84,8 +85,10 @@ def tick(
     learnt = from_boots(learnt, state.nodes, nodes)
     learnt = from_exposure(learnt, state.nodes, readings, state.at)
     learnt = from_answers(learnt, readings.outcomes, state.nodes, readings)
-    state_now = replace(state, learnt=learnt)
-    snapshot = assemble(readings, nodes, state_now, settings)
+    meters = whole_meters(state.meters, state.nodes, settings.extras)
+    state_now = replace(state, learnt=learnt, meters=meters)
+    seen = replace(readings, quotes=whole_quotes(readings.quotes, settings.extras))
+    snapshot = assemble(seen, nodes, state_now, settings)
     learnt = from_load(learnt, snapshot.load, now)
     world = World(
         load=snapshot.load,
@@ -105,7 +108,7 @@ def tick(
     holding = briefly(settings, learnt) if readings.outlook else settings
 
     def look() -> tuple[tuple[Asset, ...], Needs]:
-        fleet = assets(nodes.values(), snapshot.load, quotes, state.meters, settings, now)
+        fleet = assets(nodes.values(), snapshot.load, quotes, meters, settings, now)
         return fleet, needs(snapshot.load, fleet, offers, learnt, holding, now)
 
     fleet, wanted = look()
@@ -115,7 +118,7 @@ def tick(
         fleet, wanted = look()
     snapshot = replace(snapshot, nodes=tuple(nodes[n] for n in sorted(nodes)))
     learnt = surplus_since(learnt, surplus(wanted.demand), now)
-    state_now = replace(state, learnt=learnt, nodes=MappingProxyType(nodes))
+    state_now = replace(state_now, learnt=learnt, nodes=MappingProxyType(nodes))
     key = _plan_key(wanted, state_now, readings)
     plan = None
     if (
@@ -142,6 +145,7 @@ def tick(
     entries, meters = accrue(
         nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )
+    entries = with_charges(entries, settings.extras)
     after = replace(
         state,
         nodes=MappingProxyType(_remembered(nodes, meters, now)),

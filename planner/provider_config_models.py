@@ -171,6 +171,7 @@ class AwsSection(StartSection):
     instance_profile: Text | None = None
     root_device: Text = "/dev/xvda"
     root_disk: MemoryBytes = 50 * GIB
+    public_ip: Flag | None = None
     queue: Url | None = None
     profile: Text | None = None
     advisor: Url = ADVISOR_URL

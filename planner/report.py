@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.ledger import MACHINE, LedgerEntry, Use
 from costplan.planner.ledger_cuts import by_day, within
 from costplan.planner.load import Totals
 from costplan.planner.nodes import Cause, Node
@@ -96,7 +96,8 @@ class Books:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The summary of [start, end). `corrections_usd` is in the total; `running_usd` is not."""
+    """The summary of [start, end). `corrections_usd` is in the total; `running_usd` is not.
+    `by_charge` is of machines, disks and addresses; only machines' rows have time."""
 
     cluster: str
     made_at: datetime
@@ -109,6 +110,7 @@ class Report:
     by_workload: tuple[Row, ...]
     by_day: tuple[Row, ...]
     by_source: tuple[Row, ...]
+    by_charge: tuple[Row, ...]
     counterfactuals: tuple[Counterfactual, ...]
     interruptions: Interruptions
     totals: Totals | None
@@ -147,6 +149,7 @@ def summarise(
         by_workload=_rows(entries, lambda entry: entry.workload),
         by_day=_days(entries),
         by_source=_rows(entries, lambda entry: entry.rate_source),
+        by_charge=_rows(entries, lambda entry: entry.charge),
         counterfactuals=(
             single_type_instead(entries, books.nodes, books.offers, books.quotes, books.settings),
             on_demand_instead(entries, books.quotes),
@@ -166,7 +169,8 @@ def _usd(entries: Iterable[LedgerEntry]) -> Decimal:
 
 
 def _row(name: str, entries: Sequence[LedgerEntry]) -> Row:
-    seconds = sum(_signed_seconds(entry) for entry in entries)
+    # A disk's line is of the same time as its machine's.
+    seconds = sum(_signed_seconds(entry) for entry in entries if entry.charge == MACHINE)
     return Row(
         name=name,
         nodes=len({entry.node_id for entry in entries}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.ledger import MACHINE, LedgerEntry, Use
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.spans import amount_usd
@@ -52,14 +52,14 @@ def on_demand_instead(entries: Sequence[LedgerEntry], quotes: Sequence[Quote]) -
     """Every machine that ran, for as long as it did, at the on-demand price of its type.
 
     The price is that of its zone, else of its region; entries without one are left out of both
-    sides of the comparison, and named.
+    sides of the comparison, and named. Disks and addresses cost the same either way.
     """
     priced = _on_demand(quotes)
     other = paid = _ZERO
     unknown: set[str] = set()
     used: dict[OfferKey, Quote] = {}
     for entry in entries:
-        if entry.key.market is Market.ON_DEMAND:
+        if entry.key.market is Market.ON_DEMAND or entry.charge != MACHINE:
             other, paid = other + entry.usd, paid + entry.usd
             continue
         quote = _nearest(entry.key, priced)
@@ -97,8 +97,9 @@ def single_type_instead(
 
     It fits where a worker of every kind that was used goes onto it. It is charged for the ready
     threads alone, by the second and in parts of a machine: no boot, no drain, no odd machine
-    that is half full.
+    that is half full. Machines alone are compared.
     """
+    entries = [entry for entry in entries if entry.charge == MACHINE]
     paid = sum((entry.usd for entry in entries), _ZERO)
     kinds = settings.kinds if settings is not None else ()
     wanted = _ready_by_kind(entries, nodes, kinds)

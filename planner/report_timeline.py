@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from costplan.planner.ledger import LedgerEntry
+from costplan.planner.ledger import MACHINE, LedgerEntry
 from costplan.planner.ledger_cuts import pieces
 from costplan.planner.types import Market
 from costplan.planner.units import SECONDS_PER_HOUR
@@ -59,8 +59,10 @@ def timeline(entries: Sequence[LedgerEntry], start: datetime, end: datetime) -> 
         last = int((entry.end - edges[0]).total_seconds()) // bucket
         for piece in pieces(entry, edges[place : last + 1]):
             here = int((piece.start - edges[0]).total_seconds()) // bucket
-            seconds = (piece.end - piece.start).total_seconds()
             usd[row][here] += piece.usd
+            if entry.charge != MACHINE:
+                continue  # of the same time as its machine's entry
+            seconds = (piece.end - piece.start).total_seconds()
             nodes[row][here] += (seconds if piece.usd >= 0 else -seconds) / bucket
     return Timeline(
         start=edges[0],

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
+    Extras,
     Interruption,
     Limits,
     Machines,
@@ -155,6 +156,7 @@ class Settings:
     interruption: Interruption = Interruption()
     overhead: Overhead = Overhead()
     limits: Limits = Limits()
+    extras: Extras = Extras()
     scaling: Scaling = Scaling()
     cadence: Cadence = Cadence()
     budget: Budget = Budget()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costplan.planner.accrual import running_usd
+from costplan.planner.charges import whole_meters, whole_quotes
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
@@ -135,8 +136,13 @@ def status_of(
     now: datetime,
 ) -> Status:
     """The status at `now`; without settings limits and cadence are not known and left out."""
+    quotes = () if last is None else last.quotes
+    if settings is not None:
+        quotes = whole_quotes(quotes, settings.extras)
+        meters = whole_meters(state.meters, state.nodes, settings.extras)
+        state = replace(state, meters=meters)
     nodes = [node for node in state.nodes.values() if is_alive(node)]
-    prices = _prices(state, () if last is None else last.quotes)
+    prices = _prices(state, quotes)
     fleet = _fleet(nodes, prices)
     priced = [prices[node.node_id] for node in nodes if node.node_id in prices and _costs(node)]
     holds = lease is not None and lease.expires_at > now

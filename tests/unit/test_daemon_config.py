@@ -333,7 +333,7 @@ def _documented() -> dict[str, list[str]]:
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
     path = re.sub(r"^provider\.(local|aws|gcp)\.", "provider.", path)
-    for plain in ("workers", "limits.quotas", "safety.freezes", "calendar"):
+    for plain in ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
 
@@ -353,7 +353,7 @@ def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
 
 WORDS = {
     "needed", "none", "no limit", "all", "all regions", "every type", "the system's",
-    "the bundled prices", "needed with `tls://`",
+    "the bundled prices", "needed with `tls://`", "true without `provider.subnets`",
 }  # fmt: skip
 DEFAULTS = {
     key: cells[1]
