@@ -85,6 +85,8 @@ def lives(account: Account) -> tuple[list[Lived], set[str]]:
                     began=life.launched_at.replace(microsecond=0),
                     ended=life.stopped_at.replace(microsecond=0),
                     usd_per_hour=Decimal(text),
+                    disk_usd_per_month=50 * Decimal("0.08"),
+                    address_usd_per_hour=Decimal("0.005"),
                 )
             )
             if not one._reason:

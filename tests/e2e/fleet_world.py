@@ -30,7 +30,8 @@ from tests.e2e.driven import entered_in_ledger, in_phase, nodes, passed, when, w
 from tests.emulators.bill import Lived, bill
 from tests.emulators.hypervisor import Hypervisor
 
-PICO = Decimal("2e-12")
+OFF_USD = Decimal("1e-11")
+"""What the entries of a node may be off by, for their rounding."""
 REPLACED_SECONDS = 1.0
 """From a warning to the call for another machine, where no other process wants the cores."""
 logger = logging.getLogger(__name__)
@@ -191,6 +192,6 @@ def ended_and_accounted_for(world: FleetWorld) -> None:
     known = nodes(world.cluster)
     logger.info("bill %s, ledger %s", sum(charged.values()), sum(ledger.values()))
     wrong = {name: usd for name, usd in off.items()
-             if abs(usd) > PICO and known[name].history[-1][2] != "reclaimed"}  # fmt: skip
+             if abs(usd) > OFF_USD and known[name].history[-1][2] != "reclaimed"}  # fmt: skip
     assert wrong == {}
     assert abs(sum(off.values())) < Decimal("0.01"), off

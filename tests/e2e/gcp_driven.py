@@ -110,4 +110,5 @@ def _lived(machine: Machine) -> Lived:
         began=machine.created,
         ended=machine.off_at,
         usd_per_hour=USD_PER_HOUR[machine.is_spot],
+        disk_usd_per_month=50 * Decimal("0.10"),
     )

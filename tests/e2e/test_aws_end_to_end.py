@@ -55,7 +55,7 @@ NOTICE_SECONDS = 120.0
 REPLACED_SECONDS = 1.0
 """From a warning to the call for another machine, where no other process wants the cores."""
 DEADLINE_SECONDS = 180.0
-OFF_USD = Decimal("2e-12")
+OFF_USD = Decimal("1e-11")
 """What the entries of a node may be off by, for their rounding."""
 FLEET = 5
 MANY = 60

@@ -200,6 +200,26 @@ def test_machines_of_google_cloud() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("provider", "disk_gib", "has_address"),
+    [
+        (LEAST_AWS, 50, True),
+        ({**LEAST_AWS, "subnets": {"ra": "subnet-1"}}, 50, False),
+        ({**LEAST_AWS, "public_ip": False, "root_disk": "8 GiB"}, 8, False),
+        (LEAST_GCP, 50, False),
+        ({**LEAST_GCP, "external_ip": True}, 50, True),
+        ({**LEAST_GCP, "disk_type": "pd-ssd"}, None, False),
+    ],
+)
+def test_what_is_priced_beside_machines(
+    provider: dict[str, Any], disk_gib: int | None, has_address: bool
+) -> None:
+    """A disk of a type that no rate is known of is not."""
+    extras = parsed(provider=provider).settings.extras
+    assert extras.root_disk_bytes == (None if disk_gib is None else disk_gib * GIB)
+    assert extras.public_ip is has_address
+
+
 def test_a_kind_of_worker() -> None:
     worker = {
         "name": "train", "vcpu": 2.5, "memory": "30 GiB", "gpu": {"count": 2, "kinds": ["T4"]},
