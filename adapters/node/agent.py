@@ -264,16 +264,16 @@ class Agent:
         end = loop.time() + max(0.0, seconds)
         worker.status = Status.closing_gracefully
         copying = loop.create_task(self._retire(remove=False))
-        settled = min(loop.time() + _SETTLE_SECONDS, end - self._reserve())
-        while loop.time() < settled:
-            await asyncio.sleep(_STEP_SECONDS)
-        while self._runs() and loop.time() < end - self._reserve():
-            await asyncio.sleep(_STEP_SECONDS)
-        if not self._runs():
-            # Tasks that wait here and never began go elsewhere; without this they seem to run.
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(worker.heartbeat(), ASK_SECONDS)
-        while worker.status is Status.closing_gracefully and loop.time() < end:
+        settled = loop.time() + _SETTLE_SECONDS
+        opened = (Status.running, Status.paused)  # as the scheduler has it where it refuses
+        while worker.status in (*opened, Status.closing_gracefully) and loop.time() < end:
+            if worker.status in opened:
+                worker.status = Status.closing_gracefully
+            until = end - self._reserve()
+            if loop.time() < (until if self._runs() else min(settled, until)):
+                await asyncio.sleep(_STEP_SECONDS)
+                continue
+            await self._beat()
             if await self._retire(remove=True):
                 break
             await asyncio.sleep(_AGAIN_SECONDS)  # somebody may come who takes what it holds
@@ -281,6 +281,13 @@ class Agent:
         with contextlib.suppress(Exception):
             await self.metadata.acknowledge(warned)
         await worker.close(nanny=True, executor_wait=False, reason="costplan-notice")
+
+    async def _beat(self) -> None:
+        """Tells the scheduler that nothing runs here: tasks that wait here and never began, which
+        go elsewhere, would seem to have been broken off."""
+        if not self._runs():
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self.worker.heartbeat(), ASK_SECONDS)
 
     def _runs(self) -> bool:
         state = self.worker.state
