@@ -164,6 +164,51 @@ def _gcp_to_do(answers: Answers) -> tuple[str, ...]:
                  for name, given in needed.items() if not given)  # fmt: skip
 
 
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+"""Stands where a subscription is to be named; none has this id."""
+_NO_GROUP = f"/subscriptions/{NO_SUBSCRIPTION}/resourceGroups/dask"
+_NO_SUBNET = f"{_NO_GROUP}/providers/Microsoft.Network/virtualNetworks/dask/subnets/workers"
+
+
+def _azure(answers: Answers) -> str:
+    zones = ", ".join(_word(zone) for zone in answers.zones)
+    image = answers.image or f"{_NO_GROUP}/providers/Microsoft.Compute/images/dask"
+    return f"""\
+provider:
+  # Virtual machines of Azure in one resource group, with the credentials that azure-identity finds.
+  kind: azure
+  subscription: {NO_SUBSCRIPTION}  # REPLACE: the id of yours
+  resource_group: dask
+  region: {_word(answers.region)}
+  # More zones have more spot machines to choose from; traffic between zones costs.
+  zones: [{zones}]
+  # What machines boot, with `dask` on its path: publisher:offer:sku:version, or an image's id.
+  # Arm is bought where it has an image too, and `machines.arch` below names arm64:
+  # image: {{x86_64: a:b:c:latest, arm64: a:b:c-arm:latest}}
+  image: {_word(image)}{"" if answers.image else "  # REPLACE: one of yours"}
+  # The subnet that machines are in. Without public_ip, packages and images from outside come by a
+  # NAT gateway (docs/clouds/azure.md).
+  subnet: {_NO_SUBNET}  # REPLACE
+  # public_ip: true
+  # security_group: {_NO_GROUP}/providers/Microsoft.Network/networkSecurityGroups/dask
+  # Azure makes no Linux machine without a key. Its private part may be thrown away.
+  ssh_key: ssh-ed25519 AAAA  # REPLACE: a public key
+  # The identity that machines have, for what the work reads and writes.
+  # identity: {_NO_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dask
+  # Which sizes are looked at; every size where nothing is said, whose prices take a minute to read.
+  sizes: ["Standard_D*s_v5", "Standard_E*s_v5", "Standard_F*s_v2"]
+  # root_disk: 100 GiB
+
+# Azure bounds how often machines are listed (docs/clouds/azure.md).
+cadence: {{observe: 5s}}
+"""
+
+
+def _azure_to_do(answers: Answers) -> tuple[str, ...]:
+    needed = ["subscription", "subnet", "ssh_key", *([] if answers.image else ["image"])]
+    return (f"put yours in place of provider.{', provider.'.join(sorted(needed))}",)
+
+
 DRAFTS: Mapping[str, Draft] = {
     "aws": Draft(default_region="us-east-1", provider=_aws, beside={}, to_do=_aws_to_do),
     "gcp": Draft(
@@ -173,6 +218,13 @@ DRAFTS: Mapping[str, Draft] = {
         provider=_gcp,
         beside={},
         to_do=_gcp_to_do,
+    ),
+    "azure": Draft(
+        default_region="eastus",
+        zone_ends=("-1", "-2"),
+        provider=_azure,
+        beside={},
+        to_do=_azure_to_do,
     ),
     "local": Draft(
         default_region="",

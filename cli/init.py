@@ -21,7 +21,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")
     ] = Path("costplan.yaml"),
     provider: Annotated[
-        str | None, typer.Option(help="Who runs the machines: aws, gcp or local.")
+        str | None, typer.Option(help="Who runs the machines: aws, gcp, azure or local.")
     ] = None,
     region: Annotated[str | None, typer.Option(help="Region, like us-east-1.")] = None,
     zone: Annotated[

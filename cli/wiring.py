@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.ports import AccountQuotas, Cluster, PriceFeed, Provider
@@ -18,6 +19,9 @@ from costplan.planner.provider_config import (
 )
 from costplan.planner.types import Market, OfferKey
 
+PAST_SECONDS = 5.0
+"""How long is remembered what Azure says of machines besides their list. A machine that is missing
+from both is not given up before `reflect.UNLISTED_SECONDS`."""
 LISTS_SECONDS = 3600.0
 SPOT_SECONDS = 120.0
 """How long what a cloud sells, its list prices and the account's quotas are remembered, and how
@@ -85,6 +89,8 @@ def _machines(config: DaemonConfig, clock: Callable[[], datetime]) -> Machines:
             return _aws(config, config.provider, clock)
         case GcpChoice():
             return _gcp(config, config.provider, clock)
+        case AzureChoice():
+            return _azure(config, config.provider, clock)
 
 
 def _local(config: DaemonConfig, choice: ProviderChoice, clock: Callable[[], datetime]) -> Machines:
@@ -204,6 +210,53 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime])
     )
     every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
     return Machines(provider=provider, prices=RememberedPrices(prices, clock, every))
+
+
+def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], datetime]) -> Machines:
+    from costplan.adapters.azure.clients import Clients
+    from costplan.adapters.azure.hazards import eviction_rates
+    from costplan.adapters.azure.past import Past, read_past
+    from costplan.adapters.azure.prices import AzurePrices
+    from costplan.adapters.azure.provider import AzureProvider
+    from costplan.adapters.azure.settings import PUBLIC_ENDPOINT, AzureSettings
+    from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
+
+    settings = AzureSettings(
+        subscription=choice.subscription,
+        resource_group=choice.resource_group,
+        location=choice.region,
+        zones=choice.zones,
+        images=choice.images,
+        sizes=choice.sizes,
+        subnet=choice.subnet,
+        security_group=choice.security_group,
+        identity=choice.identity,
+        public_ip=choice.public_ip,
+        ssh_key=choice.ssh_key,
+        admin_user=choice.admin_user,
+        disk_gib=choice.root_disk_gib,
+        disk_type=choice.disk_sku,
+        scale_set=choice.scale_set,
+        spot_max_usd_per_hour=choice.spot_usd_per_hour,
+        prices_endpoint=choice.price_list_url,
+        endpoint=choice.endpoint_url or PUBLIC_ENDPOINT,
+    )
+    clients = Clients(settings)
+    startup = _start_script("azure", config.scheduler.address, choice.start)
+    past: Remembered[None, Past] = Remembered(
+        lambda _: read_past(clients, settings, clock()), clock, PAST_SECONDS
+    )
+    provider = AzureProvider(
+        clients, settings, config.settings.cluster, startup, clock, lambda: past(None)
+    )
+    bands: Remembered[None, Mapping[str, str]] = Remembered(
+        lambda _: eviction_rates(clients, settings), clock, LISTS_SECONDS
+    )
+    prices = AzurePrices(clients, settings, clock, lambda: bands(None))
+    return Machines(
+        provider=RememberedOffers(provider, clock, LISTS_SECONDS),
+        prices=RememberedPrices(prices, clock, dict.fromkeys(Market, LISTS_SECONDS)),
+    )
 
 
 def _start_script(

@@ -17,7 +17,12 @@ from costplan.planner.config_models import (
     WorkloadWhereSection,
 )
 from costplan.planner.place_rates import DISK_KINDS, Charge, PlaceRate
-from costplan.planner.provider_config_models import AwsSection, GcpSection, LocalSection
+from costplan.planner.provider_config_models import (
+    AwsSection,
+    AzureSection,
+    GcpSection,
+    LocalSection,
+)
 from costplan.planner.units import usd_from_pico
 from costplan.planner.workload import (
     DataSource,
@@ -72,7 +77,7 @@ def rates_of(places: Iterable[PlaceSection]) -> tuple[PlaceRate, ...]:
 
 
 def extras_of(
-    provider: LocalSection | AwsSection | GcpSection, places: Iterable[PlaceSection]
+    provider: LocalSection | AwsSection | GcpSection | AzureSection, places: Iterable[PlaceSection]
 ) -> Extras:
     """What each machine of the autoscaler has beside itself. The subnets that AWS has by default
     give public addresses; of a disk of another type than the rates are of, the price is not known.
@@ -91,6 +96,13 @@ def extras_of(
             return Extras(
                 root_disk_bytes=provider.root_disk if is_listed else None,
                 public_ip=provider.external_ip,
+                rates=rates,
+            )
+        case AzureSection():
+            is_listed = provider.disk_sku == "StandardSSD_LRS"
+            return Extras(
+                root_disk_bytes=provider.root_disk if is_listed else None,
+                public_ip=provider.public_ip,
                 rates=rates,
             )
     return Extras(rates=rates)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from costplan.planner.azure_config import AZURE_EXAMPLES
 from costplan.planner.calendar import DAYS, ScheduledJob
 from costplan.planner.config_fields import shown
 from costplan.planner.config_models import sections
@@ -84,6 +85,7 @@ _GRAMMAR = Grammar(
         "provider.gcp.tls.ca": "ca: gcp-secret:dask-ca",
         "provider.gcp.tls.cert": "cert: gcp-secret:dask-cert",
         "provider.gcp.tls.key": "key: gcp-secret:dask-key",
+        **AZURE_EXAMPLES,
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "place_rates.provider": "provider: aws",

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from costplan.planner.azure_config import azure_contradictions
 from costplan.planner.calendar import DAYS
 from costplan.planner.config_fields import (
     DurationSeconds,
@@ -68,6 +69,7 @@ from costplan.planner.daemon_config_fields import (
 )
 from costplan.planner.provider_config_models import (
     AwsSection,
+    AzureSection,
     GcpSection,
     LocalSection,
     ProviderSection,
@@ -281,6 +283,8 @@ def _provider_contradictions(file: DaemonSection) -> _Found:
             yield from _aws_contradictions(file.provider)
         case GcpSection():
             yield from _gcp_contradictions(file.provider)
+        case AzureSection():
+            yield from azure_contradictions(file.provider)
 
 
 def _aws_contradictions(provider: AwsSection) -> _Found:

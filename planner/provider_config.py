@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from costplan.planner.azure_config import AzureChoice, azure_choice
 from costplan.planner.provider_config_models import (
     AwsSection,
+    AzureSection,
     CloudSection,
     GcpSection,
     LocalSection,
@@ -93,7 +95,7 @@ class GcpChoice:
     start: StartChoice
 
 
-Choice = ProviderChoice | AwsChoice | GcpChoice
+Choice = ProviderChoice | AwsChoice | GcpChoice | AzureChoice
 
 
 def absolute(base: str, path: str) -> str:
@@ -129,6 +131,8 @@ def provider_of(section: LocalSection | CloudSection, base: str) -> Choice:
             )
         case GcpSection():
             return _gcp(section)
+        case AzureSection():
+            return azure_choice(section, _start(section))
 
 
 def _gcp(section: GcpSection) -> GcpChoice:

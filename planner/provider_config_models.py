@@ -16,6 +16,7 @@ from costplan.planner.config_fields import (
     Filled,
     Flag,
     MemoryBytes,
+    PicoPerHour,
     Text,
     plain_text,
     refusal,
@@ -29,6 +30,9 @@ from costplan.planner.units import GIB
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 """Where AWS publishes the Spot Instance Advisor's bands, without authentication."""
 
+AZURE_PRICES_URL = "https://prices.azure.com"
+"""Where Azure publishes its retail prices, without authentication."""
+
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _ARCHITECTURES = ("x86_64", "arm64")
@@ -39,6 +43,11 @@ _GCP_NETWORK = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?|projects/[^/\s]+/global/n
 _GCP_SUBNET = re.compile(
     r"[a-z]([a-z0-9-]*[a-z0-9])?|projects/[^/\s]+/regions/[^/\s]+/subnetworks/[^/\s]+"
 )
+_AZURE_SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AZURE_ZONE = re.compile(r"[a-z0-9]+-[1-9]")
+_AZURE_ID = re.compile(r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/\S+[^/\s]")
+_AZURE_IMAGE = re.compile(r"[^/:\s]+(:[^/:\s]+){3}|/\S+/\S+")
+_SSH_KEY = re.compile(r"ssh-(rsa|ed25519) [A-Za-z0-9+/=]+( .*)?")
 _MOST_SHELL_BYTES = 4096
 """Of a script of 16 KiB at most, 7 KiB are costplan's own."""
 
@@ -101,6 +110,14 @@ def _shaped(pattern: re.Pattern[str], what: str, example: str) -> Callable[[obje
     return check
 
 
+def _ssh_key(value: object) -> str:
+    """A public key. What is none is not shown: it may be the private one."""
+    text = plain_text(value)
+    if _SSH_KEY.fullmatch(text) is None:
+        raise refusal("is not a public key", "write it like ssh-ed25519 AAAA…, not the private one")
+    return text
+
+
 AwsReference = Annotated[str, BeforeValidator(_reference("aws"))]
 GcpReference = Annotated[str, BeforeValidator(_reference("gcp"))]
 GcpProject = Annotated[
@@ -130,6 +147,29 @@ ShellText = Annotated[str, BeforeValidator(_shell_text)]
 GcpImages = Annotated[dict[str, GcpImage], BeforeValidator(_images), Filled]
 Images = Annotated[dict[str, Text], BeforeValidator(_images), Filled]
 Url = Annotated[str, BeforeValidator(_url)]
+
+AzureReference = Annotated[str, BeforeValidator(_reference("azure"))]
+AzureSubscription = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_AZURE_SUBSCRIPTION, "a subscription's id", "00000000-0000-0000-0000-000000000001")
+    ),
+]
+AzureZone = Annotated[str, BeforeValidator(_shaped(_AZURE_ZONE, "a zone", "eastus-1"))]
+AzureId = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_AZURE_ID, "the id of a resource", "/subscriptions/S/resourceGroups/G/providers/…")
+    ),
+]
+AzureImage = Annotated[
+    str,
+    BeforeValidator(
+        _shaped(_AZURE_IMAGE, "an image", "publisher:offer:sku:version, or the id of one")
+    ),
+]
+AzureImages = Annotated[dict[str, AzureImage], BeforeValidator(_images), Filled]
+SshKey = Annotated[str, BeforeValidator(_ssh_key)]
 
 
 class LocalSection(Section):
@@ -206,5 +246,38 @@ class GcpSection(StartSection):
     tls: GcpTlsSection | None = None
 
 
-CloudSection = AwsSection | GcpSection
+class AzureTlsSection(Section):
+    """Where virtual machines of Azure find the files that workers show and trust."""
+
+    ca: AzureReference
+    cert: AzureReference
+    key: AzureReference
+
+
+class AzureSection(StartSection):
+    """Virtual machines of Azure in one resource group and region."""
+
+    kind: Literal["azure"]
+    subscription: AzureSubscription
+    resource_group: Text
+    region: Text
+    zones: Annotated[tuple[AzureZone, ...], Filled]
+    image: AzureImages
+    subnet: AzureId
+    ssh_key: SshKey
+    sizes: tuple[Text, ...] = ()
+    security_group: AzureId | None = None
+    identity: AzureId | None = None
+    public_ip: Flag = False
+    admin_user: Text = "costplan"
+    root_disk: MemoryBytes = 50 * GIB
+    disk_sku: Text = "StandardSSD_LRS"
+    scale_set: Text | None = None
+    spot_usd_per_hour: PicoPerHour | None = None
+    price_list: Url = AZURE_PRICES_URL
+    endpoint: Url | None = None
+    tls: AzureTlsSection | None = None
+
+
+CloudSection = AwsSection | GcpSection | AzureSection
 ProviderSection = Annotated[LocalSection | CloudSection, Field(discriminator="kind")]

@@ -26,7 +26,7 @@ LIST, SAVINGS_PLAN, RESERVATION = "retail", "savings-plan", "reservation"
 
 _VERSION = "2023-01-01-preview"
 """The version that has savings plans."""
-_SIZES_A_CALL = 15
+_SIZES_A_CALL = 30
 Rate = tuple[str, Market, str]
 """Size, market, and what the rate is of."""
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from costplan.cli.config_file import read_config
 from costplan.cli.main import app
 from costplan.cli.out_file import write_new
+from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import parse_daemon_config
 from costplan.planner.errors import InputError
 from costplan.planner.provider_config import AwsChoice, GcpChoice, ProviderChoice
@@ -78,6 +79,16 @@ def test_a_project_of_google_cloud(folder: Path) -> None:
     assert "europe-west4-b" in (folder / "costplan.yaml").read_text()
 
 
+def test_a_first_configuration_of_azure_loads_and_says_what_to_replace(folder: Path) -> None:
+    result = run("--provider", "azure", "--region", "westeurope", "--yes")
+    config = read_config(folder / "costplan.yaml")
+    assert isinstance(config.provider, AzureChoice)
+    assert config.provider.zones == ("westeurope-1", "westeurope-2")
+    assert config.settings.cadence.observe_seconds == 5
+    assert "zones of westeurope are guessed" in result.stderr
+    assert "provider.image, provider.ssh_key, provider.subnet, provider.subscr" in result.stdout
+
+
 def test_a_region_that_nobody_knows_is_written_and_said(folder: Path) -> None:
     result = run("--provider", "aws", "--region", "us-eastt-1", "--yes")
     assert result.exit_code == 0
@@ -123,7 +134,10 @@ def test_a_file_that_comes_in_between_stays(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--provider", "moon"), "--provider moon: is not known; use one of aws, gcp, local"),
+        (
+            ("--provider", "moon"),
+            "--provider moon: is not known; use one of aws, gcp, azure, local",
+        ),
         (("--scheduler", "10.0.0.5"), "scheduler.address: '10.0.0.5' is not an address"),
         (("--scheduler", "tls://h:8786"), "names files of this computer"),
         (("--cluster", "a b"), "cluster: 'a b'"),
@@ -189,8 +203,8 @@ def test_questions_are_asked_again_until_the_answer_will_do(folder: Path) -> Non
         os.close(child)
         seen = b""
         for question, answer in (
-            (b"Cloud (aws, gcp, local) [aws]", "moon"),
-            (b"Cloud (aws, gcp, local) [aws]", ""),
+            (b"Cloud (aws, gcp, azure, local) [aws]", "moon"),
+            (b"Cloud (aws, gcp, azure, local) [aws]", ""),
             (b"Region [us-east-1]", "eu-west-1"),
             (b"Image with dask on it", ""),
             (b"as workers join it [tcp://127.0.0.1:8786]", "10.0.0.5"),
@@ -203,7 +217,7 @@ def test_questions_are_asked_again_until_the_answer_will_do(folder: Path) -> Non
         seen += read_terminal(parent, lambda _: process.poll() is not None)
     os.close(parent)
     assert process.returncode == 0, seen.decode()
-    assert b"is not known; use one of aws, gcp, local" in seen
+    assert b"is not known; use one of aws, gcp, azure, local" in seen
     assert b"write it like tcp://host:8786" in seen
     config = read_config(folder / "costplan.yaml")
     assert isinstance(config.provider, AwsChoice)

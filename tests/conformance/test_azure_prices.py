@@ -128,7 +128,7 @@ def test_many_sizes_are_asked_for_some_at_a_time_without_a_token(world: AzureWor
     world.rig.prices += [row(size, "0.1") for size in sizes]
     world.rig.tokens_accepted = {"none"}
     assert len(quotes(world, *(key(size) for size in sizes))) == 40
-    assert world.rig.calls == {"retailPrices.list": 3}
+    assert world.rig.calls == {"retailPrices.list": 2}
 
 
 def test_the_hazard_of_spot_is_its_eviction_rate(world: AzureWorld) -> None:

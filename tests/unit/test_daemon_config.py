@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from costplan.cli.config_file import read_config
+from costplan.planner.azure_config import AzureChoice
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.config_models import Section, keys_of, sections
 from costplan.planner.daemon_config import (
@@ -33,7 +34,12 @@ from costplan.planner.provider_config import (
     StartChoice,
     WorkerTls,
 )
-from costplan.planner.provider_config_models import ADVISOR_URL, AwsSection, GcpSection
+from costplan.planner.provider_config_models import (
+    ADVISOR_URL,
+    AwsSection,
+    AzureSection,
+    GcpSection,
+)
 from costplan.planner.settings import Budget, Freeze, Settings, WorkerKind
 from costplan.planner.types import Resources
 from costplan.planner.units import GIB
@@ -54,6 +60,16 @@ LEAST_GCP = {
     "project": "our-project",
     "zones": ["us-central1-a"],
     "image": "projects/our-project/global/images/dask",
+}
+LEAST_AZURE = {
+    "kind": "azure",
+    "subscription": "00000000-0000-0000-0000-000000000001",
+    "resource_group": "dask",
+    "region": "eastus",
+    "zones": ["eastus-1"],
+    "image": "a:b:c:latest",
+    "subnet": "/subscriptions/S/resourceGroups/G/providers/N/subnets/s",
+    "ssh_key": "ssh-ed25519 AAAA me",
 }
 BROKEN = yaml.safe_load((Path(__file__).parent / "broken_daemon_configs.yaml").read_text())
 KIND = WorkerKind(
@@ -148,6 +164,44 @@ def test_machines_of_aws() -> None:
     one_image = parsed(provider={**LEAST_AWS, "image": "ami-1"}).provider
     assert isinstance(one_image, AwsChoice)
     assert one_image.images == {"x86_64": "ami-1"}
+
+
+def test_machines_of_azure() -> None:
+    written = {
+        **LEAST_AZURE, "sizes": ["Standard_D*"], "public_ip": True, "root_disk": "120 GB",
+        "scale_set": "workers", "spot_usd_per_hour": "0.25", "python": "py",
+        "endpoint": "https://management.usgovcloudapi.net",
+        "tls": {"ca": "file:/ca.pem", "cert": "azure-secret:v/c", "key": "azure-secret:v/k"},
+    }  # fmt: skip
+    scheduler = {**SCHEDULER, "address": "tls://h:8786"}
+    assert parsed(provider=written, scheduler=scheduler).provider == AzureChoice(
+        subscription="00000000-0000-0000-0000-000000000001",
+        resource_group="dask",
+        region="eastus",
+        zones=("eastus-1",),
+        images={"x86_64": "a:b:c:latest"},
+        sizes=("Standard_D*",),
+        subnet="/subscriptions/S/resourceGroups/G/providers/N/subnets/s",
+        security_group="",
+        identity="",
+        public_ip=True,
+        ssh_key="ssh-ed25519 AAAA me",
+        admin_user="costplan",
+        root_disk_gib=112,
+        disk_sku="StandardSSD_LRS",
+        scale_set="workers",
+        spot_usd_per_hour=Decimal("0.25"),
+        price_list_url="https://prices.azure.com",
+        endpoint_url="https://management.usgovcloudapi.net",
+        start=StartChoice(
+            python="py",
+            conda="",
+            container="",
+            before="",
+            death_timeout_seconds=120,
+            tls=WorkerTls(ca="file:/ca.pem", cert="azure-secret:v/c", key="azure-secret:v/k"),
+        ),
+    )
 
 
 def test_how_a_machine_of_aws_becomes_a_worker() -> None:
@@ -352,7 +406,7 @@ def _documented() -> dict[str, list[str]]:
 
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
-    path = re.sub(r"^provider\.(local|aws|gcp)\.", "provider.", path)
+    path = re.sub(r"^provider\.(local|aws|gcp|azure)\.", "provider.", path)
     for plain in ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
@@ -372,7 +426,7 @@ def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
 
 
 WORDS = {
-    "needed", "none", "no limit", "all", "all regions", "every type", "the system's",
+    "needed", "none", "no limit", "all", "all regions", "every size", "every type", "the system's",
     "the bundled prices", "needed with `tls://`", "true without `provider.subnets`",
 }  # fmt: skip
 DEFAULTS = {
@@ -387,8 +441,9 @@ def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -
     data: dict[str, Any] = {name: _copied(part) for name, part in LEAST.items()}
     *outer, last = key.split(".")
     if outer == ["provider"]:  # those of local have no default
-        is_gcp = last in GcpSection.model_fields and last not in AwsSection.model_fields
-        data["provider"] = dict(LEAST_GCP if is_gcp else LEAST_AWS)
+        clouds = {AwsSection: LEAST_AWS, GcpSection: LEAST_GCP, AzureSection: LEAST_AZURE}
+        fits = (file for section, file in clouds.items() if last in section.model_fields)
+        data["provider"] = dict(next(fits))
     least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
     for step in outer:
