@@ -54,7 +54,7 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """Changes by machine, oldest first; since when spot machines are preempted; and the power
-    state of those that are there ('running', 'stopped', 'deallocated' ...)."""
+    state of those that are there ('running', 'stopped', 'deallocated' ..., '' for none yet)."""
 
     changes: Mapping[str, Sequence[Change]]
     preempted: Mapping[str, datetime]

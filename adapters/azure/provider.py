@@ -123,16 +123,17 @@ class AzureProvider:
         """Preemptions of machines that are still there, as Resource Health notes them. Azure warns
         on the machine, by Scheduled Events, and nobody says that this is as soon."""
         with self._credentials():
-            found = [
-                Notice(
-                    provider_id=name,
-                    kind="reclaim",
-                    effective_at=at + timedelta(seconds=self._settings.notice_seconds),
-                    observed_at=at,
-                )
-                for name, at in sorted(self._past().preempted.items())
-                if self._is_to_go(name, at)
-            ]
+            past, now = self._past(), self._clock()
+        found = [
+            Notice(
+                provider_id=name,
+                kind="reclaim",
+                effective_at=at + timedelta(seconds=self._settings.notice_seconds),
+                observed_at=at,
+            )
+            for name, at in past.preempted.items()
+            if name in past.power and token_of(name, self._mark) is not None and now - at < _OVERDUE
+        ]
         return tuple(sorted(found, key=lambda one: (one.effective_at, one.provider_id)))
 
     def _listed(self) -> Mapping[str, Any]:
@@ -162,15 +163,8 @@ class AzureProvider:
             self._seen = {**seen, **there}
         return {name: one for name, one in seen.items() if one is not None}
 
-    def _is_to_go(self, name: str, at: datetime) -> bool:
-        """True for a machine of ours that was told to go at an instant and has not yet."""
-        if token_of(name, self._mark) is None or self._clock() - at > _OVERDUE:
-            return False
-        machine = self._machine(name, "notices")
-        return machine is not None and is_ours(machine, self._cluster)
-
     def _terminate(self, name: str) -> None:
-        machine = self._machine(name, "terminate")
+        machine = self._machine(name)
         if machine is None or not is_ours(machine, self._cluster):
             return
         try:
@@ -182,10 +176,10 @@ class AzureProvider:
             if not is_absent(error):
                 raise
 
-    def _machine(self, name: str, operation: str) -> Mapping[str, Any] | None:
+    def _machine(self, name: str) -> Mapping[str, Any] | None:
         """The machine of a name, None where there is none."""
         try:
-            with calling(operation, name):
+            with calling("terminate", name):
                 found: Mapping[str, Any] = self._clients.compute.virtual_machines.get(
                     self._settings.resource_group, name
                 )

@@ -362,7 +362,8 @@ class _Server(uvicorn.Server):
 @contextmanager
 def serving(rig: AzureRig, folder: Path) -> Iterator[AzureRig]:
     """The rig on a free port of localhost while the block runs; `ca_file` is put into a folder."""
-    listening = socket.socket()
+    # Said to be TCP, or asyncio does not switch off the wait of 40 ms for more to send.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
     rig.endpoint = f"https://localhost:{listening.getsockname()[1]}"
