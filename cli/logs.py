@@ -25,7 +25,9 @@ from costplan.planner.types import Decision, Gap, Mode
 
 FORMATS = ("json", "console")
 _TALKATIVE = {
-    **dict.fromkeys(("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio"), logging.WARNING),
+    **dict.fromkeys(
+        ("azure", "httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio"), logging.WARNING
+    ),
     # It warns of each call that is left out while the one before it goes on, as it is meant.
     "apscheduler": logging.ERROR,
 }

@@ -82,6 +82,7 @@ def test_the_daemon_holds_a_fleet_on_azure(rig: AzureRig, tmp_path: Path) -> Non
         assert there() == set()
         assert made(rig) == launched
         assert rig.group.parts == set()
+        assert "Request URL" not in cluster.log()
 
 
 def ours(cluster: DaemonCluster) -> set[str]:

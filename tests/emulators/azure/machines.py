@@ -162,10 +162,12 @@ class Group:
 
     def delete(self, machine: Machine) -> Operation:
         """A machine that goes, with what it was told to take along."""
-        if machine.gone_at is None:
-            machine.gone_at = self.clock() + timedelta(seconds=self.delays.delete)
-            self.log(machine.resource["name"], "delete", "Accepted", self.clock())
-        machine.resource["properties"]["provisioningState"] = "Deleting"
+        now, properties = self.clock(), machine.resource["properties"]
+        if machine.gone_at is None or properties["provisioningState"] != "Deleting":
+            ends = now + timedelta(seconds=self.delays.delete)
+            machine.gone_at = min(ends, machine.gone_at or ends)
+            self.log(machine.resource["name"], "delete", "Accepted", now)
+        properties["provisioningState"] = "Deleting"
         return self.operation(machine.gone_at)
 
     def evict(self, name: str, notice_seconds: float) -> None:
