@@ -44,6 +44,7 @@ _GCP_SUBNET = re.compile(
     r"[a-z]([a-z0-9-]*[a-z0-9])?|projects/[^/\s]+/regions/[^/\s]+/subnetworks/[^/\s]+"
 )
 _AZURE_SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_AZURE_GROUP = re.compile(r"[-\w.()]{1,90}")
 _AZURE_ZONE = re.compile(r"[a-z0-9]+-[1-9]")
 _AZURE_ID = re.compile(r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/\S+[^/\s]")
 _AZURE_IMAGE = re.compile(r"[^/:\s]+(:[^/:\s]+){3}|/\S+/\S+")
@@ -155,6 +156,9 @@ AzureSubscription = Annotated[
         _shaped(_AZURE_SUBSCRIPTION, "a subscription's id", "00000000-0000-0000-0000-000000000001")
     ),
 ]
+AzureGroup = Annotated[
+    str, BeforeValidator(_shaped(_AZURE_GROUP, "a resource group's name", "dask"))
+]
 AzureZone = Annotated[str, BeforeValidator(_shaped(_AZURE_ZONE, "a zone", "eastus-1"))]
 AzureId = Annotated[
     str,
@@ -259,7 +263,7 @@ class AzureSection(StartSection):
 
     kind: Literal["azure"]
     subscription: AzureSubscription
-    resource_group: Text
+    resource_group: AzureGroup
     region: Text
     zones: Annotated[tuple[AzureZone, ...], Filled]
     image: AzureImages

@@ -160,11 +160,12 @@ class Launching:
         except CapacityUnavailable:
             return None
         except RequestRejected as error:
-            if not is_there_already(error):
-                raise
-            made = self._looked_at()
-            if made is None:
+            # It may be there already, and it is no change of it that is wanted.
+            made = self._looked_at_again()
+            if made is None and is_there_already(error):
                 raise self._unknown() from error
+            if made is None:
+                raise
         return self._settled(made)
 
     def _settled(self, machine: Mapping[str, Any]) -> ProviderNode | None:

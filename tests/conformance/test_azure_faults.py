@@ -184,6 +184,14 @@ def test_a_foreign_machine_of_our_name_is_left_alone(world: AzureWorld) -> None:
     assert (world.rig.calls[DELETE], provider.nodes()) == (0, ())
 
 
+def test_a_refusal_to_change_a_machine_that_is_there_finds_it(world: AzureWorld) -> None:
+    """As where Azure does not heed that only a new one is wanted."""
+    fault = Fault(method=CREATE, status=409, reason="PropertyChangeNotAllowed", does_it=True)
+    world.rig.faults.add(fault)
+    assert world.make_provider().launch(request()).key == AzureWorld.keys[0]
+    assert world.rig.calls[CREATE] == 1
+
+
 # Answers that do not come, or say no.
 
 
