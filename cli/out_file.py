@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from costplan.adapters.whole_file import beside
 from costplan.planner.errors import InputError
 
 
@@ -37,7 +36,7 @@ def write_out(path: Path, content: str | bytes, option: str = "--out") -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        with _beside(target, data) as partial:
+        with beside(target, data) as partial:
             partial.replace(target)
     except OSError as error:
         raise InputError(f"{option} {path}", f"cannot be written: {error.strerror}") from error
@@ -48,7 +47,7 @@ def write_new(path: Path, content: str | bytes, option: str = "--out") -> None:
     else puts a file there at the same moment. Raises InputError otherwise."""
     target = path.resolve()
     try:
-        with _beside(target, _encoded(content)) as partial:
+        with beside(target, _encoded(content)) as partial:
             # A link is made or is not; a rename would take away what came in between.
             target.hardlink_to(partial)
     except FileExistsError as error:
@@ -59,17 +58,3 @@ def write_new(path: Path, content: str | bytes, option: str = "--out") -> None:
 
 def _encoded(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
-
-
-@contextmanager
-def _beside(target: Path, data: bytes) -> Iterator[Path]:
-    """A file in the target's folder with the data on the disk, until the block ends."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)

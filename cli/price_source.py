@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from costplan.adapters.feeds.price_file import PriceList
+from costplan.adapters.feeds.bundled import WORD, bundled_prices
+from costplan.adapters.feeds.price_file import PriceList, read_price_file
+from costplan.adapters.feeds.price_store import PriceStore, default_folder, with_synced
 from costplan.cli.wording import age_text
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.errors import InputError
 from costplan.planner.units import parse_seconds, seconds_text
 from costplan.planner.workload import Where
 
+BUNDLED = Path(WORD)
+
+VARIABLE = "COSTPLAN_PRICES"
+"""What stands in for --prices where the flag is not given."""
+
 
 def read_prices(path: Path | None, *, now: datetime) -> PriceList:
-    """The price list in this file, or the bundled one; raises InputError where it is wrong."""
-    if path is None:
-        from costplan.adapters.feeds.bundled import bundled_prices
+    """The price list in this file, or in that of the environment; where none is named the prices
+    that `costplan prices sync` has read, and the bundled ones where it has read none.
 
-        return bundled_prices(now=now)
-    from costplan.adapters.feeds.price_file import read_price_file
+    Raises InputError where one is wrong.
+    """
+    path = _chosen(path)
+    if path is not None and path != BUNDLED:
+        return read_price_file(path, now=now)
+    bundled = bundled_prices(now=now)
+    folder = None if path == BUNDLED else default_folder()
+    return bundled if folder is None else with_synced(bundled, PriceStore(folder).regions(now))
 
-    return read_price_file(path, now=now)
+
+def is_file(path: Path | None) -> bool:
+    """True where a person has named a price list of their own."""
+    return _chosen(path) not in (None, BUNDLED)
+
+
+def _chosen(path: Path | None) -> Path | None:
+    named = os.environ.get(VARIABLE)
+    return Path(named) if path is None and named else path
 
 
 def parse_age(text: str) -> int:

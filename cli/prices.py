@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costplan.cli import price_sync
 from costplan.cli.errors import CommandGroup, check_word
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SORTS = ("hour", "vcpu", "memory", "gpu")
 
 @app.callback()
 def prices() -> None:
-    """Look at prices."""
+    """Look at prices, and read them from the clouds."""
 
 
 @app.command()
@@ -50,7 +51,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter a flag
     limit: Annotated[int, typer.Option(min=0, help="Rows to show; 0 shows all.")] = 20,
     output: Annotated[str, typer.Option("--format", help="table, json, csv or md.")] = "table",
     price_file: Annotated[
-        Path | None, typer.Option("--prices", help="Parquet or CSV price list; else bundled.")
+        Path | None, typer.Option("--prices", help="Price list, or 'bundled'; else synced.")
     ] = None,
 ) -> None:
     """Show prices, cheapest first; every option that takes a word may be repeated."""
@@ -78,6 +79,9 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter a flag
     found = pools(price_list.catalogue, select(price_list.catalogue, query), sort)
     shown = found[:limit] if limit else found
     _write(price_list, shown, len(found), output, now)
+
+
+app.command("sync")(price_sync.sync)
 
 
 def _memory(text: str | None) -> int | None:

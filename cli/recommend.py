@@ -40,7 +40,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its key.")] = None,
     price_file: Annotated[
         Path | None,
-        typer.Option("--prices", metavar="FILE", help="Parquet or CSV price list; else bundled."),
+        typer.Option("--prices", metavar="FILE", help="Price list, or 'bundled'; else synced."),
     ] = None,
     max_price_age: Annotated[
         str, typer.Option(metavar="AGE", help="How old the newest prices of a cloud may be.")
@@ -115,7 +115,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
         from costplan.planner.recommend_deadline import checked_deadline
 
         checked_deadline(asked.workload, deadline_seconds)
-    _check_age(prices, asked.workload, now, most_seconds, is_bundled=price_file is None)
+    _check_age(prices, asked.workload, now, most_seconds, is_own=price_source.is_file(price_file))
 
     from costplan.planner.plan import Infeasible
     from costplan.planner.recommend import recommend as answer_for
@@ -141,20 +141,22 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
 
 def _check_age(
-    prices: PriceList, workload: Workload, now: datetime, most_seconds: int, *, is_bundled: bool
+    prices: PriceList, workload: Workload, now: datetime, most_seconds: int, *, is_own: bool
 ) -> None:
     """Returns where prices are young enough; a named file that is not ends the command.
 
-    The bundled prices cannot be newer than the release, so they warn and serve.
+    The bundled prices cannot be newer than the release, so they warn and serve, and so do those
+    that were synced.
     """
     from costplan.cli.price_source import newest_by_provider, too_old
 
     newest = newest_by_provider(prices.catalogue, workload.where)
     problem = too_old(newest, now=now, most_seconds=most_seconds)
-    if problem and is_bundled:
+    if problem and not is_own:
         errors.note(
             f"warning: {prices.name}: {problem}\n"
-            "warning: good for comparing machines; for money that matters give --prices FILE"
+            "warning: good for comparing machines; for money that matters run "
+            "`costplan prices sync`, or give --prices FILE"
         )
     elif problem:
         raise errors.Ended(

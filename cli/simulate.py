@@ -32,7 +32,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         str | None, typer.Option(metavar="MAP", help="Like submit=t0,duration=secs,gpus=n.")
     ] = None,
     prices: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Price list; else the bundled one.")
+        Path | None, typer.Option(metavar="FILE", help="Price list, or 'bundled'; else synced.")
     ] = None,
     spot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recorded availability of spot.")

@@ -7,6 +7,7 @@ seconds and hundreds of megabytes, so rows live in numpy arrays and single rows 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +47,17 @@ class Labels:
             return self.names.index(name)
         except ValueError:
             return -2
+
+    @staticmethod
+    def joined(parts: Sequence[Labels]) -> Labels:
+        """The strings of these one after the other."""
+        names = tuple(sorted({name for part in parts for name in part.names}))
+        place = {name: code for code, name in enumerate(names)}
+        codes = [
+            np.array([*(place[name] for name in part.names), -1], dtype=np.int32)[part.codes]
+            for part in parts
+        ]
+        return Labels(np.concatenate(codes), names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,16 @@ class Catalogue:
         for field in fields(self):
             column = getattr(self, field.name)
             columns[field.name] = column.take(rows) if isinstance(column, Labels) else column[rows]
+        return Catalogue(**columns)
+
+    @staticmethod
+    def joined(parts: Sequence[Catalogue]) -> Catalogue:
+        """The rows of these one after the other; no key may be in two of them."""
+        columns: dict[str, Any] = {}
+        for field in fields(Catalogue):
+            each = [getattr(part, field.name) for part in parts]
+            is_text = isinstance(each[0], Labels)
+            columns[field.name] = Labels.joined(each) if is_text else np.concatenate(each)
         return Catalogue(**columns)
 
     def key(self, row: int) -> OfferKey:

@@ -13,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
+# Prices that the developer has synced are not those that tests are about.
+os.environ["XDG_DATA_HOME"] = "/nonexistent"
+
 # A shell starts what runs in the background deaf to Ctrl-C, and `nohup` to a hang-up, and what the
 # tests start would be deaf too.
 for _number, _usual in (

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from costplan.adapters.backtest.run import POLICIES, RESULT_BYTES
+from costplan.adapters.feeds.bundled import WORD as BUNDLED
 from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import (
     DurationSeconds,
@@ -182,7 +183,9 @@ def _from_folder(data: dict[str, Any], folder: Path) -> None:
     if isinstance(demand, dict):
         data["demand"] = demand = dict(demand)
     for section, key in ((data, "prices"), (data, "spot"), (data, "spot_prices"), (demand, "file")):
-        if isinstance(section, dict) and isinstance(section.get(key), str):
+        if not isinstance(section, dict) or not isinstance(section.get(key), str):
+            continue
+        if (key, section[key]) != ("prices", BUNDLED):
             section[key] = str(folder / section[key])
 
 

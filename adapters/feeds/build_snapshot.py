@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from costplan.adapters.feeds.price_table import table_of
 from costplan.adapters.feeds.snapshot_aws import aws_rows
 from costplan.adapters.feeds.snapshot_azure import azure_rows
 from costplan.adapters.feeds.snapshot_gcp import gcp_rows
@@ -27,27 +28,6 @@ from costplan.adapters.feeds.snapshot_sources import (
     download_wheels,
     read_ec2,
     read_releases,
-)
-
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    {
-        "provider": _TEXT,
-        "region": _TEXT,
-        "zone": _TEXT,
-        "instance_type": _TEXT,
-        "market": _TEXT,
-        "arch": _TEXT,
-        "vcpu": pa.float64(),
-        "memory_bytes": pa.int64(),
-        "gpus": pa.int32(),
-        "gpu_kind": _TEXT,
-        "usd_per_hour": pa.float64(),
-        "hazard_per_hour": pa.float64(),
-        "observed_at": pa.timestamp("s", "UTC"),
-        "source": _TEXT,
-        "is_estimate": pa.bool_(),
-    }
 )
 
 
@@ -77,14 +57,7 @@ def to_table(rows: Sequence[PriceRow]) -> pa.Table:
             for name in ("arch", "vcpu", "memory_bytes", "gpus", "gpu_kind")
         },
     }
-    arrays = []
-    for field in SCHEMA:
-        values = columns[field.name]
-        if field.type == _TEXT:
-            arrays.append(pa.array(values, pa.string()).dictionary_encode())
-        else:
-            arrays.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    return table_of(columns)
 
 
 def write(table: pa.Table, out: Path) -> None:

@@ -8,6 +8,8 @@ from importlib import resources
 from costplan.adapters.feeds.price_file import PriceList, read_prices
 
 NAME = "bundled prices"
+WORD = "bundled"
+"""What stands for it where a price list is named; a file of that name is ./bundled."""
 
 
 def bundled_prices(*, now: datetime) -> PriceList:
