@@ -8,19 +8,21 @@ from datetime import datetime
 
 from costplan.adapters.feeds.sync import Source
 from costplan.planner.config_fields import suggestion
-from costplan.planner.daemon_config import AwsChoice, DaemonConfig
+from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import InputError
+from costplan.planner.provider_config import AwsChoice, GcpChoice
 from costplan.planner.provider_config_models import ADVISOR_URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What is to be read. No regions are those of the configuration, or of the cloud's own
-    settings; no patterns are all machine types. `file` says how the cloud is reached, where it is
-    of this cloud."""
+    settings; no patterns are all machine types. `project` is Google's, '' for the configured one.
+    `file` says how the cloud is reached, where it is of this cloud."""
 
     regions: tuple[str, ...]
     patterns: tuple[str, ...]
+    project: str
     file: DaemonConfig | None
     clock: Callable[[], datetime]
 
@@ -41,6 +43,8 @@ def _provider_of(file: DaemonConfig | None) -> str:
     match file and file.provider:
         case AwsChoice():
             return "aws"
+        case GcpChoice():
+            return "gcp"
     way_out = f"use one of {', '.join(CLOUDS)}, or a --config that has one"
     raise InputError("--provider", "is not given", way_out)
 
@@ -67,5 +71,23 @@ def _aws(asked: Asked) -> tuple[Source, ...]:
     )
 
 
-CLOUDS: dict[str, Callable[[Asked], tuple[Source, ...]]] = {"aws": _aws}
+def _gcp(asked: Asked) -> tuple[Source, ...]:
+    from costplan.adapters.gcp.region import sources
+    from costplan.adapters.gcp.settings import region_of
+    from costplan.cli.cloud_access import gcp_clients
+
+    choice = asked.file.provider if asked.file else None
+    choice = choice if isinstance(choice, GcpChoice) else None
+    project = asked.project or (choice.project if choice else "")
+    configured = choice.zones if choice else ()
+    regions = asked.regions or tuple(sorted({region_of(zone) for zone in configured}))
+    if not project:
+        raise InputError("--project", "is not given", "name the project whose prices are read")
+    if not regions:
+        raise InputError("--region", "is not given", "name one, such as us-central1")
+    clients = gcp_clients(choice.endpoint_url if choice else "")
+    return sources(clients, project, regions, machine_types=asked.patterns, clock=asked.clock)
+
+
+CLOUDS: dict[str, Callable[[Asked], tuple[Source, ...]]] = {"aws": _aws, "gcp": _gcp}
 """How to get at the regions of each cloud that has prices to read."""

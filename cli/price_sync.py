@@ -32,6 +32,10 @@ def sync(
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Like 'm5.*'; may be repeated; else all."),
     ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(envvar="GOOGLE_CLOUD_PROJECT", help="Google's; else the configured one."),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="An autoscaler's file, for region and credentials."),
@@ -64,6 +68,7 @@ def sync(
     asked = Asked(
         regions=tuple(dict.fromkeys(region or ())),
         patterns=tuple(instance_type or ()),
+        project=project or "",
         file=None if config is None else read_config(config),
         clock=utc_now,
     )

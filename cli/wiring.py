@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from costplan.cli.cloud_access import aws_settings, gcp_clients, gcp_settings
 from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
@@ -124,7 +125,6 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime])
     from costplan.adapters.aws.prices import AwsPrices
     from costplan.adapters.aws.provider import AwsProvider
     from costplan.adapters.aws.quotas import vcpu_quotas
-    from costplan.adapters.aws.settings import AwsSettings
     from costplan.adapters.easing import EasedPrices, EasedProvider
     from costplan.adapters.remembered import (
         Remembered,
@@ -133,22 +133,7 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime])
         RememberedQuotas,
     )
 
-    settings = AwsSettings(
-        cluster=config.settings.cluster,
-        region=choice.region,
-        zones=choice.zones,
-        images=choice.images,
-        instance_types=choice.instance_types,
-        subnets=choice.subnets,
-        security_groups=choice.security_groups,
-        instance_profile=choice.instance_profile,
-        root_device=choice.root_device,
-        root_disk_gib=choice.root_disk_gib,
-        queue_url=choice.queue_url,
-        profile=choice.profile,
-        advisor_url=choice.advisor_url,
-        endpoint_url=choice.endpoint_url,
-    )
+    settings = aws_settings(choice, config.settings.cluster)
     clients = Clients(settings)
     startup = _start_script("aws", config.scheduler.address, choice.start)
     provider = AwsProvider(settings, startup, clock, clients)
@@ -165,10 +150,8 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime])
 
 
 def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime]) -> Machines:
-    from costplan.adapters.gcp.clients import Clients, anonymous
     from costplan.adapters.gcp.prices import GcpPrices, Listed, advised_hazards, read_list
     from costplan.adapters.gcp.provider import GcpProvider
-    from costplan.adapters.gcp.settings import GcpSettings
     from costplan.adapters.remembered import (
         Remembered,
         RememberedEach,
@@ -176,25 +159,8 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime])
         RememberedPrices,
     )
 
-    settings = GcpSettings(
-        project=choice.project,
-        zones=choice.zones,
-        images=choice.images,
-        network=choice.network,
-        subnets=choice.subnets,
-        service_account=choice.service_account,
-        disk_gib=choice.root_disk_gib,
-        disk_type=choice.disk_type,
-        external_ip=choice.external_ip,
-        network_tags=choice.network_tags,
-        machine_types=choice.machine_types,
-    )
-    is_open = choice.endpoint_url.startswith("http://")
-    clients = Clients(
-        timeout_seconds=settings.timeout_seconds,
-        credentials=anonymous() if is_open else None,
-        endpoint=choice.endpoint_url or None,
-    )
+    settings = gcp_settings(choice)
+    clients = gcp_clients(choice.endpoint_url, settings.timeout_seconds)
     startup = _start_script("gcp", config.scheduler.address, choice.start)
     cluster = config.settings.cluster
     provider = RememberedOffers(

@@ -24,6 +24,7 @@ from tests.cli.test_main import COSTPLAN
 from tests.emulators.aws.account import TYPES, ZONES, Account
 from tests.emulators.aws.cloud import Fault
 from tests.emulators.aws.fixtures import account, served
+from tests.emulators.gcp.server import GcpRig, serving
 
 __all__ = ["account", "served"]
 
@@ -174,6 +175,41 @@ def test_what_cannot_be_read_stays_as_it_was_and_is_named(
         ("spot", "0.015"),
         ("on_demand", "0.05"),
     ]
+
+
+def test_google_s_rates_are_kept_by_machine_type(
+    home: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(GcpRig()) as rig:
+        rig.compute.prices["n2-standard-4"] = [
+            ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", 0.05),
+            ("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z", 0.06),
+        ]
+        file = yaml.safe_load(config.read_text())
+        file["provider"] = {
+            "kind": "gcp",
+            "project": rig.project.name,
+            "zones": ["us-central1-a"],
+            "image": "projects/p/global/images/family/f",
+            "endpoint": rig.endpoint,
+        }
+        config.write_text(yaml.safe_dump(file))
+        done = sync(config, "--instance-type", "n2-standard-4", "--history", "3650d")
+        assert done.exit_code == 0, done.output
+        assert "3 on-demand, 3 spot; 6 new past spot prices" in done.stdout
+        wrong = sync(config, "--region", "us-central9")
+        assert (
+            "us-central9: is no region of this project; did you mean 'us-central1'" in wrong.stderr
+        )
+        rig.check()
+    words = ("--provider", "gcp", "--region", "us-central1", "--type", "n2-standard-4")
+    shown = run("prices", "show", *words, "--format", "json")
+    found = [
+        (one["market"], one["zones"], one["source"]) for one in json.loads(shown.stdout)["rows"]
+    ]
+    zones = ["us-central1-a", "us-central1-b", "us-central1-f"]
+    source = "gcp-billing-catalogue"
+    assert found == [("spot", zones, source), ("on_demand", zones, source)]
 
 
 @pytest.mark.parametrize(
