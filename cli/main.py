@@ -12,6 +12,7 @@ import typer
 from costplan.cli import (
     apply,
     commitments,
+    doctor,
     down,
     drain,
     explain,
@@ -60,6 +61,7 @@ def costplan(
 
 
 app.command()(init.init)
+app.command()(doctor.doctor)
 app.command()(recommend.recommend)
 app.command()(apply.apply)
 app.command()(run.run)

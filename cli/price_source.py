@@ -38,6 +38,12 @@ def read_prices(path: Path | None, *, now: datetime) -> PriceList:
     return bundled if folder is None else with_synced(bundled, PriceStore(folder).regions(now))
 
 
+def read_local_prices(path: str | None, *, now: datetime) -> PriceList:
+    """The prices of machines that are processes of this computer: those in a file, or the bundled
+    ones. A scenario is the same everywhere, whatever was read from the clouds here."""
+    return read_prices(BUNDLED if path is None else Path(path), now=now)
+
+
 def is_file(path: Path | None) -> bool:
     """True where a person has named a price list of their own."""
     return _chosen(path) not in (None, BUNDLED)

@@ -100,12 +100,10 @@ def _local(config: DaemonConfig, choice: ProviderChoice, clock: Callable[[], dat
     from costplan.adapters.local.provider import LocalProvider, Workers
     from costplan.adapters.local.scenario import read_scenario
     from costplan.adapters.local.stage import open_stage
-    from costplan.cli.price_source import BUNDLED, read_prices
+    from costplan.cli.price_source import read_local_prices
 
-    # A scenario is the same on every computer, whatever was read from the clouds there.
-    prices_file = Path(config.prices_file) if config.prices_file else BUNDLED
     now = clock()
-    catalogue = read_prices(prices_file, now=now).catalogue
+    catalogue = read_local_prices(config.prices_file, now=now).catalogue
     scenario = read_scenario(Path(choice.scenario))
     stage = open_stage(Path(choice.state_dir), scenario, catalogue, now=now)
     tls = config.scheduler.worker_tls

@@ -29,9 +29,11 @@ _P = ("p[0-9]*",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VcpuQuota:
-    """A quota of EC2 by its code in Service Quotas, and the types that fall under it."""
+    """A quota of EC2 by its code in Service Quotas, AWS's word for the family that it is of, and
+    the types that fall under it."""
 
     code: str
+    family: str
     market: Market
     instance_types: tuple[str, ...]
 
@@ -47,13 +49,18 @@ class VcpuQuota:
 
 
 QUOTAS = (
-    VcpuQuota(code="L-1216C47A", market=Market.ON_DEMAND, instance_types=_STANDARD),
-    VcpuQuota(code="L-DB2E81BA", market=Market.ON_DEMAND, instance_types=_G),
-    VcpuQuota(code="L-417A185B", market=Market.ON_DEMAND, instance_types=_P),
-    VcpuQuota(code="L-34B43A08", market=Market.SPOT, instance_types=_STANDARD),
-    VcpuQuota(code="L-3819A6DF", market=Market.SPOT, instance_types=_G),
     VcpuQuota(
-        code="L-7212CCBC", market=Market.SPOT, instance_types=("p2.*", "p3.*", "p3dn.*", "p4*")
+        code="L-1216C47A", family="standard", market=Market.ON_DEMAND, instance_types=_STANDARD
+    ),
+    VcpuQuota(code="L-DB2E81BA", family="G and VT", market=Market.ON_DEMAND, instance_types=_G),
+    VcpuQuota(code="L-417A185B", family="P", market=Market.ON_DEMAND, instance_types=_P),
+    VcpuQuota(code="L-34B43A08", family="standard", market=Market.SPOT, instance_types=_STANDARD),
+    VcpuQuota(code="L-3819A6DF", family="G and VT", market=Market.SPOT, instance_types=_G),
+    VcpuQuota(
+        code="L-7212CCBC",
+        family="P",
+        market=Market.SPOT,
+        instance_types=("p2.*", "p3.*", "p3dn.*", "p4*"),
     ),
 )
 """Running On-Demand Standard (A, C, D, H, I, M, R, T, Z), G and VT, and P instances; All Standard,
@@ -65,12 +72,10 @@ quotas of their own, from d, h, t and m."""
 def vcpu_quotas(clients: Clients, settings: AwsSettings) -> tuple[Quota, ...]:
     """What the account may have of each kind in the region now, less what its machines that are
     not the cluster's take. A quota that the account does not have limits nothing."""
-    limits = {quota: _value(clients, quota) for quota in QUOTAS}
+    limits = account_limits(clients)
     others = _others(clients, settings) if any(limits.values()) else Counter()
     found = []
     for quota, value in limits.items():
-        if value is None:
-            continue
         whole = quota.limit(settings.region, int(value * 1000))
         used = sum(n for key, n in others.items() if falls_under(whole, key))
         less = f" less {used / 1000:g} of other machines" if used else ""
@@ -78,6 +83,12 @@ def vcpu_quotas(clients: Clients, settings: AwsSettings) -> tuple[Quota, ...]:
         left = max(0, int(value * 1000) - used)
         found.append(replace(whole, vcpu_milli=left, name=name))
     return tuple(found)
+
+
+def account_limits(clients: Clients) -> dict[VcpuQuota, float]:
+    """The vCPU of each quota that the account has."""
+    found = {quota: _value(clients, quota) for quota in QUOTAS}
+    return {quota: value for quota, value in found.items() if value is not None}
 
 
 def _value(clients: Clients, quota: VcpuQuota) -> float | None:

@@ -25,6 +25,7 @@ from costplan.adapters.dask.endpoint_wire import (
     DRAIN_PATH,
     LOAD_PATH,
     MAX_ANSWER_BYTES,
+    VERSION_HEADER,
     DrainAnswer,
     LoadAnswer,
     load_of_answer,
@@ -36,6 +37,7 @@ from costplan.planner.nodes import Retired
 
 MAX_SKEW_SECONDS = 30.0
 _LONGEST_PROBLEM = 300
+_LONGEST_VERSION = 40
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _PRELOAD = "--preload costplan.adapters.dask.preload --costplan-token-file FILE"
 
@@ -60,6 +62,8 @@ class DaskEndpoint:
         self._clock, self._timeout = clock, timeout_seconds
         self._lock = threading.Lock()
         self._last: tuple[str, int] = ("", 0)
+        self.dask_version = ""
+        """The scheduler's, once it has answered; '' where it does not say."""
         self._client = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {checked_token(token, 'token')}"},
@@ -153,6 +157,7 @@ class DaskEndpoint:
         with self._client.stream(method, path, content=body, headers=headers) as response:
             if response.status_code != httpx.codes.OK:
                 raise self._error(_meaning(response))
+            self.dask_version = _shown(response.headers.get(VERSION_HEADER, ""))[:_LONGEST_VERSION]
             content = bytearray()
             for chunk in response.iter_bytes():
                 content += chunk

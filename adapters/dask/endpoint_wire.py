@@ -18,6 +18,8 @@ from costplan.planner.nodes import Retired
 VERSION = 1
 LOAD_PATH = "/costplan/v1/load"
 DRAIN_PATH = "/costplan/v1/drain"
+VERSION_HEADER = "Costplan-Dask"
+"""Carries the version of Dask that answers, for a person to read."""
 MAX_NAME = 200
 MAX_WORKERS = 50_000
 MAX_DRAIN_BYTES = 2**20

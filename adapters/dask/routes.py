@@ -5,13 +5,20 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 from pydantic import ValidationError
 from tornado.web import RequestHandler, stream_request_body
 
 from costplan.adapters.dask.drains import Drains
-from costplan.adapters.dask.endpoint_wire import DRAIN_PATH, LOAD_PATH, MAX_DRAIN_BYTES, DrainBody
+from costplan.adapters.dask.endpoint_wire import (
+    DRAIN_PATH,
+    LOAD_PATH,
+    MAX_DRAIN_BYTES,
+    VERSION_HEADER,
+    DrainBody,
+)
 from costplan.adapters.dask.load_sample import LoadSampler
 
 DRAINS_PER_SECOND = 20.0
@@ -47,6 +54,8 @@ class _Guarded(RequestHandler):
         if not hmac.compare_digest(shown, b"Bearer " + self._token):
             self.set_header("WWW-Authenticate", "Bearer")
             self.refuse(401, "a valid token is needed")
+            return
+        self.set_header(VERSION_HEADER, version("distributed"))
 
     def refuse(self, status: int, problem: str) -> None:
         """Ends the request with a status and one line."""

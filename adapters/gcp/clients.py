@@ -39,8 +39,17 @@ class Clients:
     ) -> None:
         self.timeout_seconds = timeout_seconds
         self.compute = sdk("google.cloud.compute_v1")
-        self._endpoint = endpoint
-        self._credentials = _default_credentials() if credentials is None else credentials
+        self.endpoint = endpoint
+        self.credentials = _default_credentials() if credentials is None else credentials
+
+    @property
+    def identity(self) -> str:
+        """Who we are there, as far as the credentials say."""
+        for name in ("service_account_email", "signer_email", "account"):
+            found = getattr(self.credentials, name, None)
+            if isinstance(found, str) and found not in {"", "default"}:
+                return found
+        return f"somebody with {type(self.credentials).__name__}"
 
     @cached_property
     def instances(self) -> Any:
@@ -100,9 +109,9 @@ class Clients:
 
     def _client(self, kind: Any) -> Any:
         options: dict[str, Any] = {}
-        if self._endpoint is not None:
-            options["client_options"] = {"api_endpoint": self._endpoint}
-        return kind(credentials=self._credentials, transport="rest", **options)
+        if self.endpoint is not None:
+            options["client_options"] = {"api_endpoint": self.endpoint}
+        return kind(credentials=self.credentials, transport="rest", **options)
 
 
 def anonymous() -> Any:

@@ -79,7 +79,6 @@ class LocalProvider:
     ) -> None:
         self._stage, self._cluster, self._workers, self._clock = stage, cluster, workers, clock
         self._state_dir = stage.state_dir
-        machines_folder(self._state_dir).mkdir(parents=True, exist_ok=True)
 
     def offers(self) -> Sequence[Offer]:
         """All that the scenario sells, with what may still be started of it."""
@@ -121,6 +120,7 @@ class LocalProvider:
         if request.cluster != self._cluster:
             raise self._rejected(request, f"it is for the cluster {request.cluster!r}")
         folder = machines_folder(self._state_dir) / machine_id(request)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         # Keeps threads and daemons apart, so that no two of them take the last machine.
         with locked(self._state_dir / ".launch.lock"):
             known = self._known(folder, request)

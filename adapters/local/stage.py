@@ -93,6 +93,20 @@ def open_stage(
         if started is None:
             started = _started(scenario, catalogue, now)
             write_json(path, started)
+    return _stage_of(state_dir, started, scenario)
+
+
+def would_be_stage(
+    state_dir: Path, scenario: Scenario, catalogue: Catalogue, *, now: datetime
+) -> Stage:
+    """What `open_stage` would give, with nothing written."""
+    started = read_json(state_dir / "scenario.json")
+    if started is None:
+        started = _started(scenario, catalogue, now)
+    return _stage_of(state_dir.absolute(), started, scenario)
+
+
+def _stage_of(state_dir: Path, started: Mapping[str, Any], scenario: Scenario) -> Stage:
     if started["digest"] != scenario.digest:
         raise InputError(
             str(state_dir),

@@ -1,0 +1,155 @@
+"""What a run on AWS needs, looked at without changing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from costplan.adapters.aws.clients import Clients
+from costplan.adapters.aws.errors import mapped
+from costplan.adapters.aws.machines import CLUSTER_TAG, listed, tags_of
+from costplan.adapters.aws.permissions import change_findings, read_findings
+from costplan.adapters.aws.quotas import account_limits
+from costplan.adapters.aws.settings import PROVIDER, AwsSettings
+from costplan.planner.doctor import (
+    Allowance,
+    Check,
+    Finding,
+    Wanted,
+    clock_finding,
+    ok,
+    quota_findings,
+    warning,
+)
+from costplan.planner.fleet_limits import falls_under
+from costplan.planner.types import Market, Offer, OfferKey
+from costplan.planner.wording import counted, market_text
+
+_TYPES_AT_ONCE = 100
+_WHOLE_SECOND = 1.0
+"""A Date header has no fractions."""
+
+
+def checks(
+    clients: Clients,
+    settings: AwsSettings,
+    sold: Callable[[], Sequence[Offer]],
+    wanted: Sequence[Wanted],
+    clock: Callable[[], datetime],
+) -> tuple[Check, ...]:
+    """All that can be asked of AWS; `sold` are the offers that may be bought."""
+    return (
+        Check("credentials", lambda: identity_findings(clients, clock)),
+        Check("permissions", lambda: read_findings(clients, settings)),
+        Check("permissions", lambda: change_findings(clients, settings, sold())),
+        Check("quotas", lambda: quota_findings(allowances(clients, settings, sold()), wanted)),
+        Check("notices", lambda: queue_findings(clients, settings)),
+        Check("leftovers", lambda: template_findings(clients, settings)),
+    )
+
+
+def identity_findings(clients: Clients, clock: Callable[[], datetime]) -> Iterator[Finding]:
+    """Who we are there, and how far our clock is from AWS's."""
+    began = clock()
+    with mapped("credentials", "GetCallerIdentity"):
+        answer = clients.reading("sts").get_caller_identity()
+    ended = clock()
+    yield ok("credentials", f"account {answer['Account']}, as {answer['Arn']}")
+    dated = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if dated:
+        half = (ended - began) / 2
+        skew = (began + half - parsedate_to_datetime(dated)).total_seconds()
+        yield clock_finding("AWS", skew, half.total_seconds() + _WHOLE_SECOND)
+
+
+def allowances(clients: Clients, settings: AwsSettings, offers: Sequence[Offer]) -> list[Allowance]:
+    """The account's vCPU quotas that any of the offers falls under, with what all of its machines
+    use of them."""
+    running = _running(clients, settings)
+    found = []
+    for known, value in account_limits(clients).items():
+        quota = known.limit(settings.region, int(value * 1000))
+        if not any(falls_under(quota, offer.key) for offer in offers):
+            continue
+        under = [(vcpus, is_ours) for key, vcpus, is_ours in running if falls_under(quota, key)]
+        found.append(
+            Allowance(
+                name=f"{market_text(known.market)} {known.family} ({known.code})",
+                unit="vCPU",
+                limit=value,
+                used=sum(vcpus for vcpus, _ in under),
+                ours=sum(vcpus for vcpus, is_ours in under if is_ours),
+            )
+        )
+    return found
+
+
+def _running(clients: Clients, settings: AwsSettings) -> list[tuple[OfferKey, float, bool]]:
+    """Every machine of the account in the region: what it is, its vCPU, and whether it is ours."""
+    ec2 = clients.reading("ec2")
+    filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    with mapped("quotas", "DescribeInstances"):
+        there = list(listed(ec2, filters))
+        names = sorted(Counter(one["InstanceType"] for one in there))
+        vcpus: dict[str, float] = {}
+        for at in range(0, len(names), _TYPES_AT_ONCE):
+            some = names[at : at + _TYPES_AT_ONCE]
+            for one in ec2.describe_instance_types(InstanceTypes=some)["InstanceTypes"]:
+                vcpus[one["InstanceType"]] = one["VCpuInfo"]["DefaultVCpus"]
+    return [
+        (
+            _key(one, settings),
+            vcpus[one["InstanceType"]],
+            tags_of(one).get(CLUSTER_TAG) == settings.cluster,
+        )
+        for one in there
+    ]
+
+
+def _key(instance: Any, settings: AwsSettings) -> OfferKey:
+    is_spot = instance.get("InstanceLifecycle") == "spot"
+    return OfferKey(
+        provider=PROVIDER,
+        region=settings.region,
+        zone=instance["Placement"]["AvailabilityZone"],
+        instance_type=instance["InstanceType"],
+        market=Market.SPOT if is_spot else Market.ON_DEMAND,
+    )
+
+
+def queue_findings(clients: Clients, settings: AwsSettings) -> Iterator[Finding]:
+    """Whether the queue of warnings is there; nothing is received from it."""
+    area = "notices"
+    if not settings.queue_url:
+        text = "no queue is configured: the workers alone hear of interruptions"
+        yield warning(area, text, "see 'The queue of warnings' in docs/clouds/aws.md")
+        return
+    with mapped(area, settings.queue_url):
+        answer = clients.reading("sqs").get_queue_attributes(
+            QueueUrl=settings.queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+    waiting = int(answer["Attributes"]["ApproximateNumberOfMessages"])
+    name = settings.queue_url.rpartition("/")[2]
+    yield ok(area, f"the queue {name} is there, {counted(waiting, 'message')} in it")
+
+
+def template_findings(clients: Clients, settings: AwsSettings) -> Iterator[Finding]:
+    """Launch templates that a crash has left: they cost nothing, and a region has room for
+    5,000."""
+    pages = clients.reading("ec2").get_paginator("describe_launch_templates")
+    filters = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [settings.cluster]}]
+    with mapped("leftovers", "DescribeLaunchTemplates"):
+        found = [
+            one["LaunchTemplateName"]
+            for page in pages.paginate(Filters=filters)
+            for one in page["LaunchTemplates"]
+        ]
+    if found:
+        text = f"{counted(len(found), 'launch template')} of the cluster, such as {min(found)}"
+        way_out = "where no launch is under way: aws ec2 delete-launch-template"
+        yield warning("leftovers", text, way_out)
+    else:
+        yield ok("leftovers", "no launch template of the cluster")
