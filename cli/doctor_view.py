@@ -47,10 +47,15 @@ def document_text(found: Sequence[Finding], at: datetime) -> str:
     document = {
         "schema_version": SCHEMA_VERSION,
         "at": at.isoformat().replace("+00:00", "Z"),
-        "counts": {str(health): counts[health] for health in Health},
+        "counts": {_word(health): counts[health] for health in Health},
         "findings": [
-            {"check": one.area, "health": str(one.health), "text": one.text, "remedy": one.remedy}
+            {"check": one.area, "health": _word(one.health), "text": one.text, "remedy": one.remedy}
             for one in found
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _word(health: Health) -> str:
+    """The health as programs read it: without blanks."""
+    return health.replace(" ", "_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from costplan.adapters.aws.clients import Clients
 from costplan.adapters.aws.errors import mapped
 from costplan.adapters.aws.machines import CLUSTER_TAG, listed, tags_of
+from costplan.adapters.aws.offers import described_types
 from costplan.adapters.aws.permissions import change_findings, read_findings
 from costplan.adapters.aws.quotas import account_limits
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
@@ -89,15 +91,14 @@ def allowances(clients: Clients, settings: AwsSettings, offers: Sequence[Offer])
 
 def _running(clients: Clients, settings: AwsSettings) -> list[tuple[OfferKey, float, bool]]:
     """Every machine of the account in the region: what it is, its vCPU, and whether it is ours."""
-    ec2 = clients.reading("ec2")
     filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     with mapped("quotas", "DescribeInstances"):
-        there = list(listed(ec2, filters))
+        there = list(listed(clients.reading("ec2"), filters))
         names = sorted(Counter(one["InstanceType"] for one in there))
         vcpus: dict[str, float] = {}
         for at in range(0, len(names), _TYPES_AT_ONCE):
             some = names[at : at + _TYPES_AT_ONCE]
-            for one in ec2.describe_instance_types(InstanceTypes=some)["InstanceTypes"]:
+            for one in described_types(clients, replace(settings, instance_types=tuple(some))):
                 vcpus[one["InstanceType"]] = one["VCpuInfo"]["DefaultVCpus"]
     return [
         (

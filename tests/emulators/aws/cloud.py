@@ -109,6 +109,8 @@ class AwsCloud:
     """'on-demand' and 'spot': how many vCPU all machines of a market may have."""
     access_keys: set[str] | None = None
     """The access keys that are accepted; None for any."""
+    denied: set[str] = field(default_factory=set)
+    """Operations that the account's policy does not allow."""
     faults: list[Fault] = field(default_factory=list)
     buckets: dict[str, Bucket] = field(default_factory=dict)
     spot_prices: dict[tuple[str, str], list[tuple[datetime, str]]] = field(default_factory=dict)

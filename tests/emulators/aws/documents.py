@@ -25,10 +25,10 @@ def block(name: str) -> Any:
     return json.loads(found[1])
 
 
-def permitted() -> set[str]:
-    """Every action that the policy allows."""
+def permitted(name: str = "policy") -> set[str]:
+    """Every action that a policy of the guide allows."""
     found: set[str] = set()
-    for statement in block("policy")["Statement"]:
+    for statement in block(name)["Statement"]:
         actions = statement["Action"]
         found |= {actions} if isinstance(actions, str) else set(actions)
     return found

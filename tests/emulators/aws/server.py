@@ -67,6 +67,7 @@ _MOTO = frozenset({
 _AUTH_FAILURES = {
     "ec2": ("AuthFailure", 401),
     "sqs": ("InvalidClientTokenId", 403),
+    "sts": ("InvalidClientTokenId", 403),
 }
 _Answer = tuple[int, dict[str, str], bytes]
 
@@ -199,6 +200,7 @@ class Rig:
         self.cloud.advance()
         operation = OPERATIONS.get((request.service, request.operation))
         try:
+            self._check_allowed(request, values)
             if operation is not None:
                 forward = _Forward(self, request, environ)
                 result = operation(self.cloud, values, forward)
@@ -214,6 +216,14 @@ class Rig:
         if found[0] >= 500:
             self.broken.append(f"{name} was answered with {found[0]}")
         return found
+
+    def _check_allowed(self, request: Request, values: dict[str, Any]) -> None:
+        if request.operation in self.cloud.denied:
+            code = "UnauthorizedOperation" if request.service == "ec2" else "AccessDeniedException"
+            raise AwsRefusal(code, f"not authorized to perform: {request.operation}", 403)
+        if values.get("DryRun"):
+            message = "Request would have succeeded, but DryRun flag is set."
+            raise AwsRefusal("DryRunOperation", message, 412)
 
     def forward(self, body: bytes, environ: dict[str, Any]) -> _Answer:
         """moto's answer to a request with this body."""

@@ -136,6 +136,13 @@ def refusal(
             "<RequestID>rig</RequestID></Response>"
         )
         return status, {"Content-Type": "text/xml"}, text.encode()
+    if request.service == "sts":
+        text = (
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+            f"<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            "<RequestId>rig</RequestId></ErrorResponse>"
+        )
+        return status, {"Content-Type": "text/xml"}, text.encode()
     if _protocol(request) in ("json", "rest-json"):
         body = json.dumps({"__type": code, "message": message}).encode()
         return status, {"Content-Type": "application/x-amz-json-1.1"}, body

@@ -33,10 +33,13 @@ _STEP_SECONDS = 0.005
 _MOST_WAITED_SECONDS = 120.0
 
 
+DOCUMENTS = ("compute.v1.json", "cloudbilling.v1.json", "cloudresourcemanager.v1.json")
+
+
 @cache
 def apis() -> tuple[Api, ...]:
     """The documents, read once."""
-    return tuple(Api(name) for name in ("compute.v1.json", "cloudbilling.v1.json"))
+    return tuple(Api(name) for name in DOCUMENTS)
 
 
 def _real_time() -> datetime:
@@ -60,6 +63,8 @@ class GcpRig:
         self.unimplemented: list[str] = []
         self.tokens_accepted: set[str] | None = None
         """Bearer tokens that are let in; None lets everybody in."""
+        self.denied: set[str] = set()
+        """Permissions that the caller does not have."""
         self.endpoint = ""
         apis()  # here, and not while the first caller waits
 
@@ -143,6 +148,9 @@ class GcpRig:
     ) -> dict[str, Any] | None:
         if method.id == "cloudbilling.services.skus.list":
             return list_skus(self.skus, path, query)
+        if method.id == "cloudresourcemanager.projects.testIamPermissions":
+            asked = body["permissions"]
+            return {"permissions": [one for one in asked if one not in self.denied]}
         if path.get("project", self.project.name) != self.project.name:
             raise Refused(403, "forbidden", f"Required permission for {path['project']!r}")
         does = self.compute.methods.get(method.id)
