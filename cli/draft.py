@@ -261,6 +261,7 @@ def steps(answers: Answers, config: Path) -> tuple[str, ...]:
         f"--costplan-token-file {folder}state/token",
         *DRAFTS[answers.provider].to_do(answers),
         "say in `workers` what your workers need, and in `budget` what they may cost",
+        f"look whether all is there: costplan doctor{name}",
         f"drive it: costplan run{name}",
     )
 
@@ -271,8 +272,9 @@ _TLS = """\
 """
 
 _FILE = """\
-# The autoscaler's file: `costplan run` drives the cluster by it. docs/autoscaler-config.md has
-# every key; lines that begin with "# " and a key are choices to take up.
+# The autoscaler's file: `costplan doctor` looks whether all that it names is there, `costplan run`
+# drives the cluster by it. docs/autoscaler-config.md has every key; lines that begin with "# " and
+# a key are choices to take up.
 
 # The cluster's name, which every machine carries as a tag. Only machines with it are ever touched,
 # so two clusters need two names.

@@ -104,7 +104,7 @@ def _check(text: str, config: Path) -> None:
 
 
 def _zones_of(provider: str, region: str) -> tuple[str, ...]:
-    """The first zones of a region in the bundled price list. A region that it does not have
+    """The first zones of a region in the price list, a synced one where there is one. A region that it does not have
     gets two by the usual names, which is said."""
     from costplan.adapters.clock import utc_now
     from costplan.cli.draft import DRAFTS
@@ -125,8 +125,8 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
         return guess
     near = suggestion(region, sorted(regions))
     note(
-        f"note: {region} is not in the bundled price list{': ' + near if near else ';'} "
-        "its zones are guessed: compare them with those of your account"
+        f"note: {region} is not in the price list{': ' + near if near else ';'} "
+        "its zones are guessed, and `costplan doctor` looks whether they are there"
     )
     return guess
 

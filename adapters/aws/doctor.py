@@ -23,6 +23,7 @@ from costplan.planner.doctor import (
     Wanted,
     clock_finding,
     ok,
+    problem,
     quota_findings,
     warning,
 )
@@ -45,6 +46,7 @@ def checks(
     """All that can be asked of AWS; `sold` are the offers that may be bought."""
     return (
         Check("credentials", lambda: identity_findings(clients, clock)),
+        Check("zones", lambda: zone_findings(clients, settings)),
         Check("permissions", lambda: read_findings(clients, settings)),
         Check("permissions", lambda: change_findings(clients, settings, sold())),
         Check("quotas", lambda: quota_findings(allowances(clients, settings, sold()), wanted)),
@@ -65,6 +67,21 @@ def identity_findings(clients: Clients, clock: Callable[[], datetime]) -> Iterat
         half = (ended - began) / 2
         skew = (began + half - parsedate_to_datetime(dated)).total_seconds()
         yield clock_finding("AWS", skew, half.total_seconds() + _WHOLE_SECOND)
+
+
+def zone_findings(clients: Clients, settings: AwsSettings) -> Iterator[Finding]:
+    """Whether the configured zones are there for this account."""
+    with mapped("zones", settings.region):
+        answer = clients.reading("ec2").describe_availability_zones()
+    there = {one["ZoneName"] for one in answer["AvailabilityZones"]}
+    strange = [zone for zone in settings.zones if zone not in there]
+    if strange:
+        text = f"{', '.join(strange)} not among those that the account has in {settings.region}"
+        yield problem(
+            "zones", text, f"correct provider.zones: there are {', '.join(sorted(there))}"
+        )
+    else:
+        yield ok("zones", f"{', '.join(settings.zones)} are there")
 
 
 def allowances(clients: Clients, settings: AwsSettings, offers: Sequence[Offer]) -> list[Allowance]:

@@ -121,6 +121,15 @@ def test_what_the_account_may_not_do_is_named(account: Account, config: Path) ->
     assert quota[1].startswith("the fleet's minimum needs 8 vCPU, and there is room for 4 (")
 
 
+def test_a_zone_that_is_not_there_is_named(account: Account, config: Path) -> None:
+    file = yaml.safe_load(config.read_text())
+    file["provider"]["zones"] = ["us-east-1a", "us-east-1z"]
+    found = doctor(written(config.parent, file))
+    ((health, text, way_out),) = found["zones"]
+    assert (health, text[:11]) == ("problem", "us-east-1z ")
+    assert "us-east-1b" in way_out
+
+
 def test_a_launch_that_would_be_refused_says_why(account: Account, config: Path) -> None:
     fault = Fault(operation="RunInstances", code="InvalidSubnetID.NotFound", status=400)
     account.rig.cloud.faults.append(fault)
