@@ -104,8 +104,8 @@ def _check(text: str, config: Path) -> None:
 
 
 def _zones_of(provider: str, region: str) -> tuple[str, ...]:
-    """The first zones of a region in the price list, a synced one where there is one. A region that it does not have
-    gets two by the usual names, which is said."""
+    """The first zones of a region in the price list, a synced one where there is one. A region
+    that it does not have gets two by the usual names, which is said."""
     from costplan.adapters.clock import utc_now
     from costplan.cli.draft import DRAFTS
     from costplan.cli.errors import note

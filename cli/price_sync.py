@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from costplan.adapters.feeds.price_store import PriceStore
     from costplan.adapters.feeds.sync import Source, Synced
 
+MOST_HISTORY_SECONDS = 3650 * 86_400
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -55,13 +56,12 @@ def sync(
     from costplan.adapters.feeds.price_store import PriceStore, default_folder
     from costplan.cli.config_file import read_config
     from costplan.cli.price_feeds import Asked, sources
+    from costplan.cli.until import parse_wait
     from costplan.planner.errors import InputError
-    from costplan.planner.units import parse_seconds
 
-    try:
-        seconds = parse_seconds(history)
-    except ValueError as error:
-        raise InputError("--history", str(error)) from error
+    seconds = 0 if history == "0" else parse_wait("--history", history) or 0
+    if seconds > MOST_HISTORY_SECONDS:
+        raise InputError(f"--history {history}", "is more than ten years", "no cloud has so much")
     folder = default_folder()
     if folder is None:
         raise InputError("XDG_DATA_HOME", "is not set, and there is no home", "set it to a folder")

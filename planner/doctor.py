@@ -12,7 +12,7 @@ from enum import StrEnum
 from costplan.planner.market import unpriced
 from costplan.planner.nodes import MachineState, Node, ProviderNode
 from costplan.planner.settings import Settings
-from costplan.planner.standing import UNANSWERED, is_alive
+from costplan.planner.standing import ENDING, UNANSWERED, is_alive
 from costplan.planner.types import Market, Offer, OfferKey, Quote
 from costplan.planner.wording import counted, offer_text, span_text, usd
 
@@ -130,7 +130,7 @@ def machine_findings(
     gone = [
         node
         for node in nodes
-        if node.phase not in UNANSWERED
+        if node.phase not in (*UNANSWERED, *ENDING)
         and node.provider_id not in there
         and now - node.phase_since > _LISTING_LAG
     ]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +24,9 @@ import pyarrow.parquet as pq
 from costplan.adapters.feeds.price_file import PriceList, read_price_file
 from costplan.adapters.feeds.price_table import table_of, table_of_rows
 from costplan.adapters.whole_file import beside
-from costplan.planner.catalogue import Catalogue
+from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.errors import InputError
-from costplan.planner.types import Offer, Quote, require
+from costplan.planner.types import Market, Offer, Quote, require
 
 _NOTE = b"costplan"
 """The key under which a file says of itself what its rows do not."""
@@ -44,16 +45,18 @@ _CHANGE = ["instance_type", "zone", "timestamp"]
 """What there is one price of, and the order of rows."""
 
 Row = tuple[Offer, Quote]
+Read = Mapping[Market, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """A region's prices. `is_whole` where all of its machine types were asked for at once."""
+    """A region's prices. `read` says of each market which machine types were asked for, None for
+    all that there are: those without a price here have none."""
 
     provider: str
     name: str
     prices: PriceList
-    is_whole: bool
+    read: Read
 
     def rows(self) -> list[Row]:
         """Its offers with their quotes."""
@@ -124,12 +127,11 @@ class PriceStore:
         path = self._path(provider, name)
         return self._region(path, now) if path.exists() else None
 
-    def write_region(
-        self, provider: str, name: str, rows: Sequence[Row], *, is_whole: bool
-    ) -> None:
+    def write_region(self, provider: str, name: str, rows: Sequence[Row], read: Read) -> None:
         """Puts these prices in the place of the region's."""
         ordered = sorted(rows, key=lambda row: row[0].key)
-        self._write(self._path(provider, name), table_of_rows(ordered), {"is_whole": is_whole})
+        note = {str(one): None if types is None else sorted(types) for one, types in read.items()}
+        self._write(self._path(provider, name), table_of_rows(ordered), {"read": note})
 
     def history(self, provider: str, region: str) -> History:
         """How spot prices of a region went, empty where nothing is kept."""
@@ -158,7 +160,7 @@ class PriceStore:
     def _region(self, path: Path, now: datetime) -> Region:
         try:
             prices = read_price_file(path, now=now)
-            note = _note(pq.ParquetFile(path).schema_arrow)
+            read = _note(pq.ParquetFile(path).schema_arrow).get("read", {})
         except InputError as error:
             way_out = "take it away and sync again, or give --prices bundled"
             raise InputError(error.subject, error.problem, way_out) from error
@@ -166,7 +168,10 @@ class PriceStore:
             provider=path.parent.name,
             name=path.stem,
             prices=prices,
-            is_whole=bool(note.get("is_whole")),
+            read={
+                Market(one): None if types is None else frozenset(types)
+                for one, types in read.items()
+            },
         )
 
     def _path(self, provider: str, region: str, kind: str = "") -> Path:
@@ -190,8 +195,8 @@ class PriceStore:
 def with_synced(bundled: PriceList, regions: Sequence[Region]) -> PriceList:
     """The bundled prices with what was read from the clouds in their place.
 
-    A machine type that was read in a region has the prices that were read there and no others;
-    of a region that was read as a whole nothing bundled stays.
+    A machine type that was asked for in a region and market has the prices that were read there
+    and no others; of a market that was read as a whole nothing bundled stays.
     """
     if not regions:
         return bundled
@@ -200,11 +205,12 @@ def with_synced(bundled: PriceList, regions: Sequence[Region]) -> PriceList:
     for region in regions:
         here = catalogue.provider.codes == catalogue.provider.code_of(region.provider)
         here &= catalogue.region.codes == catalogue.region.code_of(region.name)
-        if not region.is_whole:
-            names = region.prices.catalogue.instance_type.names
-            codes = [catalogue.instance_type.code_of(name) for name in names]
-            here &= np.isin(catalogue.instance_type.codes, codes)
-        stays &= ~here
+        for market, types in region.read.items():
+            goes = here & (catalogue.market == MARKETS.index(market))
+            if types is not None:
+                codes = [catalogue.instance_type.code_of(name) for name in types]
+                goes &= np.isin(catalogue.instance_type.codes, codes)
+            stays &= ~goes
     kept = catalogue.take(np.flatnonzero(stays))
     lists = [bundled, *(region.prices for region in regions)]
     digests = "".join(one.digest for one in lists)
@@ -231,6 +237,6 @@ def _is_other(path: Path) -> bool:
     return path.name.startswith(".") or path.stem.endswith(_SPOT)
 
 
-def _note(schema: pa.Schema) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads((schema.metadata or {}).get(_NOTE, b"{}"))
+def _note(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((schema.metadata or {}).get(_NOTE, b"{}"))
     return found

@@ -143,8 +143,11 @@ def _keep_prices(
 
     old = [] if there is None else [row for row in there.rows() if stays(row[0].key)]
     if new or old:
-        whole = is_whole or (there is not None and there.is_whole)
-        store.write_region(source.provider, source.region, [*old, *new], is_whole=whole)
+        read = {} if there is None else dict(there.read)
+        for market in quotes:
+            known = read.get(market, frozenset())
+            read[market] = None if is_whole or known is None else known | asked
+        store.write_region(source.provider, source.region, [*old, *new], read)
     return Counter(offer.key.market for offer, _ in new)
 
 

@@ -127,13 +127,21 @@ def test_the_environment_chooses_where_no_flag_does(
     assert own["prices"]["source"] == kept
 
 
-def test_of_a_region_that_was_read_as_a_whole_nothing_bundled_stays(
-    home: Path, config: Path
+def test_of_a_market_that_was_read_as_a_whole_nothing_bundled_stays(
+    account: Account, home: Path, config: Path
 ) -> None:
+    """And of one that could not be read all of it does."""
+    both = {"m5.large", "c5.large"}
+    fault = Fault(operation="GetProducts", code="AccessDeniedException", status=403, times=1)
+    account.rig.cloud.faults.append(fault)
+    assert sync(config, "--history", "0").exit_code == 1
+    assert {one["instance_type"] for one in rows("--market", "spot")} == both
+    on_demand = rows("--market", "on_demand")
+    assert len(on_demand) > 500
+    assert all(one["source"].startswith("libcloud-pricing") for one in on_demand)
     assert sync(config, "--history", "0").exit_code == 0
-    assert {one["instance_type"] for one in rows()} == {"m5.large", "c5.large"}
     assert sync(config, "--instance-type", "m5.large").exit_code == 0
-    assert {one["instance_type"] for one in rows()} == {"m5.large", "c5.large"}
+    assert {one["instance_type"] for one in rows()} == both
 
 
 def test_the_past_is_read_once_and_simulate_takes_it(
@@ -220,7 +228,8 @@ def test_google_s_rates_are_kept_by_machine_type(
             "us-eas-1: is no region of AWS; did you mean 'us-east-1'",
         ),
         (("--provider", "asw"), "--provider asw: has no prices to read; did you mean 'aws'?"),
-        (("--history", "long"), "--history: "),
+        (("--history", "long"), "--history long: 'long' is not a duration"),
+        (("--history", "99999999d"), "--history 99999999d: is more than ten years"),
     ],
 )
 def test_what_does_not_exist_is_named(
