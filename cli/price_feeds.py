@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,8 @@ from costplan.planner.provider_config_models import ADVISOR_URL
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What is to be read. No regions are those of the configuration, or of the cloud's own
-    settings; no patterns are all machine types. `project` is Google's, '' for the configured one.
+    settings; no patterns are all machine types. `project` is Google's,
+    or Azure's subscription, '' for the configured one.
     `file` says how the cloud is reached, where it is of this cloud."""
 
     regions: tuple[str, ...]
@@ -78,7 +80,8 @@ def _gcp(asked: Asked) -> tuple[Source, ...]:
 
     choice = asked.file.provider if asked.file else None
     choice = choice if isinstance(choice, GcpChoice) else None
-    project = asked.project or (choice.project if choice else "")
+    given = asked.project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    project = given or (choice.project if choice else "")
     configured = choice.zones if choice else ()
     regions = asked.regions or tuple(sorted({region_of(zone) for zone in configured}))
     if not project:
@@ -89,5 +92,23 @@ def _gcp(asked: Asked) -> tuple[Source, ...]:
     return sources(clients, project, regions, machine_types=asked.patterns, clock=asked.clock)
 
 
-CLOUDS: dict[str, Callable[[Asked], tuple[Source, ...]]] = {"aws": _aws, "gcp": _gcp}
+def _azure(asked: Asked) -> tuple[Source, ...]:
+    from costplan.adapters.azure.clients import Clients
+    from costplan.adapters.azure.region import settings_of, source
+
+    subscription = asked.project or os.environ.get("AZURE_SUBSCRIPTION_ID", "")
+    if not subscription:
+        way_out = "name the subscription whose sizes are read, or set AZURE_SUBSCRIPTION_ID"
+        raise InputError("--project", "is not given", way_out)
+    if not asked.regions:
+        raise InputError("--region", "is not given", "name one, such as eastus")
+    found = [settings_of(region, subscription, asked.patterns) for region in asked.regions]
+    return tuple(source(Clients(settings), settings, asked.clock) for settings in found)
+
+
+CLOUDS: dict[str, Callable[[Asked], tuple[Source, ...]]] = {
+    "aws": _aws,
+    "gcp": _gcp,
+    "azure": _azure,
+}
 """How to get at the regions of each cloud that has prices to read."""

@@ -35,7 +35,7 @@ def sync(
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(envvar="GOOGLE_CLOUD_PROJECT", help="Google's; else the configured one."),
+        typer.Option(help="Google's project, or Azure's subscription; else the configured one."),
     ] = None,
     config: Annotated[
         Path | None,

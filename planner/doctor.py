@@ -270,7 +270,7 @@ def permission_findings(
         text = f"{what} refused, without which less is known: {', '.join(spared)}"
         found.append(warning(area, text, remedy))
     if allowed and not refused:
-        found.append(ok(area, f"{what}: all {counted(len(allowed), 'call')} let through"))
+        found.append(ok(area, f"{what}: all {len(allowed)} granted"))
     if unclear:
         found.append(not_checked(area, f"{what}: {'; '.join(unclear)}"))
     return found

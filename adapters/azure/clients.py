@@ -61,11 +61,17 @@ class Clients:
 
     def read(self, path: str, query: Mapping[str, str]) -> Any:
         """The answer to a GET under the cloud's endpoint; `path` may be a whole URL of it."""
-        return self._sent(self.compute.send_request, "GET", path, params=dict(query))
+        return self._sent(self.compute.send_request, "GET", path, params=dict(query)).json()
+
+    def read_dated(self, path: str, query: Mapping[str, str]) -> tuple[Any, str]:
+        """The same, and when the answer was written, '' where it does not say."""
+        answer = self._sent(self.compute.send_request, "GET", path, params=dict(query))
+        return answer.json(), str(answer.headers.get("Date", ""))
 
     def ask(self, path: str, query: Mapping[str, str], body: Any) -> Any:
         """The answer to a POST that changes nothing."""
-        return self._sent(self.compute.send_request, "POST", path, params=dict(query), json=body)
+        asked = {"params": dict(query), "json": body}
+        return self._sent(self.compute.send_request, "POST", path, **asked).json()
 
     def pages(self, path: str, query: Mapping[str, str]) -> Iterator[Any]:
         """Each page of a list that says where the next one is."""
@@ -78,7 +84,7 @@ class Clients:
 
     def public(self, url: str, query: Mapping[str, str]) -> Any:
         """The answer of a page that anybody may read: no token is sent along."""
-        return self._sent(self._anonymous.send_request, "GET", url, params=dict(query))
+        return self._sent(self._anonymous.send_request, "GET", url, params=dict(query)).json()
 
     @cached_property
     def _anonymous(self) -> Any:
@@ -94,7 +100,7 @@ class Clients:
         request = sdk("azure.core.rest").HttpRequest(method, url, **more)
         answer = send(request)
         answer.raise_for_status()
-        return answer.json()
+        return answer
 
     def _make(self) -> Any:
         settings = self._settings

@@ -17,7 +17,7 @@ from costplan.planner.nodes import MachineState, ProviderNode
 from costplan.planner.types import Market, Offer
 from costplan.planner.workload import Quota
 
-_CORES, _SPOT_CORES, _MACHINES = "cores", "lowPriorityCores", "virtualMachines"
+CORES, SPOT_CORES, _MACHINES = "cores", "lowPriorityCores", "virtualMachines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ def as_limits(
             Quota(
                 provider=PROVIDER,
                 region=region,
-                market=Market.SPOT if name == _SPOT_CORES else Market.ON_DEMAND,
-                instance_types=() if name in (_CORES, _SPOT_CORES) else tuple(types),
+                market=Market.SPOT if name == SPOT_CORES else Market.ON_DEMAND,
+                instance_types=() if name in (CORES, SPOT_CORES) else tuple(types),
                 vcpu_milli=quota.left * 1000 + sum(ours),
             )
         )
@@ -89,7 +89,7 @@ def as_limits(
 def _counted(offer: Offer, family: str, quotas: Mapping[str, Usage]) -> Iterator[tuple[Usage, int]]:
     """The quotas that a machine of an offer counts against, and how much it takes of each."""
     vcpus = -(-offer.resources.vcpu_milli // 1000)
-    names = (_SPOT_CORES,) if offer.key.market is Market.SPOT else (_CORES, family)
+    names = (SPOT_CORES,) if offer.key.market is Market.SPOT else (CORES, family)
     for name in names:
         if name in quotas:
             yield quotas[name], vcpus

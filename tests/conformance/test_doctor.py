@@ -85,8 +85,8 @@ def test_an_account_that_has_all_that_is_needed(account: Account, config: Path) 
     assert re.fullmatch(r"account \d{12}, as arn:aws:.*", identity[1])
     assert found["clock"] == [("ok", "within 2 s of that of AWS", "")]
     reads, changes, unclear = found["permissions"]
-    assert reads[:2] == ("ok", "reads: all 9 calls let through")
-    assert changes[:2] == ("ok", "changes: all 5 calls let through")
+    assert reads[:2] == ("ok", "reads: all 9 granted")
+    assert changes[:2] == ("ok", "changes: all 5 granted")
     assert unclear[0] == "not_checked"
     quotas = found["quotas"]
     assert quotas == [

@@ -228,6 +228,8 @@ def test_google_s_rates_are_kept_by_machine_type(
             "us-eas-1: is no region of AWS; did you mean 'us-east-1'",
         ),
         (("--provider", "asw"), "--provider asw: has no prices to read; did you mean 'aws'?"),
+        (("--provider", "azure"), "--project: is not given; name the subscription"),
+        (("--provider", "azure", "--project", "s"), "--region: is not given; name one"),
         (("--history", "long"), "--history long: 'long' is not a duration"),
         (("--history", "99999999d"), "--history 99999999d: is more than ten years"),
     ],

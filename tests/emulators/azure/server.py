@@ -37,6 +37,7 @@ API_VERSION = "2026-04-01"
 _COMPUTE = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
 _LOCATION = "/subscriptions/{subscription}/providers/Microsoft.Compute"
 _LOG = "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+_PERMISSIONS = _COMPUTE.replace("Compute", "Authorization") + "/permissions"
 _OPEN = ("retailPrices.list", "identity.token")
 """Calls that no token is sent with."""
 
@@ -65,6 +66,8 @@ class AzureRig:
         self.restrictions: dict[str, list[dict[str, Any]]] = {}
         self.eviction_rates: dict[str, str] = {}
         self.largest_page = 100
+        self.roles: list[dict[str, list[str]]] = [{"actions": ["*"], "notActions": []}]
+        """What the caller may do in the resource group."""
         self.lock = threading.RLock()
         self.calls: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -94,6 +97,7 @@ class AzureRig:
             ("GET", _LOCATION + "/skus", "resourceSkus.list"),
             ("GET", _LOG, "activityLogs.list"),
             ("POST", "/providers/Microsoft.ResourceGraph/resources", "resourceGraph.resources"),
+            ("GET", _PERMISSIONS, "permissions.list"),
             ("GET", "/api/retail/prices", "retailPrices.list"),
             ("GET", "/msi/token", "identity.token"),
         ]
@@ -136,6 +140,9 @@ class AzureRig:
         self.group.advance()
         does = getattr(self, f"_{call.replace('.', '_').lower()}")
         return does(Call(request, body))  # type: ignore[no-any-return]
+
+    def _permissions_list(self, _: Call) -> Response:
+        return JSONResponse({"value": self.roles})
 
     def _virtualmachines_list(self, call: Call) -> Response:
         every = [self._shown(name) for name in sorted(self.group.machines)]

@@ -1,0 +1,75 @@
+"""What doctor finds of a resource group, and what is kept of Azure's prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from costplan.adapters.azure.doctor import checks
+from costplan.adapters.azure.region import source
+from costplan.adapters.checks import run_checks
+from costplan.adapters.feeds.price_store import PriceStore
+from costplan.adapters.feeds.sync import sync
+from costplan.planner.doctor import Finding, Wanted
+from costplan.planner.types import Market
+from tests.conformance.test_azure_prices import D4, D8
+from tests.emulators.azure.world import AzureWorld, azure_world, key, request
+
+
+@pytest.fixture
+def world() -> Iterator[AzureWorld]:
+    with azure_world() as found:
+        found.rig.prices += [*D4, *D8]
+        yield found
+
+
+def found_in(world: AzureWorld, floor: float) -> list[Finding]:
+    settings, clients, provider = world.settings(), world.clients(), world.make_provider()
+    wanted = [Wanted(unit="vCPU", floor=floor, ceiling=None)]
+    own = checks(clients, settings, provider, provider.offers, wanted, world.now)
+    return list(run_checks(own, 30))
+
+
+def test_a_role_that_lacks_something_is_told(world: AzureWorld) -> None:
+    world.rig.roles = [
+        {
+            "actions": ["microsoft.compute/*", "*/read", "Microsoft.Network/networkInterfaces/*"],
+            "notActions": ["Microsoft.Compute/disks/delete"],
+        }
+    ]
+    texts = [(one.area, str(one.health), one.text) for one in found_in(world, 1)]
+    assert ("permissions", "problem", "role refused: Microsoft.Compute/disks/delete") in texts
+    assert ("clock", "ok", "within 2 s of that of Azure") in texts
+    world.rig.roles.append({"actions": ["*"], "notActions": []})
+    texts = [(one.area, str(one.health), one.text) for one in found_in(world, 1)]
+    assert ("permissions", "ok", "role: all 12 granted") in texts
+
+
+def test_cores_and_families_are_not_counted_twice(world: AzureWorld) -> None:
+    world.make_provider().launch(request("t1", key(market=Market.ON_DEMAND)))
+    quotas = world.rig.group.quotas
+    quotas.clear()
+    quotas.update({"cores": 100, "standardDSv5Family": 20, "lowPriorityCores": 10})
+    (quota,) = [one for one in found_in(world, 31) if one.area == "quotas"]
+    assert (str(quota.health), "there is room for 30 (" in quota.text) == ("problem", True)
+    quotas["cores"] = 15
+    (quota,) = [one for one in found_in(world, 31) if one.area == "quotas"]
+    assert "there is room for 25 (" in quota.text
+
+
+def test_the_public_list_is_read_once_for_both_markets(world: AzureWorld, tmp_path: Path) -> None:
+    store, settings = PriceStore(tmp_path), world.settings()
+    feeds = source(world.clients(), settings, world.now)
+    done = sync(
+        feeds, store, patterns=("Standard_D4s_v5",), history_seconds=60, now=world.now,
+        tell=lambda *_: None,
+    )  # fmt: skip
+    assert (done.failures, done.changes, dict(done.prices)) == (
+        (), 0, {Market.ON_DEMAND: 2, Market.SPOT: 2},
+    )  # fmt: skip
+    assert world.rig.calls["retailPrices.list"] == 1
+    kept = store.region("azure", "eastus", world.now())
+    assert kept is not None
+    assert {offer.key.zone for offer, _ in kept.rows()} == {"eastus-1", "eastus-2"}
