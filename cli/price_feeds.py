@@ -18,9 +18,8 @@ from costplan.planner.provider_config_models import ADVISOR_URL
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What is to be read. No regions are those of the configuration, or of the cloud's own
-    settings; no patterns are all machine types. `project` is Google's,
-    or Azure's subscription, '' for the configured one.
-    `file` says how the cloud is reached, where it is of this cloud."""
+    settings; no patterns are all machine types. `project` is Google's, or Azure's subscription,
+    '' for the configured one. `file` says how the cloud is reached, where it is of this cloud."""
 
     regions: tuple[str, ...]
     patterns: tuple[str, ...]

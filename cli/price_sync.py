@@ -121,7 +121,7 @@ def _synced(
         for source in sources:
             name = f"{source.provider} {source.region}"
             bar = bars.add_task(name, total=None)
-            yield read(
+            done = read(
                 source,
                 store,
                 patterns=patterns,
@@ -130,6 +130,7 @@ def _synced(
                 tell=partial(_move, bars, bar, name),
             )
             bars.remove_task(bar)
+            yield done
 
 
 def _move(bars: Progress, bar: TaskID, name: str, doing: str, step: int, steps: int) -> None:
