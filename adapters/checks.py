@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from costplan.planner.doctor import Check, Finding, problem
-from costplan.planner.errors import CostplanError, InputError, InvariantBroken, StoreError
+from costplan.planner.errors import (
+    CostplanError,
+    CredentialsRejected,
+    InputError,
+    InvariantBroken,
+    StoreError,
+)
 
 
 def run_checks(checks: Sequence[Check], seconds: float) -> tuple[Finding, ...]:
@@ -37,19 +44,28 @@ def run_checks(checks: Sequence[Check], seconds: float) -> tuple[Finding, ...]:
 
 
 _SLOW = "look at the network, or give more with --timeout"
+_REFUSED = "see whether credentials and permissions are as docs/clouds/ has them"
 
 
 def _found(check: Check) -> tuple[Finding, ...]:
     try:
         return tuple(check.run())
-    except InputError as error:
-        return (problem(check.area, f"{error.subject}: {error.problem}", error.remedy),)
-    except StoreError as error:
-        return (problem(check.area, f"{error.path}: {error.problem}", error.remedy),)
-    except InvariantBroken as bug:
-        return (problem(check.area, f"a bug in costplan: {bug}", "please report it"),)
-    except CostplanError as error:
-        return (problem(check.area, str(error)),)
     except Exception as error:
-        what = f"a bug in costplan: {type(error).__name__}: {error}"
-        return (problem(check.area, what, "please report it"),)
+        text, remedy = _in_words(error)
+        refused = isinstance(error, CredentialsRejected)
+        return (replace(problem(check.area, text, remedy), is_refusal=refused),)
+
+
+def _in_words(error: Exception) -> tuple[str, str]:
+    """What went wrong, and the way out."""
+    match error:
+        case InputError():
+            return f"{error.subject}: {error.problem}", error.remedy
+        case StoreError():
+            return f"{error.path}: {error.problem}", error.remedy
+        case CredentialsRejected():
+            return str(error), _REFUSED
+        case CostplanError() if not isinstance(error, InvariantBroken):
+            return str(error), ""
+        case _:
+            return f"a bug in costplan: {type(error).__name__}: {error}", "please report it"

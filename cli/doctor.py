@@ -55,7 +55,7 @@ def _findings(path: Path, seconds: float) -> Sequence[Finding]:
     from costplan.adapters.clock import utc_now
     from costplan.cli.config_file import read_config
     from costplan.cli.doctor_checks import cluster_checks, extras_findings
-    from costplan.planner.doctor import not_checked, ok, problem
+    from costplan.planner.doctor import not_checked, ok, problem, settled
     from costplan.planner.errors import InputError
 
     file: DaemonConfig | None = None
@@ -70,4 +70,4 @@ def _findings(path: Path, seconds: float) -> Sequence[Finding]:
     if file is None:
         rest = not_checked("the rest", "needs a configuration that can be read")
         return (head, *extras, rest)
-    return (head, *extras, *run_checks(cluster_checks(file, utc_now), seconds))
+    return settled((head, *extras, *run_checks(cluster_checks(file, utc_now), seconds)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -36,12 +36,14 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check says, in a sentence, and what to do about it."""
+    """What a check says, in a sentence, and what to do about it. `is_refusal` where a cloud did not
+    accept who we are, or what we may do."""
 
     area: str
     health: Health
     text: str
     remedy: str = ""
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,21 @@ def problem(area: str, text: str, remedy: str = "") -> Finding:
 def not_checked(area: str, text: str, remedy: str = "") -> Finding:
     """Nothing is known of it, and why."""
     return Finding(area=area, health=Health.NOT_CHECKED, text=text, remedy=remedy)
+
+
+def settled(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, where credentials are refused without what follows from just that: each area
+    of which nothing else is known says once that it was not checked."""
+    every = tuple(found)
+    if not any(one.area == "credentials" and one.health is Health.PROBLEM for one in every):
+        return every
+    kept: dict[Finding, None] = {}
+    for one in every:
+        if one.is_refusal and one.area != "credentials":
+            kept[not_checked(one.area, "the credentials are refused")] = None
+        else:
+            kept[one] = None
+    return tuple(kept)
 
 
 def clock_finding(whose: str, skew_seconds: float, within_seconds: float = 0.0) -> Finding:
@@ -265,10 +282,11 @@ def permission_findings(
     needed = [name for name in refused if name not in dispensable]
     spared = [name for name in refused if name in dispensable]
     if needed:
-        found.append(problem(area, f"{what} refused: {', '.join(needed)}", remedy))
+        text = f"{what} refused: {', '.join(needed)}"
+        found.append(replace(problem(area, text, remedy), is_refusal=not allowed))
     if spared:
         text = f"{what} refused, without which less is known: {', '.join(spared)}"
-        found.append(warning(area, text, remedy))
+        found.append(replace(warning(area, text, remedy), is_refusal=not allowed))
     if allowed and not refused:
         found.append(ok(area, f"{what}: all {len(allowed)} granted"))
     if unclear:

@@ -164,6 +164,9 @@ class PriceStore:
         except InputError as error:
             way_out = "take it away and sync again, or give --prices bundled"
             raise InputError(error.subject, error.problem, way_out) from error
+        if not read:
+            problem = "was not written by `costplan prices sync`"
+            raise InputError(str(path), problem, "give it with --prices, and take it out of here")
         return Region(
             provider=path.parent.name,
             name=path.stem,
