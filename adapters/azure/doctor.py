@@ -20,10 +20,12 @@ from costplan.planner.doctor import (
     Finding,
     Wanted,
     clock_finding,
+    not_checked,
     ok,
     permission_findings,
     quota_findings,
 )
+from costplan.planner.errors import CredentialsRejected
 from costplan.planner.nodes import MachineState
 from costplan.planner.types import Market, Offer
 
@@ -54,6 +56,7 @@ _SCALE_SET = (
     "Microsoft.Compute/virtualMachineScaleSets/write",
 )
 _VERSION = "2022-04-01"
+_FORBIDDEN = 403
 _WHOLE_SECOND = 1.0
 """A Date header has no fractions."""
 
@@ -83,8 +86,15 @@ def access_findings(
     Azure's."""
     path = f"{settings.group_id}/providers/Microsoft.Authorization/permissions"
     began = clock()
-    with calling("doctor", settings.resource_group):
-        answer, dated = clients.read_dated(path, {"api-version": _VERSION})
+    try:
+        with calling("doctor", settings.resource_group):
+            answer, dated = clients.read_dated(path, {"api-version": _VERSION})
+    except CredentialsRejected as error:
+        if getattr(error.__cause__, "status_code", None) != _FORBIDDEN:
+            raise
+        text = f"what we may do in {settings.resource_group}: it may not be asked"
+        yield not_checked("permissions", text, "grant Microsoft.Authorization/permissions/read")
+        return
     ended = clock()
     where = f"subscription {settings.subscription}, resource group {settings.resource_group}"
     yield ok("credentials", where)

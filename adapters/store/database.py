@@ -23,6 +23,10 @@ _GONE = (
 )
 
 
+class OldStore(StoreError):
+    """A store of an older version cannot be read as it is; a daemon brings it up."""
+
+
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """A connection to a store whose tables are of the newest version.
 
@@ -65,7 +69,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
     if read_only:
         if version < VERSION:
             problem = f"is of version {version}, older than {VERSION}"
-            raise StoreError(str(path), problem, "start `costplan run` once; it brings it up")
+            raise OldStore(str(path), problem, "start `costplan run` once; it brings it up")
         return
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":

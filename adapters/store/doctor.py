@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from costplan.adapters.store.database import connect, told
+from costplan.adapters.store.database import OldStore, connect, told
 from costplan.adapters.store.lease import LeaseRow, is_dead, read_lease
 from costplan.adapters.store.schema import VERSION
 from costplan.planner.doctor import Finding, ok, problem, warning
@@ -30,7 +30,11 @@ def store_findings(path: Path, now: datetime) -> Iterator[Finding]:
     if not path.exists():
         yield _not_there(path)
         return
-    connection = connect(path, read_only=True)
+    try:
+        connection = connect(path, read_only=True)
+    except OldStore as error:
+        yield warning(AREA, f"{path} {error.problem}", error.remedy)
+        return
     try:
         with told(path):
             said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -16,6 +16,7 @@ from costplan.planner.doctor import Finding, Wanted
 from costplan.planner.types import Market
 from tests.conformance.test_azure_prices import D4, D8
 from tests.emulators.azure.world import AzureWorld, azure_world, key, request
+from tests.emulators.gcp.faults import Fault
 
 
 @pytest.fixture
@@ -45,6 +46,14 @@ def test_a_role_that_lacks_something_is_told(world: AzureWorld) -> None:
     world.rig.roles.append({"actions": ["*"], "notActions": []})
     texts = [(one.area, str(one.health), one.text) for one in found_in(world, 1)]
     assert ("permissions", "ok", "role: all 12 granted") in texts
+
+
+def test_a_role_that_may_not_be_asked_for_is_not_checked(world: AzureWorld) -> None:
+    fault = Fault(method="permissions.list", status=403, reason="AuthorizationFailed")
+    world.rig.faults.add(fault)
+    (found,) = [one for one in found_in(world, 1) if one.area != "quotas"]
+    assert (found.area, str(found.health)) == ("permissions", "not checked")
+    assert found.remedy == "grant Microsoft.Authorization/permissions/read"
 
 
 def test_cores_and_families_are_not_counted_twice(world: AzureWorld) -> None:

@@ -199,6 +199,17 @@ def test_a_second_that_is_charged_twice_is_a_problem(tmp_path: Path) -> None:
     assert node in found["ledger"].text
 
 
+def test_a_store_of_an_older_version_is_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "costplan.db"
+    write_store(path)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=1")
+    db.close()
+    (found,) = store_findings(path, NOW)
+    assert found.health is Health.WARNING
+    assert "is of version 1, older than" in found.text
+
+
 def test_what_is_no_store_is_said(tmp_path: Path) -> None:
     path = tmp_path / "costplan.db"
     path.write_text("text, and a good deal of it, that is no database")
