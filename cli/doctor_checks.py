@@ -229,7 +229,9 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Clock) -> Cloud:
         provider=provider,
         prices=GcpPrices(clients, settings, clock, sold=sold),
         sold=sold,
-        checks=checks(clients, settings, provider, sold, wanted_of(config.settings), clock),
+        checks=checks(
+            clients, settings, provider, cluster, sold, wanted_of(config.settings), clock
+        ),
     )
 
 

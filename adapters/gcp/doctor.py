@@ -9,6 +9,7 @@ from typing import Any
 
 from costplan.adapters.gcp.clients import Clients, sdk
 from costplan.adapters.gcp.errors import calling
+from costplan.adapters.gcp.machines import is_stopped, listed
 from costplan.adapters.gcp.provider import GcpProvider
 from costplan.adapters.gcp.quotas import metrics_of, region_quotas
 from costplan.adapters.gcp.settings import GcpSettings
@@ -60,10 +61,11 @@ _WHOLE_SECOND = 1.0
 """A Date header has no fractions."""
 
 
-def checks(
+def checks(  # noqa: PLR0913, PLR0917 - one parameter a thing that is looked at
     clients: Clients,
     settings: GcpSettings,
     provider: GcpProvider,
+    cluster: str,
     sold: Callable[[], Sequence[Offer]],
     wanted: Sequence[Wanted],
     clock: Callable[[], datetime],
@@ -75,7 +77,7 @@ def checks(
             "quotas",
             lambda: quota_findings(allowances(clients, settings, provider, sold()), wanted),
         ),
-        Check("leftovers", lambda: stopped_findings(provider)),
+        Check("leftovers", lambda: stopped_findings(clients, settings.project, cluster)),
     )
 
 
@@ -158,12 +160,13 @@ def allowances(
     return list(found.values())
 
 
-def stopped_findings(provider: GcpProvider) -> Iterator[Finding]:
+def stopped_findings(clients: Clients, project: str, cluster: str) -> Iterator[Finding]:
     """Machines that ended by themselves and whose disks are paid for."""
-    stopped = provider.stopped()
+    there = listed(clients, project, cluster)
+    stopped = sorted(place.provider_id for place, one in there.items() if is_stopped(one))
     if stopped:
         text = f"{counted(len(stopped), 'stopped machine')} whose disk is paid for: "
         names = ", ".join(stopped[:5])
-        yield warning("leftovers", text + names, "gcloud compute instances delete")
+        yield warning("leftovers", text + names, "`costplan run` deletes them")
     else:
         yield ok("leftovers", "no stopped machine of the cluster")

@@ -198,5 +198,15 @@ def test_a_project_is_asked_what_it_lets_us_do(
     assert node.provider_id in found["machines"][0][1]
 
 
+def test_a_machine_that_has_stopped_is_left_over(
+    account: Account, world: GcpWorld, tmp_path: Path
+) -> None:
+    node = world.make_provider().launch(launch_of("t1", key(market=Market.ON_DEMAND)))
+    world.break_down(node.provider_id)
+    ((health, text, _),) = doctor(gcp_config(world.rig, account, tmp_path))["leftovers"]
+    assert health == "warning"
+    assert text == f"1 stopped machine whose disk is paid for: {node.provider_id}"
+
+
 def test_the_permissions_that_are_asked_for_are_those_of_the_role() -> None:
     assert list(PERMISSIONS) == ROLE["includedPermissions"]
