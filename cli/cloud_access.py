@@ -6,11 +6,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from costplan.adapters.aws.settings import AwsSettings
+    from costplan.adapters.azure.settings import AzureSettings
     from costplan.adapters.gcp.clients import Clients
     from costplan.adapters.gcp.settings import GcpSettings
+    from costplan.planner.azure_config import AzureChoice
     from costplan.planner.provider_config import AwsChoice, GcpChoice
 
 GCP_TIMEOUT_SECONDS = 20.0
+
+
+def azure_settings(choice: AzureChoice) -> AzureSettings:
+    """What the adapter for Azure is told."""
+    from costplan.adapters.azure.settings import PUBLIC_ENDPOINT, AzureSettings
+
+    return AzureSettings(
+        subscription=choice.subscription,
+        resource_group=choice.resource_group,
+        location=choice.region,
+        zones=choice.zones,
+        images=choice.images,
+        sizes=choice.sizes,
+        subnet=choice.subnet,
+        security_group=choice.security_group,
+        identity=choice.identity,
+        public_ip=choice.public_ip,
+        ssh_key=choice.ssh_key,
+        admin_user=choice.admin_user,
+        disk_gib=choice.root_disk_gib,
+        disk_type=choice.disk_sku,
+        scale_set=choice.scale_set,
+        spot_max_usd_per_hour=choice.spot_usd_per_hour,
+        prices_endpoint=choice.price_list_url,
+        endpoint=choice.endpoint_url or PUBLIC_ENDPOINT,
+    )
 
 
 def aws_settings(choice: AwsChoice, cluster: str) -> AwsSettings:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from costplan.adapters.store.doctor import is_driven, store_findings
+from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.doctor import (
     Check,
@@ -73,6 +74,8 @@ def kind_of(choice: Choice | None) -> str:
             return "aws"
         case GcpChoice():
             return "gcp"
+        case AzureChoice():
+            return "azure"
 
 
 def _version(package: str) -> str:
@@ -168,6 +171,8 @@ def _cloud(config: DaemonConfig, clock: Clock) -> Cloud:
             return _aws(config, config.provider, clock)
         case GcpChoice():
             return _gcp(config, config.provider, clock)
+        case AzureChoice():
+            return _azure(config, config.provider, clock)
 
 
 def _local(config: DaemonConfig, choice: ProviderChoice, clock: Clock) -> Cloud:
@@ -232,6 +237,26 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Clock) -> Cloud:
         checks=checks(
             clients, settings, provider, cluster, sold, wanted_of(config.settings), clock
         ),
+    )
+
+
+def _azure(config: DaemonConfig, choice: AzureChoice, clock: Clock) -> Cloud:
+    from costplan.adapters.azure.clients import Clients
+    from costplan.adapters.azure.doctor import checks
+    from costplan.adapters.azure.prices import AzurePrices
+    from costplan.adapters.azure.provider import AzureProvider
+    from costplan.cli.cloud_access import azure_settings
+
+    settings = azure_settings(choice)
+    clients = Clients(settings)
+    cluster = config.settings.cluster
+    provider = AzureProvider(clients, settings, cluster, _nothing_is_launched, clock)
+    sold = _sold(config, provider, clock)
+    return Cloud(
+        provider=provider,
+        prices=AzurePrices(clients, settings, clock, dict),
+        sold=sold,
+        checks=checks(clients, settings, provider, sold, wanted_of(config.settings), clock),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from costplan.adapters.feeds.sync import Source
+from costplan.planner.azure_config import AzureChoice
 from costplan.planner.config_fields import suggestion
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import InputError
@@ -46,6 +47,8 @@ def _provider_of(file: DaemonConfig | None) -> str:
             return "aws"
         case GcpChoice():
             return "gcp"
+        case AzureChoice():
+            return "azure"
     way_out = f"use one of {', '.join(CLOUDS)}, or a --config that has one"
     raise InputError("--provider", "is not given", way_out)
 
@@ -94,14 +97,25 @@ def _gcp(asked: Asked) -> tuple[Source, ...]:
 def _azure(asked: Asked) -> tuple[Source, ...]:
     from costplan.adapters.azure.clients import Clients
     from costplan.adapters.azure.region import settings_of, source
+    from costplan.cli.cloud_access import azure_settings
 
-    subscription = asked.project or os.environ.get("AZURE_SUBSCRIPTION_ID", "")
+    choice = asked.file.provider if asked.file else None
+    choice = choice if isinstance(choice, AzureChoice) else None
+    given = asked.project or os.environ.get("AZURE_SUBSCRIPTION_ID", "")
+    subscription = given or (choice.subscription if choice else "")
+    regions = asked.regions or ((choice.region,) if choice else ())
     if not subscription:
         way_out = "name the subscription whose sizes are read, or set AZURE_SUBSCRIPTION_ID"
         raise InputError("--project", "is not given", way_out)
-    if not asked.regions:
+    if not regions:
         raise InputError("--region", "is not given", "name one, such as eastus")
-    found = [settings_of(region, subscription, asked.patterns) for region in asked.regions]
+    found = [settings_of(region, subscription, asked.patterns) for region in regions]
+    if choice is not None:
+        own = azure_settings(choice)
+        found = [
+            replace(one, endpoint=own.endpoint, prices_endpoint=own.prices_endpoint)
+            for one in found
+        ]
     return tuple(source(Clients(settings), settings, asked.clock) for settings in found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from costplan.cli.cloud_access import aws_settings, gcp_clients, gcp_settings
+from costplan.cli.cloud_access import aws_settings, azure_settings, gcp_clients, gcp_settings
 from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
@@ -183,29 +183,9 @@ def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], dateti
     from costplan.adapters.azure.past import Past, read_past
     from costplan.adapters.azure.prices import AzurePrices
     from costplan.adapters.azure.provider import AzureProvider
-    from costplan.adapters.azure.settings import PUBLIC_ENDPOINT, AzureSettings
     from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
 
-    settings = AzureSettings(
-        subscription=choice.subscription,
-        resource_group=choice.resource_group,
-        location=choice.region,
-        zones=choice.zones,
-        images=choice.images,
-        sizes=choice.sizes,
-        subnet=choice.subnet,
-        security_group=choice.security_group,
-        identity=choice.identity,
-        public_ip=choice.public_ip,
-        ssh_key=choice.ssh_key,
-        admin_user=choice.admin_user,
-        disk_gib=choice.root_disk_gib,
-        disk_type=choice.disk_sku,
-        scale_set=choice.scale_set,
-        spot_max_usd_per_hour=choice.spot_usd_per_hour,
-        prices_endpoint=choice.price_list_url,
-        endpoint=choice.endpoint_url or PUBLIC_ENDPOINT,
-    )
+    settings = azure_settings(choice)
     clients = Clients(settings)
     startup = _start_script("azure", config.scheduler.address, choice.start)
     past: Remembered[None, Past] = Remembered(

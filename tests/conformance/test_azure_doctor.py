@@ -6,16 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from costplan.adapters.azure.doctor import checks
 from costplan.adapters.azure.region import source
 from costplan.adapters.checks import run_checks
 from costplan.adapters.feeds.price_store import PriceStore
 from costplan.adapters.feeds.sync import sync
+from costplan.cli.main import app
 from costplan.planner.doctor import Finding, Wanted
 from costplan.planner.types import Market
 from tests.conformance.test_azure_prices import D4, D8
-from tests.emulators.azure.world import AzureWorld, azure_world, key, request
+from tests.conformance.test_doctor import doctor, written
+from tests.emulators.azure.world import (
+    AzureWorld,
+    azure_world,
+    identity_of_a_machine,
+    key,
+    provider_section,
+    request,
+)
 from tests.emulators.gcp.faults import Fault
 
 
@@ -82,3 +92,50 @@ def test_the_public_list_is_read_once_for_both_markets(world: AzureWorld, tmp_pa
     kept = store.region("azure", "eastus", world.now())
     assert kept is not None
     assert {offer.key.zone for offer, _ in kept.rows()} == {"eastus-1", "eastus-2"}
+
+
+@pytest.fixture
+def config(world: AzureWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of a cluster on the rig, on a machine with an identity."""
+    for name, value in identity_of_a_machine(world.rig).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    file = {
+        "cluster": "ours",
+        "workload": "ours",
+        "scheduler": {
+            "endpoint": "http://127.0.0.1:9",
+            "token_file": "token",
+            "address": "tcp://127.0.0.1:9",
+        },
+        "provider": provider_section(world.rig),
+        "store": {"path": "costplan.db"},
+        "workers": [{"name": "worker", "vcpu": 2, "memory": "1 GiB", "minimum": 2}],
+    }
+    return written(tmp_path, file)
+
+
+def test_doctor_changes_nothing_of_the_file_s_resource_group(
+    world: AzureWorld, config: Path
+) -> None:
+    node = world.make_provider().launch(request("t1", key(market=Market.ON_DEMAND)))
+    world.rig.group.quotas.update({"cores": 100, "lowPriorityCores": 10})
+    before = world.rig.calls.copy()
+    found = doctor(config)
+    assert set(world.rig.calls - before) == {
+        "activityLogs.list", "identity.token", "permissions.list", "resourceGraph.resources",
+        "resourceSkus.list", "retailPrices.list", "usage.list", "virtualMachines.list",
+    }  # fmt: skip
+    assert found["credentials"][0][1].endswith("resource group ours")
+    assert found["permissions"][0][:2] == ("ok", "role: all 12 granted")
+    assert found["quotas"][0][0] == "ok"
+    assert found["prices"][0][:2] == ("ok", "4 of 4 offers have one, at most 0s old")
+    assert node.provider_id in found["machines"][0][1]
+
+
+def test_the_file_says_whose_prices_are_read(world: AzureWorld, config: Path) -> None:
+    words = ["prices", "sync", "--config", str(config), "--instance-type", "Standard_D4s_v5"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "azure eastus: 1 machine type, prices: " in done.stdout
+    assert world.rig.calls["retailPrices.list"] == 1

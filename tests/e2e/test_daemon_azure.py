@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,8 +14,8 @@ import yaml
 from tests.conformance.test_azure_prices import row
 from tests.daemon_cluster import DaemonCluster, scheduler_cluster, start_daemon, wait_until
 from tests.e2e.driven import config, nodes
-from tests.emulators.azure.server import SUBSCRIPTION, AzureRig, serving
-from tests.emulators.azure.world import SETTINGS
+from tests.emulators.azure.server import AzureRig, serving
+from tests.emulators.azure.world import identity_of_a_machine, provider_section
 
 KIND = {"name": "worker", "vcpu": 1, "threads": 1, "memory": "1 GiB", "minimum": 12}
 
@@ -24,28 +23,10 @@ KIND = {"name": "worker", "vcpu": 1, "threads": 1, "memory": "1 GiB", "minimum":
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureRig]:
     with serving(AzureRig(), tmp_path) as found:
-        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{found.endpoint}/msi/token")
-        monkeypatch.setenv("IDENTITY_HEADER", "a-machine")
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(found.ca_file))
-        found.tokens_accepted = {"t"}
+        for name, value in identity_of_a_machine(found).items():
+            monkeypatch.setenv(name, value)
         yield found
         found.check()
-
-
-def provider_section(rig: AzureRig) -> dict[str, Any]:
-    return {
-        "kind": "azure",
-        "subscription": SUBSCRIPTION,
-        "resource_group": rig.group.name,
-        "region": "eastus",
-        "zones": ["eastus-1", "eastus-2"],
-        "image": SETTINGS.images["x86_64"],
-        "sizes": ["Standard_D4s_v5"],
-        "subnet": SETTINGS.subnet,
-        "ssh_key": SETTINGS.ssh_key,
-        "price_list": rig.endpoint,
-        "endpoint": rig.endpoint,
-    }
 
 
 def test_the_daemon_holds_a_fleet_on_azure(rig: AzureRig, tmp_path: Path) -> None:

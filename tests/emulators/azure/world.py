@@ -57,6 +57,34 @@ class Token:
         return AccessToken(self._text, int(time.time()) + 3600)
 
 
+def identity_of_a_machine(rig: AzureRig) -> dict[str, str]:
+    """The environment in which azure-identity finds a credential that the rig lets in, as on a
+    machine with an identity."""
+    rig.tokens_accepted = {"t"}
+    return {
+        "IDENTITY_ENDPOINT": f"{rig.endpoint}/msi/token",
+        "IDENTITY_HEADER": "a-machine",
+        "REQUESTS_CA_BUNDLE": str(rig.ca_file),
+    }
+
+
+def provider_section(rig: AzureRig) -> dict[str, Any]:
+    """The part of a configuration that names this rig."""
+    return {
+        "kind": "azure",
+        "subscription": SUBSCRIPTION,
+        "resource_group": rig.group.name,
+        "region": "eastus",
+        "zones": ["eastus-1", "eastus-2"],
+        "image": SETTINGS.images["x86_64"],
+        "sizes": ["Standard_D4s_v5"],
+        "subnet": SETTINGS.subnet,
+        "ssh_key": SETTINGS.ssh_key,
+        "price_list": rig.endpoint,
+        "endpoint": rig.endpoint,
+    }
+
+
 def key(
     size: str = "Standard_D4s_v5",
     zone: str = "eastus-1",
