@@ -1,83 +1,88 @@
-"""The daemon on Azure: a real scheduler, a real daemon, and Azure as the rig has it, whose machines
-run nothing. It finds its credentials as on a machine with an identity."""
+"""The daemon on Azure end to end, with the 30 seconds that it warns of an eviction."""
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+from distributed import Client
 
-from tests.conformance.test_azure_prices import row
-from tests.daemon_cluster import DaemonCluster, scheduler_cluster, start_daemon, wait_until
-from tests.e2e.driven import config, nodes
-from tests.emulators.azure.server import AzureRig, serving
-from tests.emulators.azure.world import identity_of_a_machine, provider_section
+from tests.daemon_cluster import scheduler_cluster, start_daemon
+from tests.e2e.azure_driven import TYPE, ZONES, AzureFleet, azure_rig, on_azure
+from tests.e2e.daemon_tasks import nap
+from tests.e2e.driven import config
+from tests.e2e.fleet_world import (
+    FleetWorld,
+    ended_and_accounted_for,
+    killed_before_the_answer,
+    killed_before_the_call,
+    killed_in_a_drain,
+    replaced_after_a_warning,
+)
+from tests.emulators.azure.guests import AzureGuests
+from tests.emulators.hypervisor import hypervisor
 
-KIND = {"name": "worker", "vcpu": 1, "threads": 1, "memory": "1 GiB", "minimum": 12}
+NOTICE_SECONDS = 30.0
+SIZE = 5
+KIND: dict[str, object] = {
+    "name": "worker", "vcpu": 4, "threads": 1, "memory": "1 GiB", "minimum": SIZE, "maximum": SIZE,
+}  # fmt: skip
+SECTIONS: dict[str, dict[str, object]] = {
+    "scaling": {"target": 600, "idle": 600, "boot": 10, "boot_timeout": 600},
+    "market": {"spot_max_share": 0.6},
+}
 
 
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureRig]:
-    with serving(AzureRig(), tmp_path) as found:
-        for name, value in identity_of_a_machine(found).items():
-            monkeypatch.setenv(name, value)
-        yield found
-        found.check()
-
-
-def test_the_daemon_holds_a_fleet_on_azure(rig: AzureRig, tmp_path: Path) -> None:
-    """It launches the floor past a zone without room, replaces a machine that is evicted, knows its
-    machines after SIGKILL, and ends them all with their disks and interfaces."""
-    rig.prices += [row("Standard_D4s_v5", "0.192"), row("Standard_D4s_v5", "0.05", "Spot")]
-    rig.group.delays.boot = 0.5
-    rig.group.room["1", "Standard_D4s_v5", "Spot"] = 1
-    sections = {"scaling": {"boot": 30, "boot_timeout": 600}}
-    with scheduler_cluster(tmp_path, config=config(KIND, **sections), scenario={}) as cluster:
-        file = yaml.safe_load(cluster.config.read_text())
-        file["provider"] = provider_section(rig)
-        cluster.config.write_text(yaml.safe_dump(file))
-
-        def there() -> set[str]:
-            with rig.lock:
-                rig.group.advance()
-                return {name for name, one in rig.group.machines.items() if one.error is None}
-
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetWorld]:
+    """A fleet of five."""
+    folder = tmp_path_factory.mktemp("azure")
+    with (
+        azure_rig(tmp_path_factory.mktemp("rig")) as rig,
+        hypervisor(AzureGuests(rig), folder / "hosts", "tests.e2e.daemon_tasks") as host,
+        scheduler_cluster(folder, config=config(KIND, **SECTIONS), scenario={}) as cluster,
+        Client(cluster.address) as client,
+    ):
+        # The first zone has too little of either, so that launches go on to the second one.
+        rig.group.room = {("1", TYPE, "Spot"): 2, ("1", TYPE, "Regular"): 1}
+        on_azure(cluster, rig)
         start_daemon(cluster)
-        wait_until(lambda: len(there()) >= 3, f"the floor, see {cluster.folder}/daemon.log")
-        first = there()
-        taken = min(first)
-        with rig.lock:
-            rig.group.evict(taken, 20.0)
-        wait_until(lambda: len(there() - first) >= 1, "a replacement of the one that goes")
-        os.killpg(cluster.daemon.pid, signal.SIGKILL)
-        cluster.daemon.wait()
-        start_daemon(cluster)
-        wait_until(lambda: ours(cluster) == made(rig), "it knows all machines that were made")
-        launched = made(rig)
-        done = cluster.command("down", "--yes")
-        assert done.returncode == 0, done.stderr
-        assert there() == set()
-        assert made(rig) == launched
-        assert rig.group.parts == set()
+        yield FleetWorld(
+            fleet=AzureFleet(rig), cluster=cluster, host=host, client=client, size=SIZE
+        )
         assert "Request URL" not in cluster.log()
 
 
-def ours(cluster: DaemonCluster) -> set[str]:
-    """The machines that the daemon's store has."""
-    return {node.provider_id for node in nodes(cluster).values() if node.provider_id}
+def test_the_fleet_is_of_two_zones_and_two_markets(world: FleetWorld) -> None:
+    fleet = world.when_whole()
+    places = Counter((node.key.zone, str(node.key.market)) for node in fleet)
+    assert {zone for zone, _ in places} == set(ZONES), places
+    assert {market for _, market in places} == {"spot", "on_demand"}, places
+    here = {f"zone-{ZONES[0]}": 1, "on_demand": 1}
+    assert world.client.submit(nap, 0, 1, resources=here).result(30) == 1
 
 
-def made(rig: AzureRig) -> set[str]:
-    """The machines that Azure has made, or makes now: the last that its log says of their making is
-    not that they were refused."""
-    last = {}
-    with rig.lock:
-        rig.group.advance()
-        for event in rig.group.events:
-            if event["operationName"]["value"].endswith("/write"):
-                last[event["resourceId"].rpartition("/")[2]] = event["status"]["value"]
-    return {name for name, status in last.items() if status != "Failed"}
+def test_an_eviction_is_drained_and_replaced(
+    world: FleetWorld, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("replacement_seconds", replaced_after_a_warning(world, NOTICE_SECONDS))
+
+
+def test_killed_between_the_journal_and_the_call(world: FleetWorld) -> None:
+    killed_before_the_call(world)
+
+
+def test_killed_between_the_call_and_the_answer(world: FleetWorld) -> None:
+    killed_before_the_answer(world)
+
+
+def test_killed_while_a_machine_is_drained(world: FleetWorld, tmp_path: Path) -> None:
+    killed_in_a_drain(world, tmp_path, NOTICE_SECONDS)
+
+
+def test_all_that_there_was_is_in_the_ledger_to_the_cent(world: FleetWorld) -> None:
+    ended_and_accounted_for(world)
+    assert isinstance(world.fleet, AzureFleet)
+    assert world.fleet.parts() == set(), "disks or interfaces are left"

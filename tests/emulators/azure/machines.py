@@ -44,6 +44,8 @@ class Machine:
     gone_at: datetime | None = None
     power: str = "running"
     parts: frozenset[str] = frozenset()
+    script: str = ""
+    """Its custom data, which Azure shows to nobody."""
 
     @property
     def pool(self) -> tuple[str, str, str]:
@@ -94,6 +96,8 @@ class Group:
     preempted: dict[str, datetime] = field(default_factory=dict)
     parts: set[str] = field(default_factory=set)
     """Disks and interfaces that are there."""
+    gone: list[Machine] = field(default_factory=list)
+    """Machines that ran and are deleted."""
 
     def advance(self) -> None:
         """Lets happen what is due by now."""
@@ -104,6 +108,7 @@ class Group:
                 if properties["provisioningState"] == "Deleting":
                     self.log(name, "delete", "Succeeded", machine.gone_at)
                 self.parts -= machine.parts
+                self.gone += [] if machine.error else [machine]
                 del self.machines[name]
             elif machine.runs_at <= now and properties["provisioningState"] == "Creating":
                 properties["provisioningState"] = "Failed" if machine.error else "Succeeded"
@@ -154,7 +159,7 @@ class Group:
             "timeCreated": now.isoformat(),
         }
         resource["properties"].pop("userData", None)
-        resource["properties"].get("osProfile", {}).pop("customData", None)
+        machine.script = resource["properties"].get("osProfile", {}).pop("customData", "")
         self.machines[name] = machine
         self.parts |= machine.parts
         self.log(name, "write", "Accepted", now, resource)
@@ -175,6 +180,10 @@ class Group:
         now = self.clock()
         self.preempted[name] = now
         self.machines[name].gone_at = now + timedelta(seconds=notice_seconds)
+
+    def evict_now(self, name: str) -> None:
+        """A machine that is to go has said that it waits for nothing more."""
+        self.machines[name].gone_at = self.clock()
 
     def switch_off(self, name: str) -> None:
         """A machine shuts itself down; it keeps its place, and is paid for."""

@@ -117,6 +117,8 @@ class AzureRig:
                 return _refused(fault)
             with self.lock:
                 done = self._done(call, request, json.loads(raw) if raw else None)
+            if fault is not None and fault.then is not None:
+                fault.then()
             if fault is not None and fault.is_lost:
                 return _cut_off()
             return done if fault is None or not fault.status else _refused(fault)
