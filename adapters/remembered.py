@@ -4,6 +4,7 @@ cloud's price lists are long and change slowly."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Generic, TypeVar
@@ -84,6 +85,14 @@ class RememberedEach(Generic[K, V]):
         return at is not None and timedelta(0) <= now - at < self._while
 
 
+def _without_room(offers: Sequence[Offer]) -> Sequence[Offer]:
+    """The offers, which say nothing of how many more there may be: machines come and go meanwhile.
+    Quotas are limits of the plan, which counts them."""
+    return tuple(
+        offer if offer.headroom is None else replace(offer, headroom=None) for offer in offers
+    )
+
+
 class RememberedOffers:
     """A provider whose offers are asked for again after a while; its other verbs are its own."""
 
@@ -91,7 +100,7 @@ class RememberedOffers:
         self.name = provider.name
         self._provider = provider
         self._offers: Remembered[None, Sequence[Offer]] = Remembered(
-            lambda _: provider.offers(), clock, seconds
+            lambda _: _without_room(provider.offers()), clock, seconds
         )
 
     def offers(self) -> Sequence[Offer]:

@@ -19,6 +19,7 @@ from costplan.planner.provider_config import (
     StartChoice,
 )
 from costplan.planner.types import Market, OfferKey
+from costplan.planner.workload import Quota
 
 PAST_SECONDS = 5.0
 """How long is remembered what Azure says of machines besides their list. A machine that is missing
@@ -148,22 +149,23 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime])
 
 
 def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime]) -> Machines:
+    from costplan.adapters.easing import EasedPrices, EasedProvider
     from costplan.adapters.gcp.prices import GcpPrices, Listed, advised_hazards, read_list
     from costplan.adapters.gcp.provider import GcpProvider
+    from costplan.adapters.gcp.quotas import project_limits
     from costplan.adapters.remembered import (
         Remembered,
         RememberedEach,
         RememberedOffers,
         RememberedPrices,
+        RememberedQuotas,
     )
 
     settings = gcp_settings(choice)
     clients = gcp_clients(choice.endpoint_url, settings.timeout_seconds)
     startup = _start_script("gcp", config.scheduler.address, choice.start)
-    cluster = config.settings.cluster
-    provider = RememberedOffers(
-        GcpProvider(clients, settings, cluster, startup, clock), clock, LISTS_SECONDS
-    )
+    bare = GcpProvider(clients, settings, config.settings.cluster, startup, clock)
+    provider = RememberedOffers(EasedProvider(bare, clock), clock, LISTS_SECONDS)
     listed: Remembered[None, Listed] = Remembered(
         lambda _: read_list(clients, clock), clock, LISTS_SECONDS
     )
@@ -174,16 +176,32 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime])
         clients, settings, clock, hazards, listed=lambda: listed(None), sold=provider.offers
     )
     every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
-    return Machines(provider=provider, prices=RememberedPrices(prices, clock, every))
+    return Machines(
+        provider=provider,
+        prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
+        quotas=RememberedQuotas(
+            lambda: project_limits(clients, settings.project, provider.offers(), provider.nodes()),
+            clock,
+            LISTS_SECONDS,
+        ),
+    )
 
 
 def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], datetime]) -> Machines:
     from costplan.adapters.azure.clients import Clients
     from costplan.adapters.azure.hazards import eviction_rates
+    from costplan.adapters.azure.offers import families
     from costplan.adapters.azure.past import Past, read_past
     from costplan.adapters.azure.prices import AzurePrices
     from costplan.adapters.azure.provider import AzureProvider
-    from costplan.adapters.remembered import Remembered, RememberedOffers, RememberedPrices
+    from costplan.adapters.azure.quotas import as_limits, usages
+    from costplan.adapters.easing import EasedPrices, EasedProvider
+    from costplan.adapters.remembered import (
+        Remembered,
+        RememberedOffers,
+        RememberedPrices,
+        RememberedQuotas,
+    )
 
     settings = azure_settings(choice)
     clients = Clients(settings)
@@ -191,16 +209,23 @@ def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], dateti
     past: Remembered[None, Past] = Remembered(
         lambda _: read_past(clients, settings, clock()), clock, PAST_SECONDS
     )
-    provider = AzureProvider(
-        clients, settings, config.settings.cluster, startup, clock, lambda: past(None)
-    )
+    cluster = config.settings.cluster
+    bare = AzureProvider(clients, settings, cluster, startup, clock, lambda: past(None))
+    provider = RememberedOffers(EasedProvider(bare, clock), clock, LISTS_SECONDS)
     bands: Remembered[None, Mapping[str, str]] = Remembered(
         lambda _: eviction_rates(clients, settings), clock, LISTS_SECONDS
     )
     prices = AzurePrices(clients, settings, clock, lambda: bands(None))
+    every = dict.fromkeys(Market, LISTS_SECONDS)
+
+    def quotas() -> Sequence[Quota]:
+        used, family_of = usages(clients, settings), families(clients, settings)
+        return as_limits(provider.offers(), family_of, used, provider.nodes())
+
     return Machines(
-        provider=RememberedOffers(provider, clock, LISTS_SECONDS),
-        prices=RememberedPrices(prices, clock, dict.fromkeys(Market, LISTS_SECONDS)),
+        provider=provider,
+        prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
+        quotas=RememberedQuotas(quotas, clock, LISTS_SECONDS),
     )
 
 

@@ -33,6 +33,12 @@ class Usage:
         """What may still be taken; nothing where more is used than allowed."""
         return max(0, self.limit - self.used)
 
+    def text(self, unit: str, ours: float, region: str) -> str:
+        """The quota in words, with what machines that are not ours take of it."""
+        others = max(0.0, self.used - ours)
+        less = f" less {others:g} of other machines" if others else ""
+        return f"the subscription's quota {self.name} of {self.limit} {unit} in {region}{less}"
+
 
 def usages(clients: Clients, settings: AzureSettings) -> dict[str, Usage]:
     """The quotas of the location by name."""
@@ -71,7 +77,14 @@ def as_limits(
         keys = {offer.key: offer.resources.vcpu_milli for offer in group}
         ours = [keys[key] for key in alive if key in keys]
         if name == _MACHINES:
-            found.append(Quota(provider=PROVIDER, region=region, nodes=quota.left + len(ours)))
+            found.append(
+                Quota(
+                    provider=PROVIDER,
+                    region=region,
+                    nodes=quota.left + len(ours),
+                    name=quota.text("machines", len(ours), region),
+                )
+            )
             continue
         types = sorted({key.instance_type for key in keys})
         found.append(
@@ -81,6 +94,7 @@ def as_limits(
                 market=Market.SPOT if name == SPOT_CORES else Market.ON_DEMAND,
                 instance_types=() if name in (CORES, SPOT_CORES) else tuple(types),
                 vcpu_milli=quota.left * 1000 + sum(ours),
+                name=quota.text("vCPU", sum(ours) / 1000, region),
             )
         )
     return tuple(found)

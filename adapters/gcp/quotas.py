@@ -35,6 +35,12 @@ class RegionQuota:
         """What may still be taken; nothing where more is used than allowed."""
         return max(0.0, self.limit - self.usage)
 
+    def text(self, unit: str, ours: float) -> str:
+        """The quota in words, with what machines that are not ours take of it."""
+        others = max(0.0, self.usage - ours)
+        less = f" less {others:g} of other machines" if others else ""
+        return f"the project's quota {self.metric} of {self.limit:g} {unit} in {self.region}{less}"
+
 
 def region_quotas(clients: Clients, project: str, region: str) -> dict[str, RegionQuota]:
     """The quotas of a region by metric."""
@@ -94,16 +100,31 @@ def as_limits(
         types = () if metric in (_MACHINES, _SPOT) else _patterns(sizes)
         if metric == _MACHINES:
             ours = sum(key.region == region for key in alive)
-            found.append(Quota(provider=NAME, region=region, nodes=int(quota.left) + ours))
+            name = quota.text("machines", ours)
+            limit = Quota(provider=NAME, region=region, nodes=int(quota.left) + ours, name=name)
+            found.append(limit)
             continue
         ours = sum(sizes.get(key, 0) for key in alive)
-        room = int(quota.left * 1000) + ours
         found.append(
             Quota(
-                provider=NAME, region=region, market=market, instance_types=types, vcpu_milli=room
+                provider=NAME,
+                region=region,
+                market=market,
+                instance_types=types,
+                vcpu_milli=int(quota.left * 1000) + ours,
+                name=quota.text("vCPU", ours / 1000),
             )
         )
     return tuple(found)
+
+
+def project_limits(
+    clients: Clients, project: str, offers: Sequence[Offer], machines: Iterable[ProviderNode]
+) -> tuple[Quota, ...]:
+    """The quotas of the regions of some offers as they are now, as limits of the planner."""
+    regions = sorted({offer.key.region for offer in offers})
+    quotas = {region: region_quotas(clients, project, region) for region in regions}
+    return as_limits(offers, quotas, machines)
 
 
 def _patterns(keys: Iterable[OfferKey]) -> tuple[str, ...]:

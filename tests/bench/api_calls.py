@@ -21,26 +21,26 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-import yaml
-
 from costplan.adapters.aws.machines import CLUSTER_TAG
 from costplan.adapters.clock import utc_now
-from costplan.adapters.easing import EasedPrices, EasedProvider
-from costplan.adapters.gcp.prices import GcpPrices, advised_hazards
 from costplan.adapters.reading import Reader
-from costplan.adapters.remembered import RememberedOffers, RememberedPrices
-from costplan.cli.config_file import read_config
 from costplan.cli.wiring import LISTS_SECONDS, SPOT_SECONDS, connect
+from costplan.planner.daemon_config import daemon_config_from_mapping
 from costplan.planner.errors import ClusterUnreachable
 from costplan.planner.load import Load
 from costplan.planner.ports import AccountQuotas, PriceFeed, Provider
-from costplan.planner.types import Market
 from tests.emulators.aws.account import ENVIRONMENT, TYPES, ZONES, Account
 from tests.emulators.aws.server import serving
+from tests.emulators.azure import world as microsoft
+from tests.emulators.azure.server import AzureRig
+from tests.emulators.azure.server import serving as serving_azure
+from tests.emulators.azure.world import AzureWorld
+from tests.emulators.gcp import world as google
 from tests.emulators.gcp.server import GcpRig
 from tests.emulators.gcp.server import serving as serving_gcp
-from tests.emulators.gcp.world import SETTINGS, GcpWorld, request
+from tests.emulators.gcp.world import GcpWorld
 
+CLUSTER = "ours"
 SIZES = (10, 100, 1000)
 MOST_QUIET = 5
 TICKS = {"first": 0.0, "quiet": 1.0, "spot prices due": SPOT_SECONDS, "lists due": LISTS_SECONDS}
@@ -122,38 +122,10 @@ def aws(nodes: int) -> Iterator[Site]:
             MinCount=nodes,
             MaxCount=nodes,
             TagSpecifications=[
-                {"ResourceType": "instance", "Tags": [{"Key": CLUSTER_TAG, "Value": "counted"}]}
+                {"ResourceType": "instance", "Tags": [{"Key": CLUSTER_TAG, "Value": CLUSTER}]}
             ],
         )
-        file = _file(account, Path(folder))
-        clock = Clock()
-        ports = connect(read_config(file), clock)
-        yield Site(
-            provider=ports.provider,
-            prices=ports.prices,
-            quotas=ports.quotas,
-            clock=clock,
-            made=rig.made,
-            rig=rig,
-        )
-        ports.close()
-
-
-def _file(account: Account, folder: Path) -> Path:
-    token, file = folder / "token", folder / "costplan.yaml"
-    token.touch(mode=0o600)
-    token.write_text("0" * 32)
-    sections = {
-        "cluster": "counted",
-        "workload": "counting",
-        "store": {"path": "costplan.db"},
-        "workers": [{"name": "worker", "vcpu": 1, "threads": 1, "memory": "1 GiB"}],
-        "scheduler": {
-            "address": "tcp://127.0.0.1:1",
-            "endpoint": "http://127.0.0.1:1",
-            "token_file": str(token),
-        },
-        "provider": {
+        section = {
             "kind": "aws",
             "region": account.settings.region,
             "zones": list(ZONES),
@@ -162,35 +134,90 @@ def _file(account: Account, folder: Path) -> Path:
             "queue": account.make_queue("counted"),
             "advisor": "http://127.0.0.1:9/advisor.json",
             "endpoint": account.rig.url,
+        }
+        with wired(section, Path(folder), Clock(), rig.made, rig) as site:
+            yield site
+
+
+@contextmanager
+def wired(
+    provider: dict[str, Any], folder: Path, clock: Clock, made: Callable[[], Counter[str]], rig: Any
+) -> Iterator[Site]:
+    """The daemon's own ports for a provider's section."""
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text("0" * 32)
+    file = {
+        "cluster": CLUSTER,
+        "workload": "counting",
+        "store": {"path": "costplan.db"},
+        "workers": [{"name": "worker", "vcpu": 1, "threads": 1, "memory": "1 GiB"}],
+        "scheduler": {
+            "address": "tcp://127.0.0.1:1",
+            "endpoint": "http://127.0.0.1:1",
+            "token_file": "token",
         },
+        "provider": provider,
     }
-    file.write_text(yaml.safe_dump(sections))
-    return file
+    ports = connect(daemon_config_from_mapping(file, "counted.yaml", str(folder)), clock)
+    yield Site(
+        provider=ports.provider,
+        prices=ports.prices,
+        quotas=ports.quotas,
+        clock=clock,
+        made=made,
+        rig=rig,
+    )
+    ports.close()
 
 
 @contextmanager
 def gcp(nodes: int) -> Iterator[Site]:
-    """Compute Engine with so many machines of the cluster, remembered as EC2 is."""
+    """Compute Engine with so many machines of the cluster."""
     clock = Clock()
-    with serving_gcp(GcpRig(clock=clock)) as rig:
-        world = GcpWorld(rig)
-        provider, clients = world.provider(clock=clock), world.clients()
+    with serving_gcp(GcpRig(clock=clock)) as rig, TemporaryDirectory() as folder:
+        provider = GcpWorld(rig).provider(clock=clock)
         for number in range(nodes):
-            provider.launch(request(f"t{number}"))
-        every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
-        prices = GcpPrices(clients, SETTINGS, clock, advised_hazards(clients, SETTINGS.project))
-        eased = EasedPrices(prices, provider.name, clock)
-        yield Site(
-            provider=RememberedOffers(EasedProvider(provider, clock), clock, LISTS_SECONDS),
-            prices=RememberedPrices(eased, clock, every),
-            quotas=None,
-            clock=clock,
-            made=lambda: Counter(rig.calls),
-            rig=rig,
-        )
+            provider.launch(google.request(f"t{number}"))
+        section = {
+            "kind": "gcp",
+            "project": google.SETTINGS.project,
+            "zones": list(google.SETTINGS.zones),
+            "image": google.SETTINGS.images["x86_64"],
+            "endpoint": rig.endpoint,
+        }
+        with wired(section, Path(folder), clock, lambda: Counter(rig.calls), rig) as site:
+            yield site
 
 
-CLOUDS: dict[str, Callable[[int], AbstractContextManager[Site]]] = {"aws": aws, "gcp": gcp}
+@contextmanager
+def azure(nodes: int) -> Iterator[Site]:
+    """Azure with so many machines of the cluster, called as by a machine with an identity."""
+    clock = Clock()
+    with TemporaryDirectory() as folder, serving_azure(AzureRig(), Path(folder)) as rig:
+        rig.group.clock = clock
+        rig.group.quotas = dict.fromkeys(rig.group.quotas, 10 * max(SIZES))
+        provider = AzureWorld(rig).provider(CLUSTER, clock=clock)
+        for number in range(nodes):
+            provider.launch(microsoft.request(f"t{number}"))
+        with (
+            patch.dict(os.environ, microsoft.identity_of_a_machine(rig)),
+            wired(
+                microsoft.provider_section(rig),
+                Path(folder),
+                clock,
+                lambda: Counter({n: c for n, c in rig.calls.items() if n != "identity.token"}),
+                rig,
+            ) as site,
+        ):
+            yield site
+
+
+CLOUDS: dict[str, Callable[[int], AbstractContextManager[Site]]] = {
+    "aws": aws,
+    "gcp": gcp,
+    "azure": azure,
+}
 
 
 def main() -> int:

@@ -15,8 +15,12 @@ def test_a_quiet_tick_makes_few_calls(cloud: str) -> None:
     with CLOUDS[cloud](1) as site:
         found = calls_of(site)
     assert 0 < found["quiet"].total() <= MOST_QUIET
-    assert 0 < found["a look for warnings"].total() <= 2
-    assert found["lists due"] == found["first"]
+    # What Azure says of warnings is remembered for some seconds.
+    assert found["a look for warnings"].total() <= 2
+    lists = found["lists due"] - found["quiet"]
+    assert lists
+    # Google's advice, of which a little is asked for at a time, is remembered for longer.
+    assert lists <= found["first"]
 
 
 def test_a_list_that_is_throttled_is_not_asked_for_by_each_tick() -> None:

@@ -196,7 +196,8 @@ def test_quotas_leave_headroom_and_become_limits(world: GcpWorld) -> None:
     assert of_n2 == [
         # What the others use of the 20 vCPU is taken off, and our 8 are not.
         Quota(provider="gcp", region="us-central1", market=ON_DEMAND, instance_types=("n2-*",),
-              vcpu_milli=16_000)
+              vcpu_milli=16_000, name="the project's quota N2_CPUS of 20 vCPU in us-central1"
+              " less 4 of other machines")
     ]  # fmt: skip
     spot = [one for one in limits if one.market is SPOT]
     assert [(one.instance_types, one.vcpu_milli) for one in spot] == [((), 16_000)]
