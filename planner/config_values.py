@@ -20,6 +20,7 @@ from costplan.planner.place_rates import DISK_KINDS, Charge, PlaceRate
 from costplan.planner.provider_config_models import (
     AwsSection,
     AzureSection,
+    CloudSection,
     GcpSection,
     LocalSection,
 )
@@ -76,9 +77,7 @@ def rates_of(places: Iterable[PlaceSection]) -> tuple[PlaceRate, ...]:
     )
 
 
-def extras_of(
-    provider: LocalSection | AwsSection | GcpSection | AzureSection, places: Iterable[PlaceSection]
-) -> Extras:
+def extras_of(provider: LocalSection | CloudSection, places: Iterable[PlaceSection]) -> Extras:
     """What each machine of the autoscaler has beside itself. The subnets that AWS has by default
     give public addresses; of a disk of another type than the rates are of, the price is not known.
     """

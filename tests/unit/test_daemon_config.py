@@ -263,6 +263,8 @@ def test_machines_of_google_cloud() -> None:
         (LEAST_GCP, 50, False),
         ({**LEAST_GCP, "external_ip": True}, 50, True),
         ({**LEAST_GCP, "disk_type": "pd-ssd"}, None, False),
+        (LEAST_AZURE, 50, False),
+        ({**LEAST_AZURE, "public_ip": True, "disk_sku": "Premium_LRS"}, None, True),
     ],
 )
 def test_what_is_priced_beside_machines(
@@ -442,7 +444,11 @@ def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -
     *outer, last = key.split(".")
     if outer == ["provider"]:  # those of local have no default
         clouds = {AwsSection: LEAST_AWS, GcpSection: LEAST_GCP, AzureSection: LEAST_AZURE}
-        fits = (file for section, file in clouds.items() if last in section.model_fields)
+        fits = (
+            file
+            for section, file in clouds.items()
+            if last in section.model_fields and section.model_fields[last].default is not None
+        )
         data["provider"] = dict(next(fits))
     least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
