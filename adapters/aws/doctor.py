@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from costplan.adapters.aws.clients import Clients
 from costplan.adapters.aws.errors import mapped
-from costplan.adapters.aws.machines import CLUSTER_TAG, listed, tags_of
-from costplan.adapters.aws.offers import described_types
+from costplan.adapters.aws.machines import CLUSTER_TAG
 from costplan.adapters.aws.permissions import change_findings, read_findings
-from costplan.adapters.aws.quotas import account_limits
-from costplan.adapters.aws.settings import PROVIDER, AwsSettings
+from costplan.adapters.aws.quotas import quota_uses
+from costplan.adapters.aws.settings import AwsSettings
 from costplan.planner.doctor import (
     Allowance,
     Check,
@@ -28,10 +24,9 @@ from costplan.planner.doctor import (
     warning,
 )
 from costplan.planner.fleet_limits import falls_under
-from costplan.planner.types import Market, Offer, OfferKey
+from costplan.planner.types import Offer
 from costplan.planner.wording import counted, market_text
 
-_TYPES_AT_ONCE = 100
 _WHOLE_SECOND = 1.0
 """A Date header has no fractions."""
 
@@ -87,55 +82,17 @@ def zone_findings(clients: Clients, settings: AwsSettings) -> Iterator[Finding]:
 def allowances(clients: Clients, settings: AwsSettings, offers: Sequence[Offer]) -> list[Allowance]:
     """The account's vCPU quotas that any of the offers falls under, with what all of its machines
     use of them."""
-    running = _running(clients, settings)
-    found = []
-    for known, value in account_limits(clients).items():
-        quota = known.limit(settings.region, int(value * 1000))
-        if not any(falls_under(quota, offer.key) for offer in offers):
-            continue
-        under = [(vcpus, is_ours) for key, vcpus, is_ours in running if falls_under(quota, key)]
-        found.append(
-            Allowance(
-                name=f"{market_text(known.market)} {known.family} ({known.code})",
-                unit="vCPU",
-                limit=value,
-                used=sum(vcpus for vcpus, _ in under),
-                ours=sum(vcpus for vcpus, is_ours in under if is_ours),
-            )
-        )
-    return found
-
-
-def _running(clients: Clients, settings: AwsSettings) -> list[tuple[OfferKey, float, bool]]:
-    """Every machine of the account in the region: what it is, its vCPU, and whether it is ours."""
-    filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-    with mapped("quotas", "DescribeInstances"):
-        there = list(listed(clients.reading("ec2"), filters))
-        names = sorted(Counter(one["InstanceType"] for one in there))
-        vcpus: dict[str, float] = {}
-        for at in range(0, len(names), _TYPES_AT_ONCE):
-            some = names[at : at + _TYPES_AT_ONCE]
-            for one in described_types(clients, replace(settings, instance_types=tuple(some))):
-                vcpus[one["InstanceType"]] = one["VCpuInfo"]["DefaultVCpus"]
     return [
-        (
-            _key(one, settings),
-            vcpus[one["InstanceType"]],
-            tags_of(one).get(CLUSTER_TAG) == settings.cluster,
+        Allowance(
+            name=f"{market_text(one.quota.market)} {one.quota.family} ({one.quota.code})",
+            unit="vCPU",
+            limit=one.limit_milli / 1000,
+            used=(one.ours_milli + one.others_milli) / 1000,
+            ours=one.ours_milli / 1000,
         )
-        for one in there
+        for one in quota_uses(clients, settings)
+        if any(falls_under(one.rule, offer.key) for offer in offers)
     ]
-
-
-def _key(instance: Any, settings: AwsSettings) -> OfferKey:
-    is_spot = instance.get("InstanceLifecycle") == "spot"
-    return OfferKey(
-        provider=PROVIDER,
-        region=settings.region,
-        zone=instance["Placement"]["AvailabilityZone"],
-        instance_type=instance["InstanceType"],
-        market=Market.SPOT if is_spot else Market.ON_DEMAND,
-    )
 
 
 def queue_findings(clients: Clients, settings: AwsSettings) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ def offers(clients: Clients, settings: AwsSettings) -> tuple[Offer, ...]:
         zones = _zones_of_types(clients, settings)
         found = [
             offer
-            for description in described_types(clients, settings)
+            for description in _types(clients, settings)
             for offer in _of_type(description, zones, settings)
         ]
     return tuple(sorted(found, key=lambda offer: offer.key))
@@ -55,8 +55,7 @@ def _zones_of_types(clients: Clients, settings: AwsSettings) -> Mapping[str, lis
     return zones
 
 
-def described_types(clients: Clients, settings: AwsSettings) -> Iterator[Mapping[str, Any]]:
-    """What EC2 says of each type that the patterns name."""
+def _types(clients: Clients, settings: AwsSettings) -> Iterator[Mapping[str, Any]]:
     pages = (
         clients.reading("ec2")
         .get_paginator("describe_instance_types")

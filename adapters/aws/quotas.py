@@ -69,26 +69,54 @@ Patterns tell im4gn and is4gen, which are standard, from inf, and dl, hpc, trn a
 quotas of their own, from d, h, t and m."""
 
 
-def vcpu_quotas(clients: Clients, settings: AwsSettings) -> tuple[Quota, ...]:
-    """What the account may have of each kind in the region now, less what its machines that are
-    not the cluster's take. A quota that the account does not have limits nothing."""
-    limits = account_limits(clients)
-    others = _others(clients, settings) if any(limits.values()) else Counter()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaUse:
+    """A quota of the account in the region, what falls under it, and how much of it its machines
+    take: those of the cluster, and the others."""
+
+    quota: VcpuQuota
+    rule: Quota
+    limit_milli: int
+    ours_milli: int
+    others_milli: int
+
+
+def quota_uses(clients: Clients, settings: AwsSettings) -> tuple[QuotaUse, ...]:
+    """Those that the account has now."""
+    limits = {quota: _value(clients, quota) for quota in QUOTAS}
+    running = _running(clients, settings) if any(limits.values()) else Counter()
     found = []
     for quota, value in limits.items():
-        whole = quota.limit(settings.region, int(value * 1000))
-        used = sum(n for key, n in others.items() if falls_under(whole, key))
-        less = f" less {used / 1000:g} of other machines" if used else ""
-        name = f"the account's quota {quota.code} of {value:g} vCPU{less}"
-        left = max(0, int(value * 1000) - used)
-        found.append(replace(whole, vcpu_milli=left, name=name))
+        if value is None:
+            continue
+        limit = int(value * 1000)
+        rule = quota.limit(settings.region, limit)
+        used = {True: 0, False: 0}
+        for (key, is_ours), vcpu_milli in running.items():
+            used[is_ours] += vcpu_milli if falls_under(rule, key) else 0
+        found.append(
+            QuotaUse(
+                quota=quota,
+                rule=rule,
+                limit_milli=limit,
+                ours_milli=used[True],
+                others_milli=used[False],
+            )
+        )
     return tuple(found)
 
 
-def account_limits(clients: Clients) -> dict[VcpuQuota, float]:
-    """The vCPU of each quota that the account has."""
-    found = {quota: _value(clients, quota) for quota in QUOTAS}
-    return {quota: value for quota, value in found.items() if value is not None}
+def vcpu_quotas(clients: Clients, settings: AwsSettings) -> tuple[Quota, ...]:
+    """What the account may have of each kind in the region now, less what its machines that are
+    not the cluster's take. A quota that the account does not have limits nothing."""
+    found = []
+    for one in quota_uses(clients, settings):
+        used = one.others_milli
+        less = f" less {used / 1000:g} of other machines" if used else ""
+        name = f"the account's quota {one.quota.code} of {one.limit_milli / 1000:g} vCPU{less}"
+        left = max(0, one.limit_milli - used)
+        found.append(replace(one.rule, vcpu_milli=left, name=name))
+    return tuple(found)
 
 
 def _value(clients: Clients, quota: VcpuQuota) -> float | None:
@@ -104,18 +132,20 @@ def _value(clients: Clients, quota: VcpuQuota) -> float | None:
     return float(answer["Quota"]["Value"])
 
 
-def _others(clients: Clients, settings: AwsSettings) -> Counter[OfferKey]:
-    """Milli-vCPU of the machines that run and are not the cluster's, by offer."""
+def _running(clients: Clients, settings: AwsSettings) -> Counter[tuple[OfferKey, bool]]:
+    """Milli-vCPU of the machines that run, by offer and whether they are the cluster's."""
     ec2 = clients.reading("ec2")
     runs = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     with mapped("ec2:DescribeInstances", settings.region):
         machines = Counter(
-            node_of(one, settings.region, one["LaunchTime"]).key
+            (
+                node_of(one, settings.region, one["LaunchTime"]).key,
+                tags_of(one).get(CLUSTER_TAG) == settings.cluster,
+            )
             for one in listed(ec2, runs)
-            if tags_of(one).get(CLUSTER_TAG) != settings.cluster
         )
-    sizes = _vcpu_milli(ec2, sorted({key.instance_type for key in machines}))
-    return Counter({key: n * sizes.get(key.instance_type, 0) for key, n in machines.items()})
+    sizes = _vcpu_milli(ec2, sorted({key.instance_type for key, _ in machines}))
+    return Counter({one: n * sizes.get(one[0].instance_type, 0) for one, n in machines.items()})
 
 
 def _vcpu_milli(ec2: Any, types: Sequence[str]) -> dict[str, int]:
