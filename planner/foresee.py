@@ -1,10 +1,10 @@
 """What demand to come adds to the choice of today: nodes to keep, and nodes to launch early.
 
-The plan over time (`ahead.py`) says how many nodes of each group are worth keeping, and what has
-to be launched now to work when it is needed. Both become lower bounds of the transition program,
-which then chooses again for the demand of the moment. Where that leaves today's demand with fewer
-workers, or a rule broken that was kept, first the launches are left out, and then all of it: what
-is foretold never takes anything from what is there.
+The plan over time (`ahead.py`) says how many nodes of each group are worth keeping, and how many
+workers have to be launched now to work when they are needed. The first become lower bounds of the
+transition program, and the others demand, and it then chooses again. Where that leaves today's
+demand with fewer workers, or a rule broken that was kept, first the launches are left out, and then
+all of it: what is foretold never takes anything from what is there.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ class Asked:
     learnt: Learnt
     settings: Settings
 
-    def choose(self, items: Sequence[Item]) -> Choice:
-        """The cheapest counts of these items for the demand of the moment."""
+    def choose(self, items: Sequence[Item], demand: Sequence[int] | None = None) -> Choice:
+        """The cheapest counts of these items for the demand of the moment, or for another."""
         most = [row.most for row in self.question.rows]
-        return choose(items, self.question.demand, most, self.question.shortage_cost)
+        wanted = self.question.demand if demand is None else demand
+        return choose(items, wanted, most, self.question.shortage_cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +106,7 @@ def foresee(asked: Asked) -> Chosen:
 
 def _is_more(asked: Asked, seen: Look) -> bool:
     """True where more is foretold of a kind than what today's choice has."""
-    there = [0] * len(asked.question.kinds)
-    for item, count in zip(asked.items, asked.today.counts, strict=True):
-        there = [have + n * count for have, n in zip(there, item.covers, strict=True)]
+    there = _workers(asked, asked.items, asked.today.counts)
     return any(most > have for most, have in zip(seen.most.tolist(), there, strict=True))
 
 
@@ -150,14 +149,15 @@ def _chosen(asked: Asked, plan: Plan, reach: int, *, is_more: bool) -> tuple[Cho
     """The choice with what the plan asks for, or with as much of it as harms nothing; and why
     some was left out, '' where none was."""
     keeps, starts = _asked_now(asked, plan, reach)
+    staying = _with_least(asked.items, keeps)
     why = ""
     if is_more and any(starts):
-        both = asked.choose(_with_least(asked.items, [*keeps, *starts]))
+        both = _with_more(asked, staying, starts)
         why = _harm(asked, both, may_buy=True)
         if not why:
             return both, ""
     if any(keeps):
-        held = asked.choose(_with_least(asked.items, [*keeps, *([0] * len(starts))]))
+        held = asked.choose(staying)
         harm = _harm(asked, held, may_buy=False)
         if not harm:
             return held, why
@@ -176,13 +176,45 @@ def _asked_now(asked: Asked, plan: Plan, reach: int) -> tuple[list[int], list[in
 
 
 def _with_least(items: Sequence[Item], least: Sequence[int]) -> list[Item]:
-    """The items with at least so many of each, and room for them."""
-    found = []
-    for item, wanted in zip(items, least, strict=True):
-        low = max(item.least, wanted)
-        more = low > item.least
-        found.append(replace(item, least=low, most=max(item.most, low)) if more else item)
+    """The items with at least so many of each of the first, and room for them."""
+    found = list(items)
+    for place, wanted in enumerate(least):
+        if wanted > items[place].least:
+            most = max(items[place].most, wanted)
+            found[place] = replace(items[place], least=wanted, most=most)
     return found
+
+
+def _with_more(asked: Asked, staying: Sequence[Item], starts: Sequence[int]) -> Choice:
+    """The choice where the workers that the plan over time launches now are wanted, too.
+
+    Which nodes bring them is chosen as for the demand of the moment: over hours the cheapest pool
+    is worth a wait for its refusals, and what is gone again before it is needed is worth nothing.
+    """
+    groups = len(asked.question.groups)
+    here = _workers(asked, staying[:groups], [item.least for item in staying[:groups]])
+    more = _workers(asked, staying[groups:], starts)
+    demand = asked.question.demand
+    wanted = [max(d, h + m) for d, h, m in zip(demand, here, more, strict=True)]
+    room = [
+        max(-(-w // n) for w, n in zip(wanted, item.covers, strict=True) if n)
+        for item in staying[groups:]
+    ]
+    bought = [
+        replace(item, most=max(item.most, most))
+        for item, most in zip(staying[groups:], room, strict=True)
+    ]
+    items = [*staying[:groups], *bought]
+    found = asked.choose(items, wanted)
+    short = zip(demand, _workers(asked, items, found.counts), strict=True)
+    return replace(found, short=tuple(max(0, d - n) for d, n in short))
+
+
+def _workers(asked: Asked, items: Sequence[Item], counts: Sequence[int]) -> list[int]:
+    """Workers of each kind on so many of each item."""
+    pairs = list(zip(items, counts, strict=True))
+    kinds = range(len(asked.question.kinds))
+    return [sum(count * item.covers[kind] for item, count in pairs) for kind in kinds]
 
 
 def _harm(asked: Asked, choice: Choice, *, may_buy: bool) -> str:
