@@ -58,6 +58,9 @@ _EXAMPLES = {
     "on_demand_usd": "on_demand_usd: 0.096",
     "commitments": "commitments: [{id: sp, kind: compute_sp, usd_per_hour: 2.00}]",
     "rates": "{compute_sp: 0.70}",
+    "usage": "usage: [{id: web, provider: aws, region: us-east-1, instance_type: m5.large, hours: [3, 4]}]",
+    "hours": "hours: [3, 3.5, 4]",
+    "term": "term: 1y",
 }
 """An example of each key, which means the same in every section."""
 
@@ -77,9 +80,9 @@ def parse_bill(text: str, name: str) -> BillFile:
 
     Raises InputError that lists every problem found.
     """
-    file = _section(BillSection, _mapping(text, name), name)
+    file = section_of(BillSection, mapping_of(text, name), name)
     found = (_twice_in_bill(file), _too_long(file), _in_other_hours(file), _too_dear(file))
-    _refuse(name, chain.from_iterable(found))
+    refuse(name, chain.from_iterable(found))
     held = tuple(map(commitment_of, file.commitments))
     rules = rules_of(file.rules)
     if file.machines:
@@ -91,12 +94,12 @@ def parse_bill(text: str, name: str) -> BillFile:
 
 def parse_commitments(text: str, name: str) -> tuple[Commitment, ...]:
     """The commitments that YAML or JSON text lists; raises InputError as `parse_bill` does."""
-    file = _section(CommitmentsSection, _mapping(text, name), name)
-    _refuse(name, _twice("commitments", [each.id for each in file.commitments]))
+    file = section_of(CommitmentsSection, mapping_of(text, name), name)
+    refuse(name, twice("commitments", [each.id for each in file.commitments]))
     return tuple(map(commitment_of, file.commitments))
 
 
-def _mapping(text: str, name: str) -> dict[str, Any]:
+def mapping_of(text: str, name: str) -> dict[str, Any]:
     """What the text holds: JSON is read as such, for YAML takes long over many hours."""
     if text.lstrip().startswith("{"):
         try:
@@ -113,7 +116,8 @@ def _no_key_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _section(form: type[_S], data: Mapping[str, Any], name: str) -> _S:
+def section_of(form: type[_S], data: Mapping[str, Any], name: str) -> _S:
+    """The section that a file holds; raises InputError that lists every problem found."""
     try:
         return form.model_validate(dict(data))
     except ValidationError as error:
@@ -141,13 +145,13 @@ def _grammar(form: type[Section]) -> Grammar:
     )
 
 
-def _refuse(name: str, problems: Iterable[tuple[str, str, str]]) -> None:
+def refuse(name: str, problems: Iterable[tuple[str, str, str]]) -> None:
     found = [InputError(f"{name}: {path}", *said) for path, *said in problems]
     if found:
         raise_all(name, found)
 
 
-def _twice(path: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def twice(path: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for name, count in Counter(names).items():
         if count > 1:
             places = [f"[{place}]" for place, each in enumerate(names) if each == name]
@@ -157,12 +161,12 @@ def _twice(path: str, names: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 def _twice_in_bill(file: BillSection) -> Iterator[tuple[str, str, str]]:
     held = [each.id for each in file.commitments]
-    yield from _twice("commitments", held)
-    yield from _twice("machines", [each.id for each in file.machines])
+    yield from twice("commitments", held)
+    yield from twice("machines", [each.id for each in file.machines])
     for place, hour in enumerate(file.hours):
-        yield from _twice(f"hours[{place}].usage", [each.id for each in hour.usage])
+        yield from twice(f"hours[{place}].usage", [each.id for each in hour.usage])
         own = [each.id for each in hour.commitments]
-        yield from _twice(f"hours[{place}].commitments", own)
+        yield from twice(f"hours[{place}].commitments", own)
         for number, name in enumerate(own):
             if name in held:
                 path = f"hours[{place}].commitments[{number}].id"

@@ -78,7 +78,7 @@ def _usage(section: UsageSection, hour: datetime | None, rules: Rules) -> Usage:
         return usage_of(_run(section, section.start, section.end), hour, rules)
     return Usage(
         usage_id=section.id,
-        product=_product(section),
+        product=product_of(section),
         quantity=Fraction(section.quantity or 0),
         usd_per_unit=price_of(section),
         unit=section.unit or "",
@@ -91,7 +91,7 @@ def _usage(section: UsageSection, hour: datetime | None, rules: Rules) -> Usage:
 def _run(section: UsageSection | MachineSection, start: datetime, end: datetime) -> Run:
     return Run(
         run_id=section.id,
-        product=_product(section),
+        product=product_of(section),
         start=start,
         end=end,
         usd_per_hour=price_of(section),
@@ -109,7 +109,8 @@ def price_of(section: ProductSection) -> Fraction:
     return Fraction(usd or 0)
 
 
-def _product(section: ProductSection) -> Product:
+def product_of(section: ProductSection) -> Product:
+    """What a section is of."""
     return Product(
         provider=section.provider,
         service=section.service or _SERVICES[section.provider],
