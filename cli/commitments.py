@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from costplan.cli.advise import advise, renewals
 from costplan.cli.errors import CommandGroup, check_word
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
@@ -66,3 +67,7 @@ def list_held(
     held = parse_commitments(read_text(file, absent=way_out, most_bytes=_MOST_BYTES), str(file))
     now = utc_now()
     write(held_text(held, now) + "\n" if output == "json" else terminal_text(held_view(held, now)))
+
+
+app.command()(advise)
+app.command()(renewals)

@@ -107,7 +107,7 @@ class _Program:
     def solved(self) -> Floats:
         """The amount of each offer, in units of its pool."""
         weight, curves = self.settings.risk_weight, self.curves
-        solver = highspy.Highs()
+        solver = highspy.Highs()  # type: ignore[no-untyped-call]
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         levels, offers = len(self.width), len(self.sold)

@@ -7,7 +7,7 @@ is not discounted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -17,7 +17,13 @@ import numpy as np
 from costplan.planner.advice.types import Floats, Line
 from costplan.planner.commitments.sizes import family_of, normalization_factor, reserved_ratio
 from costplan.planner.commitments.spend import listed_rate
-from costplan.planner.commitments.values import SPEND_KINDS, Commitment, Kind, Product
+from costplan.planner.commitments.values import (
+    PROVIDERS,
+    SPEND_KINDS,
+    Commitment,
+    Kind,
+    Product,
+)
 
 ORDER = tuple(kind for kind in Kind if kind is not Kind.CAPACITY_RESERVATION)
 """Kinds in the order in which they are applied. Capacity reservations take nothing off a price."""
@@ -183,35 +189,35 @@ def _plans(parts: Sequence[Part], held: Sequence[Commitment], pools: Sequence[in
 
 
 def _ratio(line: Line, bought: Commitment) -> Fraction | None:
+    if PROVIDERS.get(bought.kind, "aws") != line.product.provider:
+        return None
+    covers = _COVERS.get(bought.kind)
+    return None if covers is None else covers(line, bought)
+
+
+def _zonal(line: Line, bought: Commitment) -> Fraction | None:
     used, of = line.product, bought.product
-    match bought.kind:
-        case Kind.REGIONAL_RI | Kind.ZONAL_RI:
-            if not _is_ec2(used) or used.region != of.region:
-                return None
-            if bought.kind is Kind.REGIONAL_RI:
-                return reserved_ratio(used, of)
-            same = (used.instance_type, used.os, used.tenancy, used.zone)
-            is_it = same == (of.instance_type, of.os, of.tenancy, of.zone)
-            return Fraction(1) if is_it else None
-        case Kind.RESOURCE_CUD:
-            what = (used.provider, used.region, used.machine_series, used.resource)
-            is_it = what == (of.provider, of.region, of.machine_series, of.resource)
-            return Fraction(1) if is_it else None
-        case Kind.AZURE_RESERVATION:
-            return _azure_ratio(used, bought)
-        case Kind.EC2_INSTANCE_SP:
-            where = (family_of(used), used.region)
-            is_it = _is_ec2(used) and where == (family_of(of), of.region)
-            return listed_rate(line.usage(Fraction(0)), bought) if is_it else None
-        case Kind.COMPUTE_SP:
-            return _rate(line, bought) if used.provider == "aws" else None
-        case Kind.FLEXIBLE_CUD:
-            is_it = used.provider == "gcp" and of.service in ("", used.service)
-            return _flexible_rate(line, bought) if is_it else None
-        case Kind.AZURE_SAVINGS_PLAN:
-            rate = _rate(line, bought) if used.provider == "azure" else None
-            return None if rate is None else min(rate, line.usd_per_unit)
-    return None
+    same = (used.instance_type, used.os, used.tenancy, used.zone)
+    is_it = _is_ec2(used) and same == (of.instance_type, of.os, of.tenancy, of.zone)
+    return Fraction(1) if is_it else None
+
+
+def _regional(line: Line, bought: Commitment) -> Fraction | None:
+    used, of = line.product, bought.product
+    is_it = _is_ec2(used) and used.region == of.region
+    return reserved_ratio(used, of) if is_it else None
+
+
+def _resource(line: Line, bought: Commitment) -> Fraction | None:
+    used, of = line.product, bought.product
+    what = (used.region, used.machine_series, used.resource)
+    return Fraction(1) if what == (of.region, of.machine_series, of.resource) else None
+
+
+def _of_family(line: Line, bought: Commitment) -> Fraction | None:
+    used, of = line.product, bought.product
+    is_it = _is_ec2(used) and (family_of(used), used.region) == (family_of(of), of.region)
+    return _rate(line, bought) if is_it else None
 
 
 def _is_ec2(used: Product) -> bool:
@@ -223,6 +229,8 @@ def _rate(line: Line, plan: Commitment) -> Fraction | None:
 
 
 def _flexible_rate(line: Line, plan: Commitment) -> Fraction | None:
+    if plan.product.service not in ("", line.product.service):
+        return None
     rate = _rate(line, plan)
     if rate is None and plan.discount is not None:
         is_eligible = line.product.resource in ("", "vcpu", "memory")
@@ -230,15 +238,31 @@ def _flexible_rate(line: Line, plan: Commitment) -> Fraction | None:
     return rate
 
 
-def _azure_ratio(used: Product, bought: Commitment) -> Fraction | None:
-    of = bought.product
-    if used.provider != "azure" or (used.region, used.service) != (of.region, of.service):
+def _lower_rate(line: Line, plan: Commitment) -> Fraction | None:
+    rate = _rate(line, plan)
+    return None if rate is None else min(rate, line.usd_per_unit)
+
+
+def _azure_ratio(line: Line, bought: Commitment) -> Fraction | None:
+    used, of = line.product, bought.product
+    if (used.region, used.service) != (of.region, of.service):
         return None
     if used.instance_type.lower() == of.instance_type.lower():
         return Fraction(1)
     same_group = bool(of.size_group) and used.size_group == of.size_group
-    if not (bought.is_size_flexible and same_group):
+    sizes = used.size_ratio, of.size_ratio
+    if not (bought.is_size_flexible and same_group) or sizes[0] is None or sizes[1] is None:
         return None
-    if used.size_ratio is None or of.size_ratio is None:
-        return None
-    return used.size_ratio / of.size_ratio
+    return sizes[0] / sizes[1]
+
+
+_COVERS: Mapping[Kind, Callable[[Line, Commitment], Fraction | None]] = {
+    Kind.ZONAL_RI: _zonal,
+    Kind.REGIONAL_RI: _regional,
+    Kind.EC2_INSTANCE_SP: _of_family,
+    Kind.COMPUTE_SP: _rate,
+    Kind.RESOURCE_CUD: _resource,
+    Kind.FLEXIBLE_CUD: _flexible_rate,
+    Kind.AZURE_RESERVATION: _azure_ratio,
+    Kind.AZURE_SAVINGS_PLAN: _lower_rate,
+}

@@ -74,7 +74,8 @@ def parse_demand(text: str, name: str, price_of: PriceOf | None = None) -> Deman
 def priced(lines: Sequence[Line], price_of: PriceOf) -> tuple[tuple[Line, ...], tuple[Offer, ...]]:
     """The lines with the committed prices of a list, and what that offers: on AWS and Azure they
     are rates of plans, on Google Cloud prices of commitments of a machine's resources."""
-    done, offers = [], {}
+    done: list[Line] = []
+    offers: dict[str, Offer] = {}
     for line in lines:
         rates = dict(line.rates)
         for term, market in _TERMS:

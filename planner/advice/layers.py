@@ -1,8 +1,8 @@
 """What to buy, layer by layer: machines and resources, then plans of a family, then broad ones.
 
-A layer is bought for what those before it leave, in the order in which providers apply them, so that
-the whole is not the best by proof. How much of the narrow layers to leave to the broad ones is
-tried out, on some of the scenarios.
+A layer is bought for what those before it leave, in the order in which providers apply them, so
+that the whole is not the best by proof. How much of the narrow layers to leave to the broad ones
+is tried out, on some of the scenarios.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SOLD = tuple(kind for layer in _LAYERS for kind in layer)
 _SHARES = ((1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0))
 """How much of the first and second layers is kept; the last is bought as it is."""
 
-_TRIED_CELLS = 4e7
-_LEAST_TRIED = 16
+_TRIED_CELLS = 3e7
+_LEAST_TRIED, _MOST_TRIED = 12, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class World:
     def some(self) -> World:
         """The same with so few scenarios that several purchases can be tried."""
         cells = len(self.parts) * self.scenarios.hours.shape[1]
-        most = max(round(_TRIED_CELLS / cells), _LEAST_TRIED)
+        most = min(max(round(_TRIED_CELLS / cells), _LEAST_TRIED), _MOST_TRIED)
         return World(
             parts=self.parts,
             scenarios=self.scenarios.some(most),

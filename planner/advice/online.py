@@ -1,7 +1,7 @@
 """Rules that foretell nothing: reserve what has cost as much on demand as a reservation would.
 
-W. Wang, B. Li, B. Liang, "To Reserve or Not to Reserve: Optimal Online Multi-Instance Acquisition in
-IaaS Clouds", ICAC 2013. A unit of demand that has cost its break-even on demand within the last
+W. Wang, B. Li, B. Liang, "To Reserve or Not to Reserve: Optimal Online Multi-Instance Acquisition
+in IaaS Clouds", ICAC 2013. A unit of demand that has cost its break-even on demand within the last
 term is reserved. With alpha, the price of a reserved hour over that on demand, the cost is never
 above 2 - alpha times that of who knows the future; with a break-even drawn at random it is
 e / (e - 1 + alpha) in expectation. Commitments that are paid whether used or not have alpha 0.
@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from costplan.planner.advice.cover import Part, ratio_of
 from costplan.planner.advice.types import Floats, Offer, Settings
-from fractions import Fraction
 
 MOST_BANDS = 64
 

@@ -87,15 +87,11 @@ def _book(world: World, ending: Commitment, share: Fraction) -> Book:
 
 
 def _renewed(ending: Commitment, share: Fraction) -> Commitment:
-    amount = {"usd_per_hour": (ending.usd_per_hour or Fraction(0)) * share}
-    return replace(
-        ending,
-        # A name that no file can hold.
-        commitment_id=f"{ending.commitment_id}\n",
-        start=ending.end,
-        end=None,
-        **(amount if ending.count is None else {"count": ending.count * share}),
-    )
+    # A name that no file can hold.
+    again = replace(ending, commitment_id=f"{ending.commitment_id}\n", start=ending.end, end=None)
+    if ending.count is not None:
+        return replace(again, count=ending.count * share)
+    return replace(again, usd_per_hour=(ending.usd_per_hour or Fraction(0)) * share)
 
 
 def _used_share(world: World, ending: Commitment) -> float:

@@ -44,12 +44,12 @@ class Scenarios:
 
     def demand(self, number: int) -> Floats:
         """Units in use [part, hour]."""
-        found = self.past[:, self.hours[number]]
+        found: Floats = self.past[:, self.hours[number]]
         drift = self.drift[number]
         if drift.any():
             ramp = np.linspace(0.0, 1.0, self.hours.shape[1])
-            found = found * np.exp(drift[:, None] * ramp)
-        return found
+            found *= np.exp(drift[:, None] * ramp)
+        return np.asarray(found)
 
     def prices(self, number: int) -> Floats:
         """The price of a unit of each part that nothing covers."""

@@ -70,9 +70,7 @@ def pools_of(parts: Sequence[Part], offers: Sequence[Offer]) -> tuple[Pool, ...]
             if free:
                 taken |= free.keys()
                 made.append((free, [(offer, Fraction(1))]))
-    return tuple(
-        Pool(reach=_stacked(parts, reach), offers=tuple(sold)) for reach, sold in made
-    )
+    return tuple(Pool(reach=_stacked(parts, reach), offers=tuple(sold)) for reach, sold in made)
 
 
 def _stacked(parts: Sequence[Part], reach: dict[int, float]) -> tuple[tuple[int, float], ...]:

@@ -58,7 +58,7 @@ _EXAMPLES = {
     "on_demand_usd": "on_demand_usd: 0.096",
     "commitments": "commitments: [{id: sp, kind: compute_sp, usd_per_hour: 2.00}]",
     "rates": "{compute_sp: 0.70}",
-    "usage": "usage: [{id: web, provider: aws, region: us-east-1, instance_type: m5.large, hours: [3, 4]}]",
+    "usage": "usage: [{id: web, provider: aws, instance_type: m5.large, hours: [3, 4]}]",
     "hours": "hours: [3, 3.5, 4]",
     "term": "term: 1y",
 }
