@@ -60,7 +60,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Draws others.")]
 Output = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
-def advise(
+def advise(  # noqa: PLR0913, PLR0917 - one parameter a flag
     demand: DemandFile = None,
     store: StoreFile = None,
     commitments: HeldFile = None,
@@ -116,7 +116,7 @@ def advise(
     write(advice_text(made) + "\n" if output == "json" else terminal_text(advice_view(made)))
 
 
-def renewals(
+def renewals(  # noqa: PLR0913, PLR0917 - one parameter a flag
     demand: DemandFile = None,
     store: StoreFile = None,
     commitments: HeldFile = None,
@@ -241,6 +241,10 @@ def _question(
     for each in names:
         if names.count(each) > 1:
             raise InputError(f"{commitments}: {each}", f"is also in {name}", "keep one of them")
+    if not found.offers and not held:
+        note(
+            "note: nothing is for sale; list offers in the file, or give --prices with commitments"
+        )
     for offer in without_cover(found.lines, found.offers):
         note(f"note: the offer {offer.offer_id} covers none of the usage")
     return Question(lines=found.lines, offers=found.offers, settings=settings, now=now, held=held)

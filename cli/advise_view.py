@@ -76,6 +76,10 @@ def notes_of(made: Advice) -> list[str]:
         f"{counted(settings.scenarios, 'scenario')} drawn from {_days(hours)} of demand; "
         f"the bad end is the mean of the dearest {percent(1 - settings.risk)}"
     ]
+    if made.chosen_scenarios < settings.scenarios:
+        said.append(
+            f"Amounts were chosen over the first {made.chosen_scenarios} scenarios, and judged over all"
+        )
     if any(each.term_hours > settings.horizon_hours for each in made.question.offers):
         said.append(
             f"After the horizon {percent(settings.after_horizon)} of the demand is expected to go "

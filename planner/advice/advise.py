@@ -10,7 +10,7 @@ import numpy as np
 from costplan.planner.advice import online
 from costplan.planner.advice.choose import tail_mean
 from costplan.planner.advice.cover import parts_of
-from costplan.planner.advice.layers import World, best_purchases, costs_of
+from costplan.planner.advice.layers import Shares, World, best_purchases, best_shares, costs_of
 from costplan.planner.advice.scenarios import as_it_was, drawn
 from costplan.planner.advice.types import Floats, Mapper, Purchase, Question
 
@@ -19,6 +19,7 @@ LOOK_BACK_HOURS = 30 * 24
 
 WEIGHTS = (0.0, 0.25, 1.0, 4.0, 16.0)
 _RULE_SCENARIOS = 8
+_RULE_BANDS, _LEAST_BANDS = 600, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,9 @@ class Advice:
     regret_usd: float
     frontier: tuple[Point, ...]
     frontier_scenarios: int
+    chosen_scenarios: int
+    """Over how many the amounts were chosen: fewer than all in large questions."""
+
     others: tuple[Choice, ...]
 
     @property
@@ -89,12 +93,13 @@ def advise(question: Question, mapped: Mapper = map) -> Advice:
     parts = parts_of(question.lines)
     scenarios = drawn(parts, question.settings)
     world = World(parts=parts, scenarios=scenarios, question=question, mapped=mapped)
-    bought = best_purchases(world)
+    shares = best_shares(world)
+    bought = best_purchases(world, shares)
     nothing, costs = world.costs(()), world.costs(bought)
     saving = nothing - costs
     low, middle, high = (float(each) for each in np.quantile(saving, (0.1, 0.5, 0.9)))
     few = world.some()
-    halved = replace(few, scenarios=few.scenarios.halved())
+    halved = replace(few, scenarios=few.scenarios.halved(), known={})
     regret = float((halved.costs(bought) - halved.costs(())).mean()) if bought else 0.0
     risk = question.settings.risk
     return Advice(
@@ -107,8 +112,9 @@ def advise(question: Question, mapped: Mapper = map) -> Advice:
         saving_usd=float(saving.mean()),
         saving=(low, middle, high),
         regret_usd=regret,
-        frontier=_frontier(few),
+        frontier=_frontier(few, shares),
         frontier_scenarios=few.scenarios.count,
+        chosen_scenarios=world.chosen_in().scenarios.count,
         others=(_provider_style(world, costs), *_break_even(world, bought)),
     )
 
@@ -152,18 +158,23 @@ def _break_even(world: World, bought: Sequence[Purchase]) -> tuple[Choice, ...]:
         return ()
     few = world.scenarios.some(_RULE_SCENARIOS)
     ways = [online.cheapest_of(part, world.question.offers, world.settings) for part in world.parts]
-    costs, past = np.zeros(few.count), few.past.shape[1]
-    for number in range(few.count):
+    past = few.past.shape[1]
+    bands = min(max(_RULE_BANDS // len(ways), _LEAST_BANDS), online.MOST_BANDS)
+
+    def cost(number: int) -> float:
         demand, prices = few.demand(number), few.prices(number)
+        usd = 0.0
         for place, way in enumerate(ways):
             if way is None:
-                costs[number] += float(prices[place] * demand[place].sum())
+                usd += float(prices[place] * demand[place].sum())
                 continue
             hours = np.concatenate([few.past[place], demand[place]])
-            term = way.offer.term_hours
-            costs[number] += online.break_even_cost(
-                hours, past, float(prices[place]), way.usd_per_hour, term
+            usd += online.break_even_cost(
+                hours, past, float(prices[place]), way.usd_per_hour, way.offer.term_hours, bands
             )
+        return usd
+
+    costs = np.array(list(world.mapped(cost, range(few.count))))
     now = tuple(
         (part.line.usage_id, way.offer.offer_id, amount)
         for place, (part, way) in enumerate(zip(world.parts, ways, strict=True))
@@ -187,14 +198,14 @@ def _break_even(world: World, bought: Sequence[Purchase]) -> tuple[Choice, ...]:
     )
 
 
-def _frontier(world: World) -> tuple[Point, ...]:
+def _frontier(world: World, shares: Shares) -> tuple[Point, ...]:
     found = []
     for weight in (None, *WEIGHTS):
         bought: tuple[Purchase, ...] = ()
         if weight is not None:
             settings = replace(world.settings, risk_weight=weight)
             question = replace(world.question, settings=settings)
-            bought = best_purchases(replace(world, question=question))
+            bought = best_purchases(replace(world, question=question), shares)
         costs = world.costs(bought)
         found.append(
             Point(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from costplan.planner.advice.types import Floats
 from costplan.planner.commitments.file_fields import (
@@ -129,6 +129,12 @@ class DemandFileSection(Section):
     """A file of demand: its first hour, usage, what is for sale, and what is held."""
 
     start: HourStart
-    usage: Annotated[tuple[DemandSection, ...], Field(min_length=1)]
+    usage: tuple[DemandSection, ...]
     offers: tuple[OfferSection, ...] = ()
     commitments: tuple[CommitmentSection, ...] = ()
+
+    @model_validator(mode="after")
+    def _some_usage(self) -> DemandFileSection:
+        if not self.usage:
+            raise refusal("has no usage", "list what was used, with its hours")
+        return self

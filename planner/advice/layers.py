@@ -8,15 +8,16 @@ is tried out, on some of the scenarios.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from costplan.planner.advice.choose import Budget, aim, budget_of, choose
 from costplan.planner.advice.cover import Book, Part, book_of
 from costplan.planner.advice.scenarios import Scenarios
-from costplan.planner.advice.tables import curves_of, pools_of
+from costplan.planner.advice.tables import Curves, Pool, curves_of, pools_of
 from costplan.planner.advice.types import Floats, Mapper, Offer, Purchase, Question, Settings
 from costplan.planner.commitments.values import Commitment, Kind
 
@@ -28,21 +29,26 @@ _LAYERS = (
 SOLD = tuple(kind for layer in _LAYERS for kind in layer)
 """Kinds that may be advised."""
 
+Shares = tuple[float, float]
+
 _SHARES = ((1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0))
 """How much of the first and second layers is kept; the last is bought as it is."""
 
-_TRIED_CELLS = 3e7
-_LEAST_TRIED, _MOST_TRIED = 12, 32
+_TRIED_CELLS, _CHOSEN_CELLS = 2e7, 1.5e8
+_LEAST_TRIED, _MOST_TRIED = 8, 32
+_LEAST_CHOSEN = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a purchase is judged in."""
+    """What a purchase is judged in. `known` remembers what was worked out of it, which its
+    settings do not change, but for the weight of the bad end and budgets."""
 
     parts: tuple[Part, ...]
     scenarios: Scenarios
     question: Question
     mapped: Mapper = map
+    known: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     @property
     def settings(self) -> Settings:
@@ -51,13 +57,25 @@ class World:
 
     def some(self) -> World:
         """The same with so few scenarios that several purchases can be tried."""
-        cells = len(self.parts) * self.scenarios.hours.shape[1]
-        most = min(max(round(_TRIED_CELLS / cells), _LEAST_TRIED), _MOST_TRIED)
+        return self._first(_TRIED_CELLS, _LEAST_TRIED, _MOST_TRIED)
+
+    def chosen_in(self) -> World:
+        """The same with as many scenarios as a choice is made over: all but in large questions."""
+        return self._first(_CHOSEN_CELLS, _LEAST_CHOSEN, self.scenarios.count)
+
+    def _first(self, cells: float, least: int, most: int) -> World:
+        size = len(self.parts) * self.scenarios.hours.shape[1]
+        count = min(max(round(cells / size), least), most, self.scenarios.count)
+        if count == self.scenarios.count:
+            return self
+        if count not in self.known:
+            self.known[count] = {}
         return World(
             parts=self.parts,
-            scenarios=self.scenarios.some(most),
+            scenarios=self.scenarios.some(count),
             question=self.question,
             mapped=self.mapped,
+            known=self.known[count],
         )
 
     def book(self, purchases: Sequence[Purchase]) -> Book:
@@ -73,7 +91,20 @@ class World:
 
     def costs(self, purchases: Sequence[Purchase]) -> Floats:
         """The cost of each scenario, covered in the providers' order."""
-        return costs_of(self.book(purchases), self.scenarios, self.mapped)
+        key = tuple(purchases)
+        if key not in self.known:
+            self.known[key] = costs_of(self.book(purchases), self.scenarios, self.mapped)
+        costs: Floats = self.known[key]
+        return costs
+
+    def curves(self, pools: tuple[Pool, ...], purchases: Sequence[Purchase]) -> Curves:
+        """The curves of pools, of what these purchases leave."""
+        key = pools, tuple(purchases)
+        if key not in self.known:
+            book = self.book(purchases)
+            self.known[key] = curves_of(pools, book, self.scenarios, self.mapped)
+        curves: Curves = self.known[key]
+        return curves
 
 
 def costs_of(book: Book, scenarios: Scenarios, mapped: Mapper = map) -> Floats:
@@ -92,24 +123,26 @@ def _named(bought: Purchase, place: int) -> Commitment:
     return replace(commitment, commitment_id=f"{bought.offer.offer_id}\n{place}")
 
 
-def best_purchases(world: World) -> tuple[Purchase, ...]:
+def best_purchases(world: World, shares: Shares | None = None) -> tuple[Purchase, ...]:
     """What to buy: never dearer on the average than nothing, and nothing where that is best."""
-    tried = world.some()
-    shares = [_SHARES[0]]
-    layers = [bool(_of_layer(world.question.offers, layer)) for layer in range(len(_LAYERS))]
-    if sum(layers) > 1:
-        shares = [each for each in _SHARES if _differs(each, layers)]
-    if len(shares) > 1:
-        found = [(_bought(tried, each), each) for each in shares]
-        worth = [aim(tried.costs(each), world.settings) for each, _ in found]
-        shares = [found[int(np.argmin(worth))][1]]
-    bought = _bought(world, shares[0])
+    bought = _bought(world.chosen_in(), shares or best_shares(world))
     nothing, costs = world.costs(()), world.costs(bought)
     better = aim(costs, world.settings) < aim(nothing, world.settings)
     return bought if better and costs.mean() <= nothing.mean() else ()
 
 
-def _differs(share: tuple[float, float], layers: Sequence[bool]) -> bool:
+def best_shares(world: World) -> Shares:
+    """How much of the first and second layers to keep."""
+    layers = [bool(_of_layer(world.question.offers, layer)) for layer in range(len(_LAYERS))]
+    if sum(layers) <= 1:
+        return _SHARES[0]
+    tried = world.some()
+    shares = [each for each in _SHARES if _differs(each, layers)]
+    worth = [aim(tried.costs(_bought(tried, each)), world.settings) for each in shares]
+    return shares[int(np.argmin(worth))]
+
+
+def _differs(share: Shares, layers: Sequence[bool]) -> bool:
     """Whether it is something of its own: what is not for sale is not left out."""
     return all(there or kept == 1 for kept, there in zip(share, layers, strict=False))
 
@@ -118,7 +151,7 @@ def _of_layer(offers: Sequence[Offer], layer: int) -> tuple[Offer, ...]:
     return tuple(offer for offer in offers if offer.kind in _LAYERS[layer])
 
 
-def _bought(world: World, share: tuple[float, float]) -> tuple[Purchase, ...]:
+def _bought(world: World, share: Shares) -> tuple[Purchase, ...]:
     purchases: tuple[Purchase, ...] = ()
     budget = budget_of(world.settings)
     for layer, kept in enumerate((*share, 1.0)):
@@ -168,8 +201,7 @@ def _chosen(
     pools = pools_of(world.parts, offers)
     if not pools:
         return ()
-    curves = curves_of(pools, world.book(purchases), world.scenarios, world.mapped)
-    return choose(pools, curves, world.settings, budget)
+    return choose(pools, world.curves(pools, purchases), world.settings, budget)
 
 
 def _part_of(purchases: Sequence[Purchase], kept: float) -> tuple[Purchase, ...]:

@@ -65,24 +65,24 @@ def break_even_cost(
     usd_on_demand: float,
     usd_committed: float,
     term_hours: int,
-    break_even: float = 1.0,
+    most_bands: int = MOST_BANDS,
 ) -> float:
     """What the hours from `first` on cost by the rule, which has looked on since the first hour.
 
-    `break_even` is the share of a term's price that must have been paid on demand first. What was
-    reserved before `first` and is still in force is paid for from there.
+    Demand is cut into bands of one unit each, or `most_bands`. What was reserved before `first` and
+    is still in force is paid for from there.
     """
     top = float(hours.max(initial=0.0))
     if top <= 0:
         return 0.0
-    bands = min(max(math.ceil(top), 1), MOST_BANDS)
+    bands = min(max(math.ceil(top), 1), most_bands)
     width = top / bands
     usd = 0.0
     for band in range(bands):
         units = np.clip(hours - band * width, 0.0, width)
         if not units.any():
             break
-        reserved = _reserved(units, usd_on_demand, width * usd_committed * term_hours * break_even,
+        reserved = _reserved(units, usd_on_demand, width * usd_committed * term_hours,
                              term_hours)  # fmt: skip
         usd += width * usd_committed * float(reserved[first:].sum())
         usd += usd_on_demand * float(units[first:][~reserved[first:]].sum())

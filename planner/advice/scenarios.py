@@ -44,12 +44,14 @@ class Scenarios:
 
     def demand(self, number: int) -> Floats:
         """Units in use [part, hour]."""
-        found: Floats = self.past[:, self.hours[number]]
+        found: Floats = np.take(self.past, self.hours[number], axis=1)
         drift = self.drift[number]
         if drift.any():
-            ramp = np.linspace(0.0, 1.0, self.hours.shape[1])
-            found *= np.exp(drift[:, None] * ramp)
-        return np.asarray(found)
+            # The level changes by the day, so that it takes one power a day.
+            days = -(-found.shape[1] // DAY)
+            level = np.exp(drift[:, None] * np.linspace(0.0, 1.0, days))
+            found *= np.repeat(level, DAY, axis=1)[:, : found.shape[1]]
+        return found
 
     def prices(self, number: int) -> Floats:
         """The price of a unit of each part that nothing covers."""
@@ -144,4 +146,5 @@ def _spreads(past: Floats, block: int) -> Floats:
     # A line that was not there at all says nothing of how levels drift.
     floor = np.maximum(0.05 * means.mean(axis=1, keepdims=True), 1e-12)
     missed = np.log(np.maximum(after, floor)) - np.log(np.maximum(before, floor))
-    return np.minimum(np.sqrt((missed**2).mean(axis=1)), _MOST_SPREAD)
+    spreads: Floats = np.minimum(np.sqrt((missed**2).mean(axis=1)), _MOST_SPREAD)
+    return spreads

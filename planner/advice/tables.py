@@ -21,7 +21,7 @@ LEVELS = 48
 """Levels at which a curve is read; between them it is taken as straight, which is never too much
 of a saving, for it is concave."""
 
-_LOOKED_AT = 8
+_LOOKED_AT = 4
 _FINEST_USD = 0.001
 """Plans are sold by the tenth of a cent."""
 
@@ -85,7 +85,10 @@ def curves_of(
     pools: Sequence[Pool], book: Book, scenarios: Scenarios, mapped: Mapper = map
 ) -> Curves:
     """The curves of pools, of what the commitments in the book leave uncovered."""
-    levels = np.stack([_levels(pool, book, scenarios) for pool in pools])
+    seen = [
+        book.cover(scenarios.demand(number)) for number in range(min(scenarios.count, _LOOKED_AT))
+    ]
+    levels = np.stack([_levels(pool, seen) for pool in pools])
     columns = list(
         mapped(lambda number: _column(pools, book, scenarios, levels, number),
                range(scenarios.count))
@@ -124,13 +127,10 @@ def covered_at(stack: Floats, levels: Floats) -> Floats:
     return np.asarray(sums[places] + (len(ordered) - places) * levels)
 
 
-def _levels(pool: Pool, book: Book, scenarios: Scenarios) -> Floats:
+def _levels(pool: Pool, seen: Sequence[Floats]) -> Floats:
     """Quantiles of what could be covered, whole amounts where only such are sold."""
-    seen = []
-    for number in range(min(scenarios.count, _LOOKED_AT)):
-        left = book.cover(scenarios.demand(number))
-        seen.append(sum(left[part] * ratio for part, ratio in pool.reach))
-    stacks = np.concatenate([np.asarray(each) for each in seen])
+    stacked = [sum(left[part] * ratio for part, ratio in pool.reach) for left in seen]
+    stacks = np.concatenate([np.asarray(each) for each in stacked])
     found = np.quantile(stacks, np.linspace(0.0, 1.0, LEVELS - 1))
     if pool.offers[0][0].is_plan:
         found = np.round(found / _FINEST_USD) * _FINEST_USD
