@@ -78,7 +78,7 @@ def notes_of(made: Advice) -> list[str]:
     ]
     if made.chosen_scenarios < settings.scenarios:
         said.append(
-            f"Amounts were chosen over {made.chosen_scenarios} of the scenarios, and judged over all"
+            f"Amounts were chosen over {made.chosen_scenarios} of the scenarios and judged over all"
         )
     if any(each.term_hours > settings.horizon_hours for each in made.question.offers):
         said.append(

@@ -94,7 +94,8 @@ def advise(question: Question, mapped: Mapper = map) -> Advice:
     scenarios = drawn(parts, question.settings)
     world = World(parts=parts, scenarios=scenarios, question=question, mapped=mapped)
     shares = best_shares(world)
-    bought = best_purchases(world, shares)
+    provider = provider_purchases(world)
+    bought = best_purchases(world, shares, provider)
     nothing, costs = world.costs(()), world.costs(bought)
     saving = nothing - costs
     low, middle, high = (float(each) for each in np.quantile(saving, (0.1, 0.5, 0.9)))
@@ -115,7 +116,7 @@ def advise(question: Question, mapped: Mapper = map) -> Advice:
         frontier=_frontier(few, shares),
         frontier_scenarios=few.scenarios.count,
         chosen_scenarios=world.chosen_in().scenarios.count,
-        others=(_provider_style(world, costs), *_break_even(world, bought)),
+        others=(_provider_style(world, provider, costs), *_break_even(world, bought)),
     )
 
 
@@ -137,8 +138,7 @@ def provider_purchases(world: World) -> tuple[Purchase, ...]:
     )
 
 
-def _provider_style(world: World, costs: Floats) -> Choice:
-    bought = provider_purchases(world)
+def _provider_style(world: World, bought: tuple[Purchase, ...], costs: Floats) -> Choice:
     theirs = world.costs(bought)
     return Choice(
         name="provider",

@@ -34,7 +34,7 @@ Shares = tuple[float, float]
 _SHARES = ((1.0, 1.0), (0.5, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0))
 """How much of the first and second layers is kept; the last is bought as it is."""
 
-_TRIED_CELLS, _CHOSEN_CELLS = 2e7, 1.5e8
+_TRIED_CELLS, _CHOSEN_CELLS = 2e7, 1e8
 _LEAST_TRIED, _MOST_TRIED = 8, 32
 _LEAST_CHOSEN = 32
 
@@ -91,11 +91,15 @@ class World:
 
     def costs(self, purchases: Sequence[Purchase]) -> Floats:
         """The cost of each scenario, covered in the providers' order."""
-        key = tuple(purchases)
-        if key not in self.known:
-            self.known[key] = costs_of(self.book(purchases), self.scenarios, self.mapped)
-        costs: Floats = self.known[key]
-        return costs
+        return self.all_costs((tuple(purchases),))[0]
+
+    def all_costs(self, choices: Sequence[tuple[Purchase, ...]]) -> list[Floats]:
+        """The costs of several choices, for each of which the same demand is made once."""
+        new = [each for each in dict.fromkeys(choices) if each not in self.known]
+        if new:
+            found = all_costs_of([self.book(each) for each in new], self.scenarios, self.mapped)
+            self.known.update(zip(new, found, strict=True))
+        return [self.known[each] for each in choices]
 
     def curves(self, pools: tuple[Pool, ...], purchases: Sequence[Purchase]) -> Curves:
         """The curves of pools, of what these purchases leave."""
@@ -109,12 +113,23 @@ class World:
 
 def costs_of(book: Book, scenarios: Scenarios, mapped: Mapper = map) -> Floats:
     """The cost of each scenario with the commitments of a book."""
+    return all_costs_of([book], scenarios, mapped)[0]
 
-    def cost(number: int) -> float:
-        left = book.cover(scenarios.demand(number))
-        return book.usd + float(scenarios.prices(number) @ left.sum(axis=1))
 
-    return np.array(list(mapped(cost, range(scenarios.count))))
+def all_costs_of(
+    books: Sequence[Book], scenarios: Scenarios, mapped: Mapper = map
+) -> tuple[Floats, ...]:
+    """The cost of each scenario with the commitments of each book."""
+
+    def costs(number: int) -> list[float]:
+        demand, prices = scenarios.demand(number), scenarios.prices(number)
+        found = []
+        for place, book in enumerate(books):
+            left = demand if place == len(books) - 1 else demand.copy()
+            found.append(book.usd + float(prices @ book.cover(left).sum(axis=1)))
+        return found
+
+    return tuple(np.array(list(mapped(costs, range(scenarios.count)))).T)
 
 
 def _named(bought: Purchase, place: int) -> Commitment:
@@ -123,10 +138,15 @@ def _named(bought: Purchase, place: int) -> Commitment:
     return replace(commitment, commitment_id=f"{bought.offer.offer_id}\n{place}")
 
 
-def best_purchases(world: World, shares: Shares | None = None) -> tuple[Purchase, ...]:
-    """What to buy: never dearer on the average than nothing, and nothing where that is best."""
+def best_purchases(
+    world: World, shares: Shares | None = None, beside: tuple[Purchase, ...] = ()
+) -> tuple[Purchase, ...]:
+    """What to buy: never dearer on the average than nothing, and nothing where that is best.
+
+    The costs of what else is bought `beside` are worked out on the way.
+    """
     bought = _bought(world.chosen_in(), shares or best_shares(world))
-    nothing, costs = world.costs(()), world.costs(bought)
+    nothing, costs, _ = world.all_costs(((), bought, beside))
     better = aim(costs, world.settings) < aim(nothing, world.settings)
     return bought if better and costs.mean() <= nothing.mean() else ()
 

@@ -50,7 +50,11 @@ class Scenarios:
             # The level changes by the day, so that it takes one power a day.
             days = -(-found.shape[1] // DAY)
             level = np.exp(drift[:, None] * np.linspace(0.0, 1.0, days))
-            found *= np.repeat(level, DAY, axis=1)[:, : found.shape[1]]
+            if found.shape[1] == days * DAY:
+                by_day = found.reshape(len(found), days, DAY)
+                by_day *= level[:, :, None]
+            else:
+                found *= np.repeat(level, DAY, axis=1)[:, : found.shape[1]]
         return found
 
     def prices(self, number: int) -> Floats:
