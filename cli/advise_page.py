@@ -66,14 +66,19 @@ def _marks(made: Advice) -> tuple[list[_Mark], dict[str, str]]:
         share = (value - min(values)) / span if span else 0.5
         return f"{start + (end - start) * share:.1f}"
 
+    # Weights that come to the same purchase are one mark.
+    weights: dict[tuple[float, float], list[str]] = {}
+    for point in made.frontier:
+        name = "nothing" if point.risk_weight is None else f"{point.risk_weight:g}"
+        weights.setdefault((point.mean_usd, point.tail_usd), []).append(name)
     marks = [
         _Mark(
-            place(point.mean_usd, means, _LEFT, WIDTH - _RIGHT),
-            place(point.tail_usd, tails, HEIGHT - _BOTTOM, _TOP),
-            "nothing" if point.risk_weight is None else f"{point.risk_weight:g}",
-            point.risk_weight is None,
+            place(mean, means, _LEFT, WIDTH - _RIGHT),
+            place(tail, tails, HEIGHT - _BOTTOM, _TOP),
+            ", ".join(names),
+            names == ["nothing"],
         )
-        for point in made.frontier
+        for (mean, tail), names in weights.items()
     ]
     ticks = {
         "least_mean": dollars(min(means)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from costplan.adapters.clock import utc_now
 from costplan.cli.commitments import app
 from tests.cli.forecast_samples import parts, write_store
 
@@ -94,16 +96,23 @@ def test_demand_of_a_store_is_machines_of_the_price_list(tmp_path: Path) -> None
 
 
 def test_renewals_say_what_to_let_go(tmp_path: Path) -> None:
+    end = utc_now() + timedelta(days=30)
     held = tmp_path / "held.yaml"
     held.write_text(
         "commitments:\n"
         "  - {id: old, kind: regional_ri, region: us-east-1, instance_type: m5.large, count: 60,\n"
-        "     usd_per_hour: 0.06, end: 2199-01-01T00:00:00Z}\n"
+        f"     usd_per_hour: 0.06, end: {end:%Y-%m-%dT%H:%M:%SZ}}}\n"
     )
     words = ("renewals", "--demand", DEMAND, "--commitments", str(held), *FEW)
-    assert "Nothing" in run(*words).stdout
+    assert run(*words, "--ending", "20d").stdout.startswith("Nothing")
+    assert run(*words).stdout.startswith("1 commitment within 90 days")
     result = run(*words, "--format", "json")
-    assert (result.exit_code, json.loads(result.stdout)["renewals"]) == (0, [])
+    assert result.exit_code == 0, result.stderr
+    (found,) = json.loads(result.stdout)["renewals"]
+    # About 8 of the 60 run all the time.
+    assert 0 < found["renew_share"] <= 0.25
+    assert found["renew_share"] + found["let_go_share"] == 1
+    assert float(found["loss_usd"]) < 0 < float(found["saving_usd"])
 
 
 @pytest.mark.parametrize(

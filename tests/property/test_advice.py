@@ -131,3 +131,58 @@ def test_more_budget_never_costs_more(
         world = World(parts=parts, scenarios=drawn(parts, wanted), question=question)
         worth.append(aim(world.costs(best_purchases(world)), wanted))
     assert worth[1] <= worth[0] * (1 + 1e-9)
+
+
+def _gcp(resource: str) -> Product:
+    return Product(
+        provider="gcp", service="compute", region="r", machine_series="e2", resource=resource
+    )
+
+
+def _azure(size: int) -> Product:
+    return Product(
+        provider="azure", service="virtual-machines", region="r", instance_type=f"D{size}",
+        size_group="D", size_ratio=Fraction(size),
+    )  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 12), min_size=4, max_size=4),
+    st.lists(_cents(10, 900), min_size=4, max_size=4),
+    st.lists(_cents(5, 60), min_size=4, max_size=4),
+)
+def test_the_fast_path_is_the_exact_bill_of_the_other_clouds(
+    units: list[int], amounts: list[Fraction], usd: list[Fraction]
+) -> None:
+    products = (_gcp("vcpu"), _gcp("memory"), _azure(2), _azure(4))
+    used = tuple(
+        Line(
+            usage_id=f"l{place}",
+            product=product,
+            hours=np.array([float(units[place])]),
+            usd_per_unit=usd[place],
+            rates={"azure_savings_plan_1y": usd[place] * Fraction(7, 10)},
+        )
+        for place, product in enumerate(products)
+    )
+    bought = (
+        Commitment(commitment_id="cud", kind=Kind.RESOURCE_CUD, product=_gcp("vcpu"),
+                   count=amounts[0], usd_per_hour=Fraction(2, 100)),
+        Commitment(commitment_id="flex", kind=Kind.FLEXIBLE_CUD, product=Product(provider="gcp"),
+                   usd_per_hour=amounts[1], discount=Fraction(28, 100)),
+        Commitment(commitment_id="ri", kind=Kind.AZURE_RESERVATION, product=_azure(4),
+                   count=amounts[2], usd_per_hour=Fraction(5, 100)),
+        Commitment(commitment_id="sp", kind=Kind.AZURE_SAVINGS_PLAN, term="1y",
+                   product=Product(provider="azure"), usd_per_hour=amounts[3]),
+    )  # fmt: skip
+    parts = parts_of(used)
+    book = book_of(parts, bought, NOW, 1)
+    left = book.cover(as_it_was(parts, 0, 1).demand(0))
+    fast = book.usd + float(np.array([part.usd_per_unit for part in parts]) @ left.sum(axis=1))
+    hour = Hour(
+        usage=tuple(line.usage(Fraction(units[place])) for place, line in enumerate(used)),
+        commitments=bought,
+    )
+    (made,) = bill((hour,), Rules(sustained_use=False))
+    assert fast == pytest.approx(float(made.total_usd), rel=1e-12, abs=1e-12)
