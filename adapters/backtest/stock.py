@@ -15,11 +15,14 @@ from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.market import Ware
 from costplan.adapters.sim.provider import SimProvider
 from costplan.planner.errors import CapacityUnavailable, QuotaExceeded
+from costplan.planner.load import TaskGroup
 from costplan.planner.nodes import LaunchRequest, MachineState, WorkerSpec
 from costplan.planner.settings import WorkerKind
 
 ADAPTIVE_TARGET_SECONDS = 5.0
 """Dask's `distributed.adaptive.target-duration`."""
+UNKNOWN_TASK_SECONDS = 0.5
+"""Dask's `distributed.scheduler.unknown-task-duration`."""
 UTILISATION = 0.7
 COOLDOWN_SECONDS = 300.0
 """The default of the cloud's own target tracking before it takes machines away."""
@@ -120,11 +123,18 @@ class Adaptive:
         """One look."""
         cluster = self.fleet.cluster
         tasks = cluster.queued + cluster.running
-        load = cluster.load()
-        mean = load.groups[0].mean_task_seconds if load.groups else None
-        # Dask takes half a second for a duration that it has not seen.
-        threads = math.ceil(tasks * (0.5 if mean is None else mean) / ADAPTIVE_TARGET_SECONDS)
+        seconds = sum(map(_estimate, cluster.load().groups))
+        threads = math.ceil(tasks * seconds / ADAPTIVE_TARGET_SECONDS)
         self.fleet.resize(math.ceil(min(threads, tasks) / self.fleet.slots_each))
+
+
+def _estimate(group: TaskGroup) -> float:
+    """How long Dask takes a task to be: the mean of those that have ended, or twice as long as one
+    runs that is at more than twice that; half a second where none has run."""
+    mean, longest = group.mean_task_seconds, group.longest_running_seconds or 0.0
+    if longest > 2 * (mean or 0.0):
+        return 2 * longest
+    return UNKNOWN_TASK_SECONDS if mean is None else mean
 
 
 @dataclass(slots=True)

@@ -153,6 +153,12 @@ def test_a_policy_that_is_given_up_is_paid_for_what_it_did() -> None:
     assert found.wait_p95_seconds > 30000
 
 
+def test_adaptive_takes_a_first_task_that_runs_long_for_a_long_one() -> None:
+    found = simulate(backtest([job(0, 2 * HOUR, 8)]), "dask-adaptive")
+    # A machine at first, for half a second a task; at the next look one runs for minutes already.
+    assert 600 < found.wait_p95_seconds < 900
+
+
 def test_what_runs_when_a_policy_is_given_up_is_broken_off() -> None:
     run = backtest([job(0, 50 * HOUR)], hours=1)
     found = simulate(run, "dask-adaptive")
