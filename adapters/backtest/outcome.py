@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
 
@@ -111,7 +111,8 @@ def _split(
 ) -> list[tuple[str, Decimal]]:
     """A machine's dollars by kind, by the time of its slots; they add up exactly.
 
-    Until its workers joined it booted, after they left it was drained.
+    Until its workers joined it booted, after they left it was drained. Parts are rounded down, so
+    that the rest, which is idle, is never below 0.
     """
     slots = sum(stint.slots for stint in stints)
     if not slots or end <= start:
@@ -122,7 +123,7 @@ def _split(
     draining = sum(stint.draining + (end - stint.left) * stint.slots for stint in stints)
     boot = sum((stint.joined - start) * stint.slots for stint in stints)
     parts = [
-        (kind, (usd * micros / whole).quantize(PICO))
+        (kind, (usd * micros / whole).quantize(PICO, rounding=ROUND_DOWN))
         for kind, micros in (("work", worked), ("recompute", lost), ("drain", draining),
                              ("boot", boot))
     ]  # fmt: skip

@@ -159,6 +159,15 @@ def test_adaptive_takes_a_first_task_that_runs_long_for_a_long_one() -> None:
     assert 600 < found.wait_p95_seconds < 900
 
 
+def test_no_kind_of_dollars_is_below_zero_by_rounding() -> None:
+    once = steps([(0, 1), (4005, 0)])
+    spot = ware("plain", Market.SPOT, "0.13", capacity=once, notice_seconds=0.0)
+    run = backtest([job(0, 7200)], (FIRM, spot), hours=2, checkpoint_seconds=1000.0)
+    kinds = simulate(run, "dask-adaptive-spot").usd_by_kind
+    # The one machine boots, works, and is taken in the middle of its task: it is never idle.
+    assert 0 <= kinds["idle"] < Decimal("1e-11") < kinds["recompute"]
+
+
 def test_what_runs_when_a_policy_is_given_up_is_broken_off() -> None:
     run = backtest([job(0, 50 * HOUR)], hours=1)
     found = simulate(run, "dask-adaptive")
