@@ -17,7 +17,7 @@ from costplan.adapters.feeds.price_file import PriceList
 from costplan.adapters.sim.clock import START
 from costplan.planner.errors import InputError
 from costplan.planner.guard import Policy
-from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.settings import Scaling, Settings, WorkerKind
 from costplan.planner.types import Market, Resources
 from costplan.planner.units import memory_text, seconds_text
 from costplan.planner.where import check_where
@@ -27,6 +27,8 @@ from costplan.planner.workload import Interruption, Where
 CPU_THREADS = 8
 """Tasks of one CPU each share a worker of so many threads."""
 _AFTER_SECONDS = 30 * 86400.0
+_BOOT_PATIENCE = 4
+"""A machine that boots is given up after so many medians, or the daemon's default if later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         workload=section.simulate,
         kinds=(kind,),
         where=_where(section),
+        scaling=_scaling(section.boot),
         interruption=Interruption(
             lost_work_seconds=section.checkpoint // 2, restart_seconds=section.boot
         ),
@@ -148,6 +151,12 @@ def generated(made: GenerateSection, days: float) -> TraceJobs:
     if not jobs:
         raise InputError("demand.generate.jobs_per_hour", "made no job at all", "ask for more")
     return TraceJobs(jobs=tuple(jobs), unit=made.unit, notes=(), begins="the first Monday")
+
+
+def _scaling(boot_seconds: int) -> Scaling:
+    """How costplan scales where machines boot so long: it does not end one for that."""
+    patience = max(Scaling().boot_timeout_seconds, _BOOT_PATIENCE * boot_seconds)
+    return Scaling(boot_seconds=boot_seconds, boot_timeout_seconds=patience)
 
 
 def _where(section: BacktestSection) -> Where:

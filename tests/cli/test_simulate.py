@@ -91,6 +91,14 @@ def test_the_deadline_of_a_file_is_said_and_checked(tmp_path: Path, jobs: Path) 
     assert "deadline.times: 0.5 is not from 1 to 1000" in run(path).stderr
 
 
+def test_costplan_waits_for_machines_that_boot_long(jobs: Path) -> None:
+    words = ("--demand", jobs, "--boot", "40min", "--policy", "costplan", *SHORT)
+    (found,) = json.loads(run(*words, "--format", "json").stdout)["policies"]
+    assert found["unfinished_jobs"] == 0
+    # Seven tasks are on at most seven machines, each of which is asked for and ended once.
+    assert found["scale_events"] <= 14
+
+
 def test_regret_is_against_the_bound_that_was_not_asked_for(jobs: Path) -> None:
     words = ("--demand", jobs, "--policy", "on-demand-peak", *SHORT)
     (one,) = json.loads(run(*words, "--format", "json").stdout)["policies"]
