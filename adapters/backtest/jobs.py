@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ MOST_UNITS = 100_000
 
 _GUIDE = "docs/simulate.md"
 _MAGIC = b"PAR1"
+_INSTANTS = (pa.timestamp("us", "UTC"), pa.timestamp("us"))
 _NUMBERS = "give seconds and counts as numbers, and instants as timestamps"
 Floats = NDArray[np.float64]
 
@@ -84,6 +85,7 @@ def read_jobs(
     """
     table = _table(path)
     found = _columns(path, table.column_names, columns or {})
+    table = _with_instants(path, table, found)
     unit = next((unit for unit in UNITS if unit in found), None)
     if unit is None or "submit" not in found:
         lacking = "when a job was submitted" if unit else "how many GPUs, CPUs or nodes a job has"
@@ -224,6 +226,50 @@ def _durations(path: Path, table: pa.Table, found: Mapping[str, str]) -> Floats:
     )
 
 
+def _with_instants(path: Path, table: pa.Table, found: Mapping[str, str]) -> pa.Table:
+    """The table with instants where a column of times has them as text, all in one way: with an
+    offset from UTC or without; raises InputError that names the first row that is otherwise."""
+    for what in ("submit", "start", "end"):
+        place = table.column_names.index(found[what]) if what in found else -1
+        if place >= 0 and _is_text(table.column(place).type):
+            column = table.column(place)
+            first = next((str(v) for v in column.drop_null().slice(0, 1).to_pylist()), "")
+            kind = None if _is_number(first) else next(filter(_reads(first), _INSTANTS), None)
+            if kind is not None:
+                read = _read_instants(path, found[what], column, kind)
+                table = table.set_column(place, found[what], read)
+    return table
+
+
+def _reads(text: str) -> Callable[[pa.DataType], bool]:
+    def reads(kind: pa.DataType) -> bool:
+        try:
+            pa.scalar(text).cast(kind)
+        except pa.ArrowInvalid:
+            return False
+        return True
+
+    return reads
+
+
+def _read_instants(
+    path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType
+) -> pa.ChunkedArray:
+    try:
+        return pc.cast(column, kind)
+    except pa.ArrowInvalid:
+        for row, value in enumerate(column.to_pylist(), start=1):
+            if value is not None and not _reads(value)(kind):
+                offset = "without" if kind.tz is None else "with"
+                raise InputError(
+                    f"{path}: {name}",
+                    f"row {row} has {value!r}, which is no instant {offset} an offset from UTC, as "
+                    "those before it are",
+                    "write all in one way",
+                ) from None
+        raise
+
+
 def _seconds(path: Path, table: pa.Table, name: str) -> Floats:
     """A column of instants or of seconds, as seconds; what is missing is NaN."""
     column = table[name]
@@ -239,7 +285,7 @@ def _numbers(path: Path, table: pa.Table, name: str) -> Floats:
     kind = column.type
     if pa.types.is_duration(kind):
         return _floats(pc.cast(column, pa.duration("us")).cast(pa.int64())) / 1e6
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return _floats(_spelt_out(path, name, column))
     if not (
         pa.types.is_integer(kind)
@@ -262,6 +308,10 @@ def _spelt_out(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArra
                     f"{path}: {name}", f"row {row} has {value!r}, which is no number", _NUMBERS
                 ) from None
         raise InputError(f"{path}: {name}", "holds text, not numbers", _NUMBERS) from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_number(text: str) -> bool:

@@ -85,6 +85,12 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
         (("submit,duration,gpus", "1,1,1"), {"tasks": "gpus"}, "tasks means nothing"),
         (("submit,duration,gpus", "1,-5,1"), {}, "can be run: 1 job of no gpu or no duration"),
         (("submit,duration,gpus", "nan,5,1"), {}, "can be run: 1 job without a time or a count"),
+        (
+            ("submit,duration,gpus", "2026-01-01T00:00:00Z,5,1", "2026-01-01 00:10,5,1"),
+            {},
+            "submit: row 2 has '2026-01-01 00:10', which is no instant with an offset from UTC",
+        ),
+        (("submit,duration,gpus", "2026-01-01,5,1", "soon,5,1"), {}, "row 2 has 'soon', which is"),
         (("submit,duration,gpus",), {}, "has no rows; give a row a job"),
         (("submit,duration,gpus", "1,5,2e9"), {}, "gpus: row 1 has 2,000,000,000, more than"),
         (("submit,duration,gpus,gpus", "1,5,1,2"), {}, "has the column gpus twice"),
@@ -133,6 +139,15 @@ def test_instants_count_from_the_same_moment_in_any_zone(tmp_path: Path) -> None
     lines = ("2026-01-01T02:00:00+02:00,60,1", "2026-01-01T00:10:00Z,60,1")
     found = read_jobs(csv(tmp_path, "submit,duration,gpus", *lines), days=1)
     assert [job.at_seconds for job in found.jobs] == [0, 600]
+
+
+def test_instants_may_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.parquet"
+    came = ["2026-01-01T02:00:00+02:00", None, "2026-01-01T00:10:00Z"]
+    pq.write_table(pa.table({"submit": came, "duration": [60] * 3, "gpus": [1] * 3}), path)
+    found = read_jobs(path, days=1)
+    assert [job.at_seconds for job in found.jobs] == [0, 600]
+    assert found.begins == "2026-01-01 00:00:00"
 
 
 def test_jobs_of_other_days_are_told_from_jobs_of_nothing(tmp_path: Path) -> None:
