@@ -37,7 +37,16 @@ def test_a_dask_cluster_gives_the_same_outcomes() -> None:
     ]
 
 
-def test_a_scheduler_that_is_away_is_said() -> None:
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://127.0.0.1:9", "127.0.0.1:9: cannot be reached"),
+        ("localhost", "is no address: missing port number"),
+        ("http://127.0.0.1:9", "is not a tcp:// or tls:// address"),
+        ("tls://127.0.0.1:9", "needs TLS files"),
+    ],
+)
+def test_a_scheduler_that_cannot_be_asked_is_said(address: str, said: str) -> None:
     run = Run(backtest=backtest(STEADY[:1]), seed=0, policies=("foresight",))
-    with pytest.raises(InputError, match=r"127\.0\.0\.1:9: cannot be reached"):
-        spread([run], processes=None, scheduler="tcp://127.0.0.1:9", progress=lambda *_: None)
+    with pytest.raises(InputError, match=said):
+        spread([run], processes=None, scheduler=address, progress=lambda *_: None)
