@@ -205,8 +205,11 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Clock) -> Cloud:
     from costplan.adapters.aws.hazards import Hazards
     from costplan.adapters.aws.prices import AwsPrices
     from costplan.adapters.aws.provider import AwsProvider
+    from costplan.adapters.aws.region import check_region
     from costplan.cli.cloud_access import aws_settings
 
+    if not choice.endpoint_url:
+        check_region(choice.region, "provider.region")
     settings = aws_settings(choice, config.settings.cluster)
     clients = Clients(settings)
     provider = AwsProvider(settings, _nothing_is_launched, clock, clients)

@@ -14,7 +14,7 @@ from costplan.adapters.aws.quotas import QUOTAS
 from costplan.adapters.aws.requests import groups_of, machine_data, run_parameters
 from costplan.adapters.aws.settings import AwsSettings
 from costplan.planner.doctor import Finding, permission_findings, problem
-from costplan.planner.errors import CredentialsRejected, ProviderError
+from costplan.planner.errors import CredentialsRejected, ProviderError, Unreachable
 from costplan.planner.nodes import LaunchRequest
 from costplan.planner.types import Offer, OfferKey
 
@@ -27,17 +27,21 @@ _DISPENSABLE = ("GetSpotPlacementScores", "DescribeSavingsPlansOfferingRates", "
 
 def read_findings(clients: Clients, settings: AwsSettings) -> list[Finding]:
     """Which reads are let through, each done once and for little."""
-    allowed, refused, unclear = [], [], []
+    allowed, refused, unclear, silent = [], [], [], []
     for name, read in _reads(clients, settings).items():
         try:
             with mapped("doctor", name):
                 read()
         except CredentialsRejected:
             refused.append(name)
+        except Unreachable:
+            silent.append(name)
         except ProviderError as error:
             unclear.append(f"{name}: {error}")
         else:
             allowed.append(name)
+    if silent:
+        unclear.append(f"{', '.join(silent)} (no answer)")
     return permission_findings("reads", allowed, refused, unclear, dispensable=_DISPENSABLE)
 
 

@@ -21,20 +21,22 @@ ARCHS = ("x86_64", "arm64")
 
 def default_region(profile: str) -> str:
     """The region that environment or profile name, '' where they name none."""
+    boto3 = import_boto3()
     with mapped("region", profile or "default"):
-        session = import_boto3().session.Session(profile_name=profile or None)
+        session = boto3.session.Session(profile_name=profile or None)
         return session.region_name or ""
 
 
-def check_region(region: str) -> None:
+def check_region(region: str, named_by: str = "--region") -> None:
     """Returns where there is such a region; raises InputError otherwise."""
+    boto3 = import_boto3()
     with mapped("region", region):
-        session = import_boto3().session.Session()
+        session = boto3.session.Session()
         partitions = session.get_available_partitions()
         known = {one for name in partitions for one in session.get_available_regions("ec2", name)}
     if region not in known:
         way_out = suggestion(region, sorted(known)) or "a newer boto3 may know it"
-        raise InputError(f"--region {region}", "is no region of AWS", way_out)
+        raise InputError(f"{named_by} {region}", "is no region of AWS", way_out)
 
 
 def source(

@@ -441,15 +441,22 @@ def test_nothing_of_the_sdk_is_imported_before_aws_is_chosen() -> None:
 def test_a_missing_sdk_says_how_to_install_it() -> None:
     code = (
         "import sys\n"
-        "sys.modules['boto3'] = None\n"
+        "sys.modules['boto3'] = sys.modules['botocore'] = None\n"
         "from costplan.adapters.aws.provider import AwsProvider\n"
+        "from costplan.adapters.aws.region import check_region, default_region\n"
         "from costplan.adapters.aws.settings import AwsSettings\n"
         "from costplan.planner.errors import InputError\n"
         f"s = AwsSettings(cluster='c', region={REGION!r}, zones=(), images={{}})\n"
-        "try:\n"
-        "    AwsProvider(s, lambda *_: '', lambda: None)\n"
-        "except InputError as error:\n"
-        "    sys.exit(str(error))\n"
+        "for use in (\n"
+        "    lambda: AwsProvider(s, lambda *_: '', lambda: None),\n"
+        "    lambda: check_region(s.region),\n"
+        "    lambda: default_region(''),\n"
+        "):\n"
+        "    try:\n"
+        "        use()\n"
+        "    except InputError as error:\n"
+        "        print(error)\n"
     )
     done = run_python(code)
-    assert "pip install 'costplan[aws]'" in done.stderr
+    said = "provider aws: boto3 is not installed; pip install 'costplan[aws]'\n"
+    assert (done.stdout, done.stderr) == (3 * said, "")

@@ -130,6 +130,27 @@ def test_a_zone_that_is_not_there_is_named(account: Account, config: Path) -> No
     assert "us-east-1b" in way_out
 
 
+def test_a_region_that_is_none_is_told_once(account: Account, config: Path) -> None:
+    file = yaml.safe_load(config.read_text())
+    del file["provider"]["endpoint"]
+    file["provider"] |= {"region": "us-eest-1", "zones": ["us-eest-1a"]}
+    found = doctor(written(config.parent, file))
+    assert set(found) == {"configuration", "extras", "provider", "scheduler", "store"}
+    assert found["provider"] == [
+        ("problem", "provider.region us-eest-1: is no region of AWS", "did you mean 'us-west-1'?")
+    ]
+
+
+def test_reads_without_an_answer_are_told_together(account: Account, config: Path) -> None:
+    silent = ("DescribeSpotPriceHistory", "GetSpotPlacementScores")
+    cloud = account.rig.cloud
+    cloud.faults += [
+        Fault(operation=name, code="Down", status=503) for name in silent for _ in "ab"
+    ]
+    found = doctor(config)["permissions"]
+    assert ("not_checked", f"reads: {', '.join(silent)} (no answer)", "") in found
+
+
 def test_a_launch_that_would_be_refused_says_why(account: Account, config: Path) -> None:
     fault = Fault(operation="RunInstances", code="InvalidSubnetID.NotFound", status=400)
     account.rig.cloud.faults.append(fault)
