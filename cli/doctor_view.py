@@ -38,7 +38,8 @@ def doctor_view(found: Sequence[Finding]) -> View:
 
 
 def _text(one: Finding) -> str:
-    return plain(one.text) + (f"\n→ {plain(one.remedy)}" if one.remedy else "")
+    text = "\n".join(plain(line) for line in one.text.splitlines())
+    return text + (f"\n→ {plain(one.remedy)}" if one.remedy else "")
 
 
 def document_text(found: Sequence[Finding], at: datetime) -> str:

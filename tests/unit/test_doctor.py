@@ -14,6 +14,8 @@ import pytest
 
 from costplan.adapters.checks import run_checks
 from costplan.adapters.store.doctor import store_findings
+from costplan.cli.doctor_view import doctor_view
+from costplan.cli.render import terminal_text
 from costplan.planner.doctor import (
     Allowance,
     Check,
@@ -25,6 +27,7 @@ from costplan.planner.doctor import (
     ok,
     permission_findings,
     price_findings,
+    problem,
     quota_findings,
 )
 from costplan.planner.errors import InputError, StoreError
@@ -223,3 +226,12 @@ def test_dollars_are_those_of_what_runs() -> None:
         ours, NODES, {one.key: Decimal("0.25") for one in ours}, is_driven=True, now=NOW
     )
     assert f"${len(ours) / 4:.2f}/h" in found.text
+
+
+def test_each_problem_of_a_file_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    found = problem("configuration", "costplan.yaml: 2 problems\n  cluster: a\x1b\n  store: b", "")
+    lines = terminal_text(doctor_view([found])).splitlines()
+    assert [line.strip() for line in lines[2:5]] == [
+        "problem  configuration  costplan.yaml: 2 problems", "cluster: a?", "store: b",
+    ]  # fmt: skip
