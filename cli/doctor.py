@@ -35,10 +35,12 @@ def doctor(
     """
     from costplan.adapters.clock import utc_now
     from costplan.cli.doctor_view import doctor_view, document_text
+    from costplan.cli.logs import quiet_libraries
     from costplan.cli.render import terminal_text, write
     from costplan.planner.doctor import Health
 
     errors.check_word("--format", output, FORMATS)
+    quiet_libraries()
     at = utc_now()
     found = _findings(config, timeout)
     if output == "json":

@@ -30,8 +30,16 @@ _TALKATIVE = {
     ),
     # It warns of each call that is left out while the one before it goes on, as it is meant.
     "apscheduler": logging.ERROR,
+    # It warns in fifteen lines of each way to find credentials; the error says it in one.
+    "azure.identity": logging.ERROR,
 }
 """Libraries that tell of every request or job; only their warnings are of use."""
+
+
+def quiet_libraries() -> None:
+    """Has libraries write what is of use, and no more."""
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +220,7 @@ def set_up_logs(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name, least in _TALKATIVE.items():
-        logging.getLogger(name).setLevel(least)
+    quiet_libraries()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -24,10 +24,12 @@ INTERRUPTED = 130
 
 def sync(
     provider: Annotated[
-        str | None, typer.Option(help="Cloud; else that of the configuration.")
+        str | None,
+        typer.Option(metavar="CLOUD", help="aws, gcp or azure; else that of the configuration."),
     ] = None,
     region: Annotated[
-        list[str] | None, typer.Option(help="May be repeated; else the configured one.")
+        list[str] | None,
+        typer.Option(metavar="REGION", help="May be repeated; else the configured one."),
     ] = None,
     instance_type: Annotated[
         list[str] | None,
@@ -35,7 +37,9 @@ def sync(
     ] = None,
     project: Annotated[
         str | None,
-        typer.Option(help="Google's project, or Azure's subscription; else the configured one."),
+        typer.Option(
+            metavar="ID", help="Google's project, or Azure's subscription; else the configured one."
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -55,10 +59,12 @@ def sync(
     from costplan.adapters.clock import utc_now
     from costplan.adapters.feeds.price_store import PriceStore, default_folder
     from costplan.cli.config_file import read_config
+    from costplan.cli.logs import quiet_libraries
     from costplan.cli.price_feeds import Asked, sources
     from costplan.cli.until import parse_wait
     from costplan.planner.errors import InputError
 
+    quiet_libraries()
     seconds = 0 if history == "0" else parse_wait("--history", history) or 0
     if seconds > MOST_HISTORY_SECONDS:
         raise InputError(f"--history {history}", "is more than ten years", "no cloud has so much")
