@@ -278,6 +278,9 @@ def _scheduler_contradictions(file: DaemonSection) -> _Found:
 
 
 def _provider_contradictions(file: DaemonSection) -> _Found:
+    if file.prices.file is not None and file.provider.kind != "local":
+        problem = f"is given, but prices of {file.provider.kind} are read from the cloud itself"
+        yield "prices.file", problem, "drop it here, or give it to `recommend --prices`"
     match file.provider:
         case AwsSection():
             yield from _aws_contradictions(file.provider)

@@ -36,6 +36,10 @@ AZURE_PRICES_URL = "https://prices.azure.com"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 _ARCHITECTURES = ("x86_64", "arm64")
+_AWS_PLACE = re.compile(r"\S+")
+_AWS_IMAGE = re.compile(r"ami-[0-9a-z]+")
+_AWS_SUBNET = re.compile(r"subnet-[0-9a-z]+")
+_AWS_GROUP = re.compile(r"sg-[0-9a-z]+")
 _GCP_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _GCP_ZONE = re.compile(r"[a-z]+-[a-z]+\d+-[a-z]")
 _GCP_IMAGE = re.compile(r"projects/[^/\s]+/global/images/(family/)?[^/\s]+")
@@ -57,6 +61,8 @@ def _images(value: object) -> object:
     """One image is the one of x86_64."""
     if not isinstance(value, dict):
         return {_ARCHITECTURES[0]: plain_text(value)}
+    if not value:
+        raise refusal("names no image", "write one, or one for each of x86_64 and arm64")
     for name in value:
         if name not in _ARCHITECTURES:
             known = " and ".join(_ARCHITECTURES)
@@ -113,12 +119,20 @@ def _shaped(pattern: re.Pattern[str], what: str, example: str) -> Callable[[obje
 
 def _ssh_key(value: object) -> str:
     """A public key. What is none is not shown: it may be the private one."""
-    text = plain_text(value)
-    if _SSH_KEY.fullmatch(text) is None:
+    if not isinstance(value, str) or _SSH_KEY.fullmatch(value) is None or not value.isprintable():
         raise refusal("is not a public key", "write it like ssh-ed25519 AAAA…, not the private one")
-    return text
+    return value
 
 
+AwsRegion = Annotated[str, BeforeValidator(_shaped(_AWS_PLACE, "a region", "us-east-1"))]
+AwsZone = Annotated[str, BeforeValidator(_shaped(_AWS_PLACE, "a zone", "us-east-1a"))]
+AwsImage = Annotated[str, BeforeValidator(_shaped(_AWS_IMAGE, "an image", "ami-0123456789abcdef0"))]
+AwsSubnet = Annotated[
+    str, BeforeValidator(_shaped(_AWS_SUBNET, "a subnet", "subnet-0123456789abcdef0"))
+]
+AwsGroup = Annotated[
+    str, BeforeValidator(_shaped(_AWS_GROUP, "a security group", "sg-0123456789abcdef0"))
+]
 AwsReference = Annotated[str, BeforeValidator(_reference("aws"))]
 GcpReference = Annotated[str, BeforeValidator(_reference("gcp"))]
 GcpProject = Annotated[
@@ -145,8 +159,8 @@ GcpSubnet = Annotated[
 ]
 Container = Annotated[str, BeforeValidator(_container)]
 ShellText = Annotated[str, BeforeValidator(_shell_text)]
-GcpImages = Annotated[dict[str, GcpImage], BeforeValidator(_images), Filled]
-Images = Annotated[dict[str, Text], BeforeValidator(_images), Filled]
+GcpImages = Annotated[dict[str, GcpImage], BeforeValidator(_images)]
+AwsImages = Annotated[dict[str, AwsImage], BeforeValidator(_images)]
 Url = Annotated[str, BeforeValidator(_url)]
 
 AzureReference = Annotated[str, BeforeValidator(_reference("azure"))]
@@ -172,7 +186,7 @@ AzureImage = Annotated[
         _shaped(_AZURE_IMAGE, "an image", "publisher:offer:sku:version, or the id of one")
     ),
 ]
-AzureImages = Annotated[dict[str, AzureImage], BeforeValidator(_images), Filled]
+AzureImages = Annotated[dict[str, AzureImage], BeforeValidator(_images)]
 SshKey = Annotated[str, BeforeValidator(_ssh_key)]
 
 
@@ -206,12 +220,12 @@ class AwsSection(StartSection):
     """EC2 instances of one region."""
 
     kind: Literal["aws"]
-    region: Text
-    zones: Annotated[tuple[Text, ...], Filled]
-    image: Images
+    region: AwsRegion
+    zones: Annotated[tuple[AwsZone, ...], Filled]
+    image: AwsImages
     instance_types: tuple[Text, ...] = ()
-    subnets: Annotated[dict[str, Text], Field(default_factory=dict)]
-    security_groups: tuple[Text, ...] = ()
+    subnets: Annotated[dict[str, AwsSubnet], Field(default_factory=dict)]
+    security_groups: tuple[AwsGroup, ...] = ()
     instance_profile: Text | None = None
     root_device: Text = "/dev/xvda"
     root_disk: MemoryBytes = 50 * GIB
