@@ -37,15 +37,21 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A provider's part: the region that is used where none is named ('' for a provider without
-    regions and images), how the names of zones end that most regions have, whether it has projects,
-    its text, the files that it needs beside the configuration (name and text), and what a person
-    does before a first run."""
+    """A provider's part.
+
+    `default_region` is used where none is named, '' for a provider without regions and images, and
+    `zone_ends` is how the names of zones end that most regions have. `billed` is what is named as
+    who pays, '' for nothing, and `secret` how a secret is referred to that machines can read, ''
+    where they read files of this computer. `more` is what else stands in the file, `beside` the
+    files that it needs, name and text, and `to_do` what a person does before a first run.
+    """
 
     default_region: str
     zone_ends: tuple[str, ...] = ("a", "b")
-    has_projects: bool = False
+    billed: str = ""
     provider: Callable[[Answers], str]
+    secret: str = ""
+    more: str = ""
     beside: Mapping[str, str]
     to_do: Callable[[Answers], tuple[str, ...]]
 
@@ -53,13 +59,17 @@ class Draft:
 def config_text(answers: Answers) -> str:
     """The whole file."""
     draft = DRAFTS[answers.provider]
+    is_tls = answers.scheduler.startswith("tls://")
     values = {
         "cluster": _word(answers.cluster),
         "endpoint": _word(answers.endpoint or _endpoint_of(answers.scheduler)),
         "address": _word(answers.scheduler),
-        "tls": _TLS if answers.scheduler.startswith("tls://") else "",
+        "worker_tls": _WORKER_TLS if is_tls and not draft.secret else "",
         "provider": draft.provider(answers),
-        "prices": f"prices-{answers.provider}.parquet" if draft.default_region else "prices.csv",
+        "provider_tls": _PROVIDER_TLS.format(secret=draft.secret)
+        if is_tls and draft.secret
+        else "",
+        "more": draft.more,
     }
     return _FILE.format(**values)
 
@@ -89,6 +99,12 @@ provider:
 """
 
 
+_LOCAL_PRICES = """
+# A price list of your own, instead of the bundled prices; docs/prices.md.
+# prices: {file: prices.csv}
+"""
+
+
 def _aws(answers: Answers) -> str:
     zones = ", ".join(_word(zone) for zone in answers.zones)
     image = answers.image
@@ -114,7 +130,7 @@ provider:
   # root_disk: 100 GiB
   # Whether their subnets give machines a public address, which then is planned with and booked.
   # public_ip: false
-  # The queue of interruption warnings (docs/clouds/aws.md); without it machines go unwarned.
+  # The queue of interruption warnings (docs/clouds/aws.md); without it they come by the workers.
   # queue: https://sqs.{answers.region}.amazonaws.com/123456789012/costplan
   # A profile of ~/.aws/config, instead of the default one.
   # profile: costplan
@@ -173,11 +189,12 @@ _NO_SUBNET = f"{_NO_GROUP}/providers/Microsoft.Network/virtualNetworks/dask/subn
 def _azure(answers: Answers) -> str:
     zones = ", ".join(_word(zone) for zone in answers.zones)
     image = answers.image or f"{_NO_GROUP}/providers/Microsoft.Compute/images/dask"
+    note = "" if answers.project else "  # REPLACE: the id of yours"
     return f"""\
 provider:
   # Virtual machines of Azure in one resource group, with the credentials that azure-identity finds.
   kind: azure
-  subscription: {NO_SUBSCRIPTION}  # REPLACE: the id of yours
+  subscription: {answers.project or NO_SUBSCRIPTION}{note}
   resource_group: dask
   region: {_word(answers.region)}
   # More zones have more spot machines to choose from; traffic between zones costs.
@@ -198,37 +215,52 @@ provider:
   # Which sizes are looked at; every size where nothing is said, whose prices take a minute to read.
   sizes: ["Standard_D*s_v5", "Standard_E*s_v5", "Standard_F*s_v2"]
   # root_disk: 100 GiB
+"""
 
+
+_AZURE_CADENCE = """
 # Azure bounds how often machines are listed (docs/clouds/azure.md).
-cadence: {{observe: 5s}}
+cadence: {observe: 5s}
 """
 
 
 def _azure_to_do(answers: Answers) -> tuple[str, ...]:
-    needed = ["subscription", "subnet", "ssh_key", *([] if answers.image else ["image"])]
+    given = {"subscription": answers.project, "image": answers.image}
+    needed = ["subnet", "ssh_key", *(name for name, text in given.items() if not text)]
     return (f"put yours in place of provider.{', provider.'.join(sorted(needed))}",)
 
 
 DRAFTS: Mapping[str, Draft] = {
-    "aws": Draft(default_region="us-east-1", provider=_aws, beside={}, to_do=_aws_to_do),
+    "aws": Draft(
+        default_region="us-east-1",
+        provider=_aws,
+        secret="aws-secret:dask",  # noqa: S106 - a name
+        beside={},
+        to_do=_aws_to_do,
+    ),
     "gcp": Draft(
         default_region="us-central1",
         zone_ends=("-b", "-c"),
-        has_projects=True,
+        billed="Project",
         provider=_gcp,
+        secret="gcp-secret:dask",  # noqa: S106 - a name
         beside={},
         to_do=_gcp_to_do,
     ),
     "azure": Draft(
         default_region="eastus",
         zone_ends=("-1", "-2"),
+        billed="Subscription",
         provider=_azure,
+        secret="azure-secret:VAULT/dask",  # noqa: S106 - a name
+        more=_AZURE_CADENCE,
         beside={},
         to_do=_azure_to_do,
     ),
     "local": Draft(
         default_region="",
         provider=_local,
+        more=_LOCAL_PRICES,
         beside={
             "scenario.yaml": """\
 # The machines of an autoscaler on one computer; docs/local-provider.md says what every key means.
@@ -252,6 +284,8 @@ offers:
 
 def steps(answers: Answers, config: Path) -> tuple[str, ...]:
     """What a person does next, in order."""
+    draft = DRAFTS[answers.provider]
+    is_tls = answers.scheduler.startswith("tls://") and draft.secret
     name = "" if str(config) == "costplan.yaml" else f" --config {config}"
     folder = "" if config.parent == Path() else f"{config.parent}/"
     return (
@@ -259,16 +293,21 @@ def steps(answers: Answers, config: Path) -> tuple[str, ...]:
         f"(umask 077; openssl rand -hex 32 > {folder}state/token)",
         "start the scheduler with it: dask scheduler --preload costplan.adapters.dask.preload "
         f"--costplan-token-file {folder}state/token",
-        *DRAFTS[answers.provider].to_do(answers),
+        *draft.to_do(answers),
+        *(["put what your machines can read in place of provider.tls"] if is_tls else []),
         "say in `workers` what your workers need, and in `budget` what they may cost",
         f"look whether all is there: costplan doctor{name}",
         f"drive it: costplan run{name}",
     )
 
 
-_TLS = """\
+_WORKER_TLS = """\
   # What workers show to the scheduler, and trust.
   worker_tls: {ca: tls/ca.pem, cert: tls/worker.pem, key: tls/worker-key.pem}
+"""
+_PROVIDER_TLS = """\
+  # What workers show to the scheduler, and trust; where machines find it, docs/clouds/machines.md.
+  tls: {{ca: {secret}-ca, cert: {secret}-cert, key: {secret}-key}}  # REPLACE
 """
 
 _FILE = """\
@@ -295,12 +334,10 @@ scheduler:
   # file's folder.
   token_file: state/token
   # ca_file: /etc/costplan/ca.pem    # with https:// only; else the system's are trusted
-{tls}
-{provider}
+{worker_tls}
+{provider}{provider_tls}{more}
 # Where the daemon keeps what must survive it.
 store: {{path: state/costplan.db}}
-# A price list of your own, as `costplan prices sync` writes one; docs/prices.md.
-# prices: {{file: {prices}}}
 
 # Kinds of worker, in the order of preference: what ONE Dask worker needs.
 workers:

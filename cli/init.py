@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from costplan.cli.cluster_options import Yes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from costplan.cli.draft import Answers
 
 _DEFAULT_SCHEDULER = "tcp://127.0.0.1:8786"
@@ -21,13 +24,19 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")
     ] = Path("costplan.yaml"),
     provider: Annotated[
-        str | None, typer.Option(help="Who runs the machines: aws, gcp, azure or local.")
+        str | None,
+        typer.Option(metavar="CLOUD", help="Who runs the machines: aws, gcp, azure or local."),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Region, like us-east-1.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="REGION", help="Region, like us-east-1.")
+    ] = None,
     zone: Annotated[
-        list[str] | None, typer.Option(help="Zone, like us-east-1a; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="ZONE", help="Zone, like us-east-1a; may be repeated."),
     ] = None,
-    project: Annotated[str | None, typer.Option(help="Project of Google Cloud, by its id.")] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="ID", help="Google's project, or Azure's subscription.")
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where workers join: tcp://host:8786.")
     ] = None,
@@ -35,8 +44,12 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         str | None,
         typer.Option(metavar="URL", help="Where the scheduler serves HTTP. [its host, port 8787]"),
     ] = None,
-    cluster: Annotated[str | None, typer.Option(help="The cluster's name. [the folder's]")] = None,
-    image: Annotated[str | None, typer.Option(help="The image that machines boot.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The cluster's name. [the folder's]")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="The image that machines boot.")
+    ] = None,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
@@ -46,28 +59,49 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
     """
     from costplan.cli.config_file import default_cluster
     from costplan.cli.draft import DRAFTS, config_text, steps
+    from costplan.cli.errors import check_word
     from costplan.cli.out_file import check_out, write_new, write_out
     from costplan.planner.errors import InputError
 
     check_out(config, "--config")
     if config.exists() and not force:
         raise InputError(str(config), "is there already", "name another file, or give --force")
-    asking = _Asking(config, yes=yes)
-    cloud = asking.word("--provider", provider, "Cloud", next(iter(DRAFTS)), known=tuple(DRAFTS))
+    asking = _Asking(yes=yes)
+    known = tuple(DRAFTS)
+    cloud = asking.word(
+        "--provider", provider, f"Cloud ({', '.join(known)})", known[0],
+        lambda text: check_word("--provider", text, known),
+    )  # fmt: skip
+    check_word("--provider", cloud, known)
+    draft = DRAFTS[cloud]
+    check = partial(_check_answer, config, cloud)
     where = ""
     zones: tuple[str, ...] = ()
-    default_region = DRAFTS[cloud].default_region
-    if default_region:
-        where = asking.word("--region", region, "Region", default_region)
+    if draft.default_region:
+        where = asking.word(
+            "--region", region, "Region", draft.default_region, partial(check, "region")
+        )
         zones = tuple(zone or ()) or _zones_of(cloud, where)
-        image = asking.optional("--image", image, "Image with dask on it (Enter: later)")
-    if DRAFTS[cloud].has_projects:
-        project = asking.optional("--project", project, "Project's id (Enter: later)")
-    address = asking.address(scheduler, provider=cloud)
-    name = asking.word("--cluster", cluster, "Cluster's name", default_cluster(config))
+        image = asking.word(
+            "--image", image, "Image with dask on it (Enter: later)", "", partial(check, "image")
+        )
+    else:
+        _refuse(cloud, {"--region": region, "--zone": zone, "--image": image})
+    if draft.billed:
+        question = f"{draft.billed}'s id (Enter: later)"
+        project = asking.word("--project", project, question, "", partial(check, "project"))
+    else:
+        _refuse(cloud, {"--project": project})
+    address = asking.word(
+        "--scheduler", scheduler, "Scheduler's address, as workers join it", _DEFAULT_SCHEDULER,
+        partial(check, "scheduler"),
+    )  # fmt: skip
+    name = asking.word(
+        "--cluster", cluster, "Cluster's name", default_cluster(config), partial(check, "cluster")
+    )
     answers = _answers(
         cloud,
-        address,
+        scheduler=address,
         cluster=name,
         region=where,
         zones=zones,
@@ -89,11 +123,20 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter a question
         typer.echo(f"  {number}. {step}")
 
 
-def _answers(provider: str, scheduler: str, **more: Any) -> Answers:
+def _answers(provider: str, **more: Any) -> Answers:
     from costplan.cli.draft import Answers
 
     rest = {"cluster": "c", "region": "", "zones": (), "project": "", "endpoint": "", "image": ""}
-    return Answers(provider=provider, scheduler=scheduler, **{**rest, **more})
+    return Answers(provider=provider, **{**rest, **more})
+
+
+def _refuse(provider: str, given: Mapping[str, object]) -> None:
+    """Raises InputError where something is given that this provider has no use for."""
+    from costplan.planner.errors import InputError
+
+    for option, value in given.items():
+        if value:
+            raise InputError(option, f"says nothing of provider {provider}", "leave it out")
 
 
 def _check(text: str, config: Path) -> None:
@@ -131,11 +174,21 @@ def _zones_of(provider: str, region: str) -> tuple[str, ...]:
     return guess
 
 
+def _check_answer(config: Path, provider: str, key: str, answer: str) -> None:
+    """Returns where the configuration takes this for one of the answers; raises InputError."""
+    from costplan.cli.draft import DRAFTS, config_text
+
+    draft = DRAFTS[provider]
+    answers = {"region": draft.default_region, "scheduler": _DEFAULT_SCHEDULER, key: answer}
+    zones = (f"{answers['region']}{draft.zone_ends[0]}",)
+    _check(config_text(_answers(provider, **answers, zones=zones)), config)
+
+
 class _Asking:
     """Where answers come from: the flag, the person at the terminal, or the default."""
 
-    def __init__(self, config: Path, *, yes: bool) -> None:
-        self._config, self._yes = config, yes
+    def __init__(self, *, yes: bool) -> None:
+        self._yes = yes
 
     def word(
         self,
@@ -143,50 +196,14 @@ class _Asking:
         given: str | None,
         question: str,
         default: str,
-        known: tuple[str, ...] = (),
+        check: Callable[[str], None],
     ) -> str:
-        """One word, of those known where there are some."""
-        from costplan.cli.errors import check_word
-
+        """One word; what a person types is checked, and asked for again until it will do."""
         if given is not None or self._yes:
-            answer = default if given is None else given
-            if known:
-                check_word(option, answer, known)
-            return answer
-        return self._asked(
-            option,
-            f"{question} ({', '.join(known)})" if known else question,
-            default,
-            lambda text: check_word(option, text, known) if known else None,
-        )
+            return default if given is None else given
+        return self._asked(option, question, default, check)
 
-    def optional(self, option: str, given: str | None, question: str) -> str:
-        """A word or nothing."""
-        if given is not None or self._yes:
-            return given or ""
-        return self._asked(option, question, "", lambda _: None)
-
-    def address(self, given: str | None, *, provider: str) -> str:
-        """The scheduler's address, as the configuration takes it."""
-        if given is not None or self._yes:
-            return given or _DEFAULT_SCHEDULER
-        return self._asked(
-            "--scheduler",
-            "Scheduler's address, as workers join it",
-            _DEFAULT_SCHEDULER,
-            lambda text: self._check_address(text, provider),
-        )
-
-    def _check_address(self, address: str, provider: str) -> None:
-        from costplan.cli.draft import DRAFTS, config_text
-
-        region = DRAFTS[provider].default_region
-        zone = f"{region}{DRAFTS[provider].zone_ends[0]}"
-        where = {"region": region, "zones": (zone,)}
-        _check(config_text(_answers(provider, address, **where)), self._config)
-
-    def _asked(self, option: str, question: str, default: str, check: Any) -> str:
-        """What the person types, asked again until it will do."""
+    def _asked(self, option: str, question: str, default: str, check: Callable[[str], None]) -> str:
         import sys
 
         from costplan.planner.errors import InputError

@@ -75,7 +75,6 @@ def test_a_project_of_google_cloud(folder: Path) -> None:
     assert isinstance(provider, GcpChoice)
     assert (provider.project, provider.images) == ("ours-1", {"x86_64": image})
     assert provider.zones == ("us-central1-b", "us-central1-c")
-    assert "prices-gcp.parquet" in (folder / "costplan.yaml").read_text()
     later = run("--provider", "gcp", "--region", "europe-west4", "--yes", "--force")
     assert "put your project in place of provider.project" in later.stdout
     assert "europe-west4-b" in (folder / "costplan.yaml").read_text()
@@ -89,6 +88,23 @@ def test_a_first_configuration_of_azure_loads_and_says_what_to_replace(folder: P
     assert config.settings.cadence.observe_seconds == 5
     assert "zones of westeurope are guessed" in result.stderr
     assert "provider.image, provider.ssh_key, provider.subnet, provider.subscr" in result.stdout
+    ours = "11111111-2222-3333-4444-555555555555"
+    named = run("--provider", "azure", "--project", ours, "--image", "a:b:c:d", "--yes", "--force")
+    assert "provider.ssh_key, provider.subnet\n" in named.stdout
+    provider = read_config(folder / "costplan.yaml").provider
+    assert isinstance(provider, AzureChoice)
+    assert provider.subscription == ours
+
+
+@pytest.mark.parametrize("provider", ["aws", "gcp", "azure"])
+def test_machines_of_a_cloud_are_told_where_their_certificates_are(
+    folder: Path, provider: str
+) -> None:
+    result = run("--provider", provider, "--scheduler", "tls://h:8786", "--yes")
+    assert "put what your machines can read in place of provider.tls" in result.stdout
+    choice = read_config(folder / "costplan.yaml").provider
+    assert not isinstance(choice, ProviderChoice)
+    assert choice.start.tls is not None
 
 
 def test_a_region_that_nobody_knows_is_written_and_said(folder: Path) -> None:
@@ -141,7 +157,9 @@ def test_a_file_that_comes_in_between_stays(folder: Path) -> None:
             "--provider moon: is not known; use one of aws, gcp, azure, local",
         ),
         (("--scheduler", "10.0.0.5"), "scheduler.address: '10.0.0.5' is not an address"),
-        (("--scheduler", "tls://h:8786"), "names files of this computer"),
+        (("--image", "ami x"), "provider.image.x86_64: 'ami x' is not an image"),
+        (("--project", "p"), "--project: says nothing of provider aws; leave it out"),
+        (("--provider", "local"), "--region: says nothing of provider local; leave it out"),
         (("--cluster", "a b"), "cluster: 'a b'"),
         (("--zone", "eu-west-1a"), "'eu-west-1a' is not in provider.region"),
         (("--config", "none/costplan.yaml"), "there is no folder"),
@@ -157,11 +175,11 @@ def test_nothing_is_written_that_does_not_load(
 
 
 def test_text_that_yaml_would_take_for_something_else_stays_text(folder: Path) -> None:
-    assert run(*AWS, "--cluster", "1.5", "--image", "ami-1 # not a note").exit_code == 0
+    assert run(*AWS, "--cluster", "1.5", "--zone", "us-east-1a,b").exit_code == 0
     config = read_config(folder / "costplan.yaml")
     assert config.settings.cluster == "1.5"
     assert isinstance(config.provider, AwsChoice)
-    assert config.provider.images == {"x86_64": "ami-1 # not a note"}
+    assert config.provider.zones == ("us-east-1a,b",)
 
 
 def test_where_nobody_can_be_asked_the_flag_is_named(folder: Path) -> None:
@@ -187,13 +205,14 @@ def choices(text: str) -> Iterator[tuple[str, str]]:
         yield found[2], "\n".join(each for each in rest if each is not None)
 
 
-@pytest.mark.parametrize("provider", ["aws", "gcp", "local"])
+@pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "local"])
 def test_every_choice_may_be_taken_up(folder: Path, provider: str) -> None:
     run("--provider", provider, "--yes", "--endpoint", "https://h:8787")
     found = dict(choices((folder / "costplan.yaml").read_text()))
     assert {"ca_file", "tags", "threads", "gpu", "usd_per_month", "safety", "log"} <= set(found)
     assert ("queue" in found) == (provider == "aws")
     assert ("network_tags" in found) == (provider == "gcp")
+    assert ("prices" in found) == (provider == "local")
     for text in found.values():
         parse_daemon_config(text, "costplan.yaml", "/etc")
 
@@ -211,6 +230,7 @@ def test_questions_are_asked_again_until_the_answer_will_do(folder: Path) -> Non
             (b"Image with dask on it", ""),
             (b"as workers join it [tcp://127.0.0.1:8786]", "10.0.0.5"),
             (b"as workers join it [tcp://127.0.0.1:8786]", "tcp://10.0.0.5:8786"),
+            (b"name [fraud-team]", "a b"),
             (b"name [fraud-team]", ""),
         ):
             shown = read_terminal(parent, lambda text, q=question: q in text)  # type: ignore[misc]
