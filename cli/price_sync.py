@@ -80,6 +80,7 @@ def sync(
     )
     found = sources(provider, asked)
     store = PriceStore(folder)
+    store.check_writable()
     done: list[Synced] = []
     try:
         for one in _synced(found, store, asked.patterns, seconds):

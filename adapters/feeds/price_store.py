@@ -31,6 +31,7 @@ from costplan.planner.types import Market, Offer, Quote, require
 _NOTE = b"costplan"
 """The key under which a file says of itself what its rows do not."""
 
+_ELSEWHERE = "set XDG_DATA_HOME to another folder"
 _SPOT = ".spot"
 _HISTORY = pa.schema(
     {
@@ -117,6 +118,13 @@ class PriceStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def check_writable(self) -> None:
+        """Returns where files can be put there, as far as can be told without putting one."""
+        above = next(one for one in (self.folder, *self.folder.parents) if one.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            problem = f"cannot be written: {above} is no folder that we may write to"
+            raise InputError(str(self.folder), problem, _ELSEWHERE)
+
     def regions(self, now: datetime) -> tuple[Region, ...]:
         """All that is kept, by provider and region."""
         files = [one for one in self.folder.glob("*/*.parquet") if not _is_other(one)]
@@ -191,8 +199,8 @@ class PriceStore:
             with beside(path, sink.getvalue().to_pybytes()) as partial:
                 partial.replace(path)
         except OSError as error:
-            way_out = "make room, or set XDG_DATA_HOME to another folder"
-            raise InputError(str(path), f"cannot be written: {error.strerror}", way_out) from error
+            problem = f"cannot be written: {error.strerror}"
+            raise InputError(str(path), problem, f"make room, or {_ELSEWHERE}") from error
 
 
 def with_synced(bundled: PriceList, regions: Sequence[Region]) -> PriceList:

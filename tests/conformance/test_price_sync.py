@@ -243,6 +243,18 @@ def test_what_does_not_exist_is_named(
     assert not home.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(
+    account: Account, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").write_text("a file")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    before = account.rig.made()
+    done = sync(config)
+    assert done.exit_code == 1
+    assert "data is no folder that we may write to; set XDG_DATA_HOME" in done.stderr
+    assert account.rig.made() == before
+
+
 def test_a_terminal_shows_progress_and_ctrl_c_leaves_the_old_file(
     account: Account, home: Path, config: Path
 ) -> None:
