@@ -43,6 +43,9 @@ from tests.emulators.gcp.world import GcpWorld
 CLUSTER = "ours"
 SIZES = (10, 100, 1000)
 MOST_QUIET = 5
+LAUNCHED_SECONDS = 2 * 3600.0
+"""So long ago the machines were launched: launches of the last hour are more pages of Google's
+operations and of Azure's log."""
 TICKS = {"first": 0.0, "quiet": 1.0, "spot prices due": SPOT_SECONDS, "lists due": LISTS_SECONDS}
 """Ticks by how long after the first they are; each is the sum of calls of one read."""
 
@@ -177,6 +180,7 @@ def gcp(nodes: int) -> Iterator[Site]:
     clock = Clock()
     with serving_gcp(GcpRig(clock=clock)) as rig, TemporaryDirectory() as folder:
         provider = GcpWorld(rig).provider(clock=clock)
+        clock.ahead = -LAUNCHED_SECONDS
         for number in range(nodes):
             provider.launch(google.request(f"t{number}"))
         section = {
@@ -195,7 +199,9 @@ def azure(nodes: int) -> Iterator[Site]:
     """Azure with so many machines of the cluster, called as by a machine with an identity."""
     clock = Clock()
     with TemporaryDirectory() as folder, serving_azure(AzureRig(), Path(folder)) as rig:
+        rig.largest_page = 500
         rig.group.clock = clock
+        clock.ahead = -LAUNCHED_SECONDS
         rig.group.quotas = dict.fromkeys(rig.group.quotas, 10 * max(SIZES))
         provider = AzureWorld(rig).provider(CLUSTER, clock=clock)
         for number in range(nodes):
