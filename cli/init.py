@@ -216,7 +216,8 @@ class _Asking:
             try:
                 check(text.strip())
             except InputError as error:
-                raise typer.BadParameter(f"{error.problem}; {error.remedy}") from None
+                said = "; ".join(part for part in (error.problem, error.remedy) if part)
+                raise typer.BadParameter(said) from None
             return text.strip()
 
         answer: str = typer.prompt(
