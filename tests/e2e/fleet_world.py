@@ -79,9 +79,11 @@ class FleetWorld:
         not a node's: each that there ever was is the only one of its node."""
         found = when_ready(self.cluster, self.size)
         self.when(lambda: len(self.fleet.there()) == self.size, f"{self.size} machines")
-        known = [node.provider_id for node in nodes(self.cluster).values() if node.provider_id]
-        assert sorted(known) == sorted(self.fleet.made())
+        self.when(lambda: self._known() == sorted(self.fleet.made()), "each is a node's")
         return found
+
+    def _known(self) -> list[str]:
+        return sorted(n.provider_id for n in nodes(self.cluster).values() if n.provider_id)
 
     def spot_node(self) -> Node:
         """One that may be taken away."""
