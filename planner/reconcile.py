@@ -35,6 +35,7 @@ REFUSED_SECONDS = 300
 RESERVE_FACTOR = 1.5
 """An estimate of a drain may be off by so much before a notice's deadline is missed."""
 FAR = timedelta(days=3650)
+_REBORN = "its scheduler was born again, knows nothing of the drain and gives it tasks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +292,8 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
     there = loads_of(node, world.load)
     if not there:
         return _left(node, world)
+    if world.is_reborn and order.is_voluntary:
+        return _call_off(node, world, _REBORN)
     runs = sum(w.executing + w.long_running for w in there)
     bound = binding(there)
     if not runs and not bound:
@@ -350,6 +353,8 @@ def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
         return node, None
     if not loads_of(node, world.load):
         return _left(node, world)
+    if world.is_reborn and order.is_voluntary:
+        return _call_off(node, world, _REBORN)
     return _retire(node)
 
 

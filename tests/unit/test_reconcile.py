@@ -332,6 +332,18 @@ def test_workers_that_are_not_back_yet_have_not_left(phase: Phase) -> None:
     assert isinstance(actions[0], Terminate)
 
 
+@pytest.mark.parametrize("phase", [Phase.CORDONED, Phase.RETIRING])
+def test_a_drain_by_choice_is_off_where_the_scheduler_was_born_again(phase: Phase) -> None:
+    """It gives the workers tasks, between any look and the call that would remove them."""
+    of = going(phase)
+    seen = replace(world(30, runs("n-w-0", executing=0)), is_reborn=True)
+    nodes, (action,) = step({of.node_id: of}, seen)
+    assert (nodes[of.node_id].phase, type(action)) == (Phase.READY, Uncordon)
+    forced = going(phase, order(Cause.NOTICE, must_end_by=after(900)))
+    nodes, _ = step({forced.node_id: forced}, seen)
+    assert nodes[forced.node_id].phase is Phase.RETIRING
+
+
 def test_who_lets_results_go_does_not_wait_for_workers_to_come_back() -> None:
     drain = order(Cause.OPERATOR, discard=True)
     one = replace(rented("n-1", phase=Phase.CORDONED), drain=drain)
