@@ -258,7 +258,7 @@ def _periods(book: Book, closed: frozenset[str]) -> list[dict[str, object]]:
             "BillingPeriodLastUpdated": _utc(max(start, last)),
             "BillingPeriodStart": _utc(start),
             "BillingPeriodStatus": "Closed" if month in closed else "Open",
-            "InvoiceIssuerName": SELLERS.get(provider, OTHER_SELLER).publisher or provider,
+            "InvoiceIssuerName": SELLERS.get(provider, OTHER_SELLER).provider or provider,
         }
         for month, provider, start, end, last in rows
     ]

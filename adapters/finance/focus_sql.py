@@ -235,13 +235,14 @@ _WHAT: dict[str, str] = {
     "ServiceProviderName": _seller(lambda seller: seller.provider),
     "HostProviderName": _seller(lambda seller: seller.provider),
     "PublisherName": _seller(lambda seller: seller.publisher),
-    "InvoiceIssuerName": _seller(lambda seller: seller.publisher),
+    "InvoiceIssuerName": _seller(lambda seller: seller.provider),
     "ServiceCategory": _case("charge", {k: v[0] for k, v in words.CATEGORIES.items()}, "'Other'"),
     "ServiceSubcategory": _case(
         "charge", {k: v[1] for k, v in words.CATEGORIES.items()}, "'Other (Other)'"
     ),
     "ServiceName": f"CASE charge WHEN 'disk' THEN {_seller(lambda seller: seller.disks)}"
-    f" WHEN 'address' THEN {_seller(lambda seller: seller.addresses)}"
+    f" WHEN 'address' THEN {_seller(lambda seller: seller.addresses)} WHEN 'rounding'"
+    " THEN 'Rounding'"
     f" ELSE {_seller(lambda seller: seller.machines)} END",
     "SkuId": f"CASE WHEN {_HAS_SKU} THEN {_SKU} END",
     "SkuMeter": f"CASE WHEN {_HAS_SKU} THEN {_case('charge', words.METERS, 'charge')} END",
@@ -263,7 +264,7 @@ _IS_RESOURCE = "resource_id <> ''"
 
 _WHERE: dict[str, str] = {
     "BillingAccountId": _ACCOUNT,
-    "BillingAccountName": _or_null("account"),
+    "BillingAccountName": _ACCOUNT,
     "BillingAccountType": _seller(lambda seller: seller.account),
     "SubAccountId": _or_null("account"),
     "SubAccountName": _or_null("account"),

@@ -77,7 +77,7 @@ def contract_row(commitment: Commitment, as_of: datetime) -> Row | None:
         "ContractId": commitment.commitment_id,
         "ContractPeriodEnd": end,
         "ContractPeriodStart": start,
-        "InvoiceIssuerName": seller.publisher or commitment.product.provider,
+        "InvoiceIssuerName": seller.provider or commitment.product.provider,
         "PricingCurrency": "USD",
         "PricingCurrencyContractCommitmentCost": cost,
         "ServiceProviderName": seller.provider or commitment.product.provider,

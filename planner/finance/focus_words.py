@@ -10,7 +10,11 @@ from costplan.planner.commitments.values import SPEND_KINDS, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seller:
-    """Names of a provider as its own FOCUS exports have them; `account` is what it calls one."""
+    """Names of a provider as its own FOCUS exports have them; `account` is what it calls one.
+
+    It issues the invoices too: an issuer of another name means a marketplace, where FOCUS wants
+    nothing billed. A service belongs to one category, so disks have one of their own.
+    """
 
     provider: str
     publisher: str
@@ -26,7 +30,7 @@ SELLERS: dict[str, Seller] = {
         publisher="Amazon Web Services, Inc.",
         account="Account",
         machines="Amazon Elastic Compute Cloud",
-        disks="Amazon Elastic Compute Cloud",
+        disks="Amazon Elastic Block Store",
         addresses="Amazon Virtual Private Cloud",
     ),
     "gcp": Seller(
@@ -34,8 +38,8 @@ SELLERS: dict[str, Seller] = {
         publisher="Google Cloud",
         account="Project",
         machines="Compute Engine",
-        disks="Compute Engine",
-        addresses="Networking",
+        disks="Persistent Disk",
+        addresses="Virtual Private Cloud",
     ),
     "azure": Seller(
         provider="Microsoft",
