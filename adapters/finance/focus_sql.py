@@ -247,7 +247,8 @@ _WHAT: dict[str, str] = {
     "SkuId": f"CASE WHEN {_HAS_SKU} THEN {_SKU} END",
     "SkuMeter": f"CASE WHEN {_HAS_SKU} THEN {_case('charge', words.METERS, 'charge')} END",
     "SkuPriceId": f"CASE WHEN {_HAS_SKU} THEN concat_ws('/', provider, {_or_null('region')}, {_SKU},"
-    f" CASE WHEN charge = 'machine' THEN {_or_null('market')} END) END",
+    f" CASE WHEN charge = 'machine' THEN {_or_null('market')}"
+    " WHEN is_upfront THEN 'upfront' END) END",
     "SkuPriceDetails": (
         f"CASE WHEN {_HAS_SKU} AND charge = 'machine' AND instance_type <> '' THEN '{{'"
         " || CASE WHEN vcpu > 0 THEN '\"CoreCount\": ' || printf('%g', vcpu::DOUBLE) || ', '"
@@ -275,7 +276,8 @@ _WHERE: dict[str, str] = {
     "ResourceId": f"CASE WHEN {_IS_OF_COMMITMENT} THEN commitment_id"
     f" ELSE {_or_null('resource_id')} END",
     "ResourceName": f"CASE WHEN {_IS_OF_COMMITMENT} THEN {_COMMITMENT_NAME}"
-    f" WHEN {_IS_RESOURCE} THEN {_or_null('node_id')} END",
+    f" WHEN {_IS_RESOURCE} THEN coalesce({_or_null('node_id')},"
+    f" {_case('charge', words.RESOURCES, 'charge')} || ' ' || resource_id) END",
     "ResourceType": f"CASE WHEN {_IS_OF_COMMITMENT} THEN {_TYPE_OF_COMMITMENT}"
     f" WHEN {_IS_RESOURCE} THEN {_case('charge', words.RESOURCES, 'charge')} END",
     "Tags": "CASE WHEN tags NOT IN ('', '{}') THEN tags END",
