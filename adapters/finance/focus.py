@@ -28,6 +28,7 @@ from costplan.adapters.finance.focus_metadata import (
     text_of,
 )
 from costplan.adapters.finance.focus_sql import LINES, rounding, rows_sql
+from costplan.adapters.finance.focus_stage import staged
 from costplan.adapters.finance.focus_totals import Totals
 from costplan.adapters.whole_file import Together
 from costplan.planner.commitments.values import Commitment
@@ -93,14 +94,12 @@ def write_focus(book: Book, wanted: Wanted, out: Path) -> Written:
     folder of the same name with `.metadata` at the end. Raises InputError where there are no
     lines or the disk refuses; then nothing is there that was not there before.
     """
-    [(count, nameless)] = book.rows("SELECT count(*), count_if(account = '') FROM lines")
-    if not count:
-        raise InputError(str(out), "there are no charges in this time", "name another month")
     is_file = out.suffix.lower() in (".parquet", ".csv")
     side = out.with_name(f"{out.name}.metadata") if is_file else out
     charges = out if is_file else out / f"{STEM[Dataset.COST_AND_USAGE]}.{wanted.kind}"
     try:
-        with Together() as files:
+        with staged(book), Together() as files:
+            nameless = _nameless(book, out)
             making = _Making(book=book, wanted=wanted, files=files, side=side)
             making.write_charges(charges)
             making.write_references()
@@ -108,8 +107,16 @@ def write_focus(book: Book, wanted: Wanted, out: Path) -> Written:
     except OSError as error:
         raise InputError(str(out), f"cannot be written: {error.strerror or error}") from error
     return Written(
-        files=tuple(files.targets), totals=making.totals, lines_without_account=int(nameless)
+        files=tuple(files.targets), totals=making.totals, lines_without_account=nameless
     )
+
+
+def _nameless(book: Book, out: Path) -> int:
+    """How many lines have no account; InputError where there are no lines at all."""
+    [(count, nameless)] = book.rows("SELECT count(*), count_if(account = '') FROM book_lines")
+    if not count:
+        raise InputError(str(out), "there are no charges in this time", "name another month")
+    return int(nameless)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,7 +159,7 @@ class _Making:
         """Refuses a file that does not add up to the book: to its last place, or as rounded."""
         [(billed, effective, groups)] = self.book.rows(
             "SELECT sum(billed_usd), sum(effective_usd), count(DISTINCT (provider, account, month))"
-            " FROM lines"
+            " FROM book_lines"
         )
         lost = Decimal(0) if self.wanted.places == COST_SCALE else Decimal(groups).scaleb(-9) / 2
         for name, usd in (("BilledCost", billed), ("EffectiveCost", effective)):
@@ -172,9 +179,9 @@ class _Making:
         if self.wanted.version is Version.V1_2 or not self.wanted.commitments:
             return []
         named = self.book.rows(
-            "SELECT DISTINCT commitment_id FROM lines WHERE commitment_id IS NOT NULL"
+            "SELECT DISTINCT commitment_id FROM book_lines WHERE commitment_id IS NOT NULL"
         )
-        [(last,)] = self.book.rows("SELECT max(recorded_at) FROM lines")
+        [(last,)] = self.book.rows("SELECT max(recorded_at) FROM book_lines")
         ids = {str(name) for (name,) in named}
         rows = [
             contract_row(held, last.replace(tzinfo=UTC))
@@ -219,10 +226,10 @@ def _table(book: Book, sql: str, schema: pyarrow.Schema, *parameters: object) ->
 
 def _bounds(book: Book) -> list[tuple[int, int]]:
     """Ranges of line ids with about as many lines each, which depend on the lines alone."""
-    [(count, lowest)] = book.rows("SELECT count(*), min(line_id) FROM lines")
+    [(count, lowest)] = book.rows("SELECT count(*), min(line_id) FROM book_lines")
     steps = -(-count // _STEP_ROWS)
     shares = [step / steps for step in range(1, steps + 1)]
-    [(found,)] = book.rows("SELECT quantile_disc(line_id, ?::DOUBLE[]) FROM lines", shares)
+    [(found,)] = book.rows("SELECT quantile_disc(line_id, ?::DOUBLE[]) FROM book_lines", shares)
     ends = sorted(set(found))
     return list(zip([lowest, *(end + 1 for end in ends[:-1])], ends, strict=True))
 
@@ -231,7 +238,7 @@ def _sectors(book: Book, closed: frozenset[str]) -> list[Sector]:
     rows = book.rows(
         "SELECT month, (month || '-01')::TIMESTAMP,"
         " (month || '-01')::TIMESTAMP + INTERVAL 1 MONTH, max(recorded_at)"
-        " FROM lines GROUP BY month ORDER BY month"
+        " FROM book_lines GROUP BY month ORDER BY month"
     )
     return [
         Sector(
@@ -249,7 +256,7 @@ def _periods(book: Book, closed: frozenset[str]) -> list[dict[str, object]]:
     rows = book.rows(
         "SELECT month, provider, (month || '-01')::TIMESTAMP AS start,"
         " (month || '-01')::TIMESTAMP + INTERVAL 1 MONTH, max(recorded_at)"
-        " FROM lines GROUP BY ALL ORDER BY month, provider"
+        " FROM book_lines GROUP BY ALL ORDER BY month, provider"
     )
     return [
         {

@@ -33,7 +33,7 @@ _FITS = "2.5e-10"
 """A quarter of what FOCUS's validators allow between cost and unit price times quantity."""
 
 
-LINES = "SELECT * FROM lines WHERE line_id BETWEEN ? AND ? ORDER BY line_id, entry_id, start_at"
+LINES = "SELECT * FROM book_lines WHERE line_id BETWEEN ? AND ? ORDER BY line_id, entry_id, start_at"
 """Some lines, in an order that does not depend on how they came into the book."""
 
 ROUNDING = """
@@ -41,7 +41,7 @@ SELECT * REPLACE (
   -row_number() OVER (ORDER BY provider, account, month) AS line_id, usd AS billed_usd,
   amortised AS effective_usd
 ) FROM (
-  SELECT lines.* REPLACE (
+  SELECT book_lines.* REPLACE (
     0 AS entry_id, '' AS node_id, '' AS resource_id, '' AS region, '' AS zone,
     '' AS instance_type, '' AS market, 0 AS gpus, 'rounding' AS charge, 'rounding' AS kind,
     'rounding' AS purpose, (month || '-01')::TIMESTAMP AS start_at,
@@ -52,8 +52,8 @@ SELECT * REPLACE (
   ), usd, amortised FROM (
     SELECT provider, account, month, min(line_id) AS line_id, max(recorded_at) AS recorded,
       {billed} AS usd, {effective} AS amortised
-    FROM lines GROUP BY provider, account, month HAVING usd <> 0 OR amortised <> 0
-  ) JOIN lines USING (provider, account, month, line_id)
+    FROM book_lines GROUP BY provider, account, month HAVING usd <> 0 OR amortised <> 0
+  ) JOIN book_lines USING (provider, account, month, line_id)
 )"""
 
 
