@@ -29,6 +29,7 @@ _KINDS = {
     DataType.DATE_TIME: ("VARCHAR", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
 }
 """What a Parquet column of a type may be."""
+_SMALL_BYTES = 2**20
 _TYPED = {DataType.DECIMAL: "DECIMAL(38,15)", DataType.DATE_TIME: "TIMESTAMP"}
 
 
@@ -75,9 +76,13 @@ class Source:
         made = [f'"{column.name}" AS "raw_{column.name}"' for column in columns]
         made += [f'{self._typed(column)} AS "{column.name}"' for column in columns]
         row = "file_row_number + 1" if "read_parquet" in self.scan else "row_number() OVER ()"
-        self.db.execute(
-            f"CREATE VIEW charges AS SELECT {row} AS row, {', '.join(made)} FROM {self.scan}"
-        )
+        # A small file is read once; of a large one only what a rule asks for, each time anew.
+        is_small = self.path.stat().st_size < _SMALL_BYTES
+        kind = "TEMP TABLE" if is_small else "VIEW"
+        self.rows(f"CREATE {kind} charges AS SELECT {row} AS row, {', '.join(made)} FROM {self.scan}")
+        if is_small:
+            # Some 400 expressions over a few rows: to plan them well takes longer than to ask.
+            self.db.execute("PRAGMA disable_optimizer")
 
     def _typed(self, column: Column) -> str:
         name, found = f'"{column.name}"', dict(self.types)[column.name]
