@@ -16,6 +16,7 @@ from costplan.cli import (
     down,
     drain,
     explain,
+    focus,
     forecast,
     init,
     pause,
@@ -77,6 +78,7 @@ app.command()(replay.replay)
 app.command()(report.report)
 app.command()(simulate.simulate)
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(focus.app, name="focus")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

@@ -59,13 +59,15 @@ _STEP_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which files: `kind` parquet or csv; amounts with 12 places or 9; months that are closed.
+    """Which files: of a month or all of the book; parquet or csv; amounts with 12 places or 9.
 
-    `commitments` are those held: what lines do not say of one (its term, how it is paid) is
-    there, and without them version 1.4 comes without its ContractCommitment dataset.
+    `closed` are the months that nothing is added to any more. `commitments` are those held: what
+    lines do not say of one (its term, how it is paid) is there, and without them version 1.4
+    comes without its ContractCommitment dataset.
     """
 
     version: Version
+    month: str | None = None
     kind: str = "parquet"
     places: int = COST_SCALE
     closed: frozenset[str] = frozenset()
@@ -98,7 +100,7 @@ def write_focus(book: Book, wanted: Wanted, out: Path) -> Written:
     side = out.with_name(f"{out.name}.metadata") if is_file else out
     charges = out if is_file else out / f"{STEM[Dataset.COST_AND_USAGE]}.{wanted.kind}"
     try:
-        with staged(book), Together() as files:
+        with staged(book, wanted.month), Together() as files:
             nameless = _nameless(book, out)
             making = _Making(book=book, wanted=wanted, files=files, side=side)
             making.write_charges(charges)
@@ -106,9 +108,7 @@ def write_focus(book: Book, wanted: Wanted, out: Path) -> Written:
             making.write_metadata()
     except OSError as error:
         raise InputError(str(out), f"cannot be written: {error.strerror or error}") from error
-    return Written(
-        files=tuple(files.targets), totals=making.totals, lines_without_account=nameless
-    )
+    return Written(files=tuple(files.targets), totals=making.totals, lines_without_account=nameless)
 
 
 def _nameless(book: Book, out: Path) -> int:

@@ -174,9 +174,7 @@ def _askable(rules: Iterable[Rule], names: Sequence[str], columns: Sequence[Colu
     every = {c.name for v in Version for d in Dataset for c in columns_of(v, d)}
     there = {column.name for column in columns} & set(names)
     return [
-        rule
-        for rule in rules
-        if not (set(re.findall(r"\b[A-Z]\w+", rule.broken)) & every) - there
+        rule for rule in rules if not (set(re.findall(r"\b[A-Z]\w+", rule.broken)) & every) - there
     ]
 
 
@@ -209,10 +207,10 @@ def _values(source: Source, columns: Sequence[Column]) -> Iterator[Finding]:
             continue
         found = source.rows(
             f'SELECT "{column.name}" AS value, count(*), min(row) FROM charges'
-            f' WHERE trim("{column.name}") <> \'\' GROUP BY value ORDER BY 3'
+            f" WHERE trim(\"{column.name}\") <> '' GROUP BY value ORDER BY 3"
         )
         wrong = [(text, judge(text), count, row) for text, count, row in found]
-        kind = "json" if column.type is DataType.JSON else column.is_unit and "unit" or "currency"
+        kind = "json" if column.type is DataType.JSON else (column.is_unit and "unit") or "currency"
         for text, problem, count, row in [each for each in wrong if each[1]][:_MOST_SHOWN]:
             yield Finding(
                 rule=kind, column=column.name, text=problem or "", count=count, row=row,

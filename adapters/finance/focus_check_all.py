@@ -28,7 +28,7 @@ def all_rows(source: Source, dataset: Dataset) -> Iterator[Said]:
     for each in ONE_FOR:
         if each.key in source.names and each.value in source.names:
             yield from _one_for(source, each.key, each.value)
-    if _COMMITMENT_COLUMNS <= set(source.names):
+    if set(source.names) >= _COMMITMENT_COLUMNS:
         yield from _commitments(source)
     yield from _control_totals(source)
 

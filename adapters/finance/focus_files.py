@@ -61,11 +61,11 @@ class ParquetFile:
     def __init__(self, path: Path, schema: pyarrow.Schema, about: Mapping[str, str]) -> None:
         import pyarrow.parquet as pq
 
-        self._schema = schema.with_metadata(dict(about))
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", compression_level=_COMPRESSION_LEVEL,
+            path, schema, compression="zstd", compression_level=_COMPRESSION_LEVEL,
             store_schema=False,
         )  # fmt: skip
+        self._writer.add_key_value_metadata(dict(about))
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,8 @@
     metadata/dataset_instances.json              version 1.4
     metadata/recency/recency-<id>.json           version 1.4
 
-Ids are digests of what they name, and no time is that of the writing: the same book, the same bytes.
+Ids are digests of what they name, and no time is that of the writing: the same book gives the
+same bytes.
 """
 
 from __future__ import annotations

@@ -261,7 +261,9 @@ def reference_rules(dataset: Dataset) -> Iterator[Rule]:
              "BillingPeriodLastUpdated < BillingPeriodCreated"),
         )  # fmt: skip
     else:
-        model, share = "ContractCommitmentPaymentModel", "ContractCommitmentPaymentUpfrontPercentage"
+        model = "ContractCommitmentPaymentModel"
+        share = "ContractCommitmentPaymentUpfrontPercentage"
+        discount = "ContractCommitmentDiscountPercentage"
         rows = (
             ("updated-before-made", "ContractCommitmentLastUpdated",
              "is before ContractCommitmentCreated",
@@ -275,8 +277,8 @@ def reference_rules(dataset: Dataset) -> Iterator[Rule]:
              f"({model} = 'All Upfront' AND {share} <> 1) OR ({model} = 'No Upfront'"
              f" AND {share} <> 0) OR ({model} = 'Partial Upfront'"
              f" AND ({share} <= 0 OR {share} >= 1))"),
-            ("share-of-discount", "ContractCommitmentDiscountPercentage", "is not from 0 to 1",
-             "ContractCommitmentDiscountPercentage < 0 OR ContractCommitmentDiscountPercentage > 1"),
+            ("share-of-discount", discount, "is not from 0 to 1",
+             f"{discount} < 0 OR {discount} > 1"),
         )  # fmt: skip
     for name, column, text, broken in rows:
         yield Rule(name=name, column=column, text=text, broken=broken)

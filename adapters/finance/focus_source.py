@@ -79,7 +79,9 @@ class Source:
         # A small file is read once; of a large one only what a rule asks for, each time anew.
         is_small = self.path.stat().st_size < _SMALL_BYTES
         kind = "TEMP TABLE" if is_small else "VIEW"
-        self.rows(f"CREATE {kind} charges AS SELECT {row} AS row, {', '.join(made)} FROM {self.scan}")
+        self.rows(
+            f"CREATE {kind} charges AS SELECT {row} AS row, {', '.join(made)} FROM {self.scan}"
+        )
         if is_small:
             # Some 400 expressions over a few rows: to plan them well takes longer than to ask.
             self.db.execute("PRAGMA disable_optimizer")
@@ -149,7 +151,9 @@ def _header(path: Path) -> list[str]:
     if twice:
         raise InputError(str(path), f"has the column {twice[0]!r} twice", "keep one of them")
     if not names or "" in names:
-        raise InputError(str(path), "has no name for a column in its first line", "write them there")
+        raise InputError(
+            str(path), "has no name for a column in its first line", "write them there"
+        )
     return names
 
 

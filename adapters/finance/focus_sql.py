@@ -33,7 +33,9 @@ _FITS = "2.5e-10"
 """A quarter of what FOCUS's validators allow between cost and unit price times quantity."""
 
 
-LINES = "SELECT * FROM book_lines WHERE line_id BETWEEN ? AND ? ORDER BY line_id, entry_id, start_at"
+LINES = (
+    "SELECT * FROM book_lines WHERE line_id BETWEEN ? AND ? ORDER BY line_id, entry_id, start_at"
+)
 """Some lines, in an order that does not depend on how they came into the book."""
 
 ROUNDING = """
@@ -101,18 +103,23 @@ SELECT *,
     nullif(sign(effective_usd), 0), 1) < 0 THEN -1 ELSE 1 END::INTEGER AS direction
 FROM part"""
 
+_IS_UPFRONT = (
+    "(category = 'Purchase' AND abs(billed_usd::DOUBLE)"
+    " > usd_per_hour::DOUBLE * (epoch_us(end_at) - epoch_us(start_at)) / 1.8e9)"
+)
+"""More than twice the price of the time: paid at once for a term."""
+
 _QUANTITIES = f"""
 SELECT *,
   category = 'Usage' AND is_committed AS is_covering,
-  category = 'Purchase' AND usd_per_hour = 0 AND billed_usd <> 0 AS is_upfront,
+  {_IS_UPFRONT} AS is_upfront,
   CASE WHEN is_plain THEN billed_usd ELSE list_usd END AS list_cost,
   CASE WHEN category = 'Usage' AND is_committed THEN list_usd ELSE billed_usd END
     AS contracted_cost,
   CASE WHEN category = 'Purchase' OR market = 'spot' OR commitment_status = 'unused'
     THEN usd_per_hour ELSE coalesce(on_demand_usd_per_hour, usd_per_hour) END AS list_price,
   CASE WHEN is_plain THEN NULL
-    WHEN category = 'Purchase' AND usd_per_hour = 0 AND billed_usd <> 0
-      THEN direction::{_QUANTITY}
+    WHEN {_IS_UPFRONT} THEN direction::{_QUANTITY}
     WHEN category = 'Purchase'
       THEN direction * ({_HOURS_OF.format(micros="epoch_us(end_at) - epoch_us(start_at)")})
     WHEN micros > 0 THEN direction * ({_HOURS_OF.format(micros="micros")})
@@ -209,11 +216,20 @@ def _or_null(name: str) -> str:
     return f"nullif({name}, '')"
 
 
-_PLACE = "CASE WHEN region = '' THEN '' ELSE ' in ' || CASE WHEN zone = '' THEN region ELSE zone END END"
-_THING = f"CASE WHEN charge = 'machine' AND instance_type <> '' THEN instance_type ELSE {_case('charge', words.RESOURCES, 'charge')} END"
+_PLACE = (
+    "CASE WHEN region = '' THEN '' ELSE ' in ' || CASE WHEN zone = '' THEN region ELSE zone END END"
+)
+_IS_TYPED = "charge = 'machine' AND instance_type <> ''"
+_THING = (
+    f"CASE WHEN {_IS_TYPED} THEN instance_type"
+    f" ELSE {_case('charge', words.RESOURCES, 'charge')} END"
+)
 _TYPE_OF_COMMITMENT = _case("commitment_kind", words.COMMITMENT_TYPES, "commitment_kind")
 _COMMITMENT_NAME = f"({_TYPE_OF_COMMITMENT}) || ' ' || commitment_id"
-_SKU = f"CASE WHEN charge = 'machine' AND instance_type <> '' THEN instance_type WHEN charge = 'commitment' THEN coalesce(commitment_kind, charge) ELSE charge END"
+_SKU = (
+    f"CASE WHEN {_IS_TYPED} THEN instance_type"
+    " WHEN charge = 'commitment' THEN coalesce(commitment_kind, charge) ELSE charge END"
+)
 _IS_OF_COMMITMENT = "is_committed AND (category = 'Purchase' OR commitment_status = 'unused')"
 _HAS_SKU = "NOT is_plain"
 
@@ -246,7 +262,8 @@ _WHAT: dict[str, str] = {
     f" ELSE {_seller(lambda seller: seller.machines)} END",
     "SkuId": f"CASE WHEN {_HAS_SKU} THEN {_SKU} END",
     "SkuMeter": f"CASE WHEN {_HAS_SKU} THEN {_case('charge', words.METERS, 'charge')} END",
-    "SkuPriceId": f"CASE WHEN {_HAS_SKU} THEN concat_ws('/', provider, {_or_null('region')}, {_SKU},"
+    "SkuPriceId": f"CASE WHEN {_HAS_SKU} THEN concat_ws('/', provider,"
+    f" {_or_null('region')}, {_SKU},"
     f" CASE WHEN charge = 'machine' THEN {_or_null('market')}"
     " WHEN is_upfront THEN 'upfront' END) END",
     "SkuPriceDetails": (
@@ -348,7 +365,7 @@ def _contract_applied(contracts: Collection[str]) -> str:
     named = ", ".join(_quoted(name) for name in sorted(contracts))
     number = "trim((direction * abs(commitment_quantity))::VARCHAR)"
     return (
-        f"CASE WHEN is_covering AND commitment_id IN ({named}) THEN '{{\"Elements\": [{{"
+        f'CASE WHEN is_covering AND commitment_id IN ({named}) THEN \'{{"Elements": [{{'
         '"ContractId": \' || to_json(commitment_id) || \', "ContractCommitmentId": \''
         f" || to_json(commitment_id) || CASE WHEN commitment_kind IN ({_SPEND})"
         f" THEN ', \"ContractCommitmentAppliedCost\": ' || {number}"

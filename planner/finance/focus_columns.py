@@ -139,13 +139,21 @@ WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """All that a column may say, where the specification lists it."""
 
-_REQUIRED = """
+
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
+_REQUIRED = _names(
+    """
     BillingAccountId BillingAccountType BillingCurrency BillingPeriodEnd BillingPeriodStart
     ChargeCategory ChargeFrequency ChargePeriodEnd ChargePeriodStart BilledCost ContractedCost
     EffectiveCost ListCost InvoiceIssuerName PricingCurrency PricingCurrencyEffectiveCost
     ServiceCategory ServiceName ServiceSubcategory
-""".split()
-_NULLABLE = """
+    """
+)
+_NULLABLE = _names(
+    """
     AvailabilityZone BillingAccountName CapacityReservationId CapacityReservationStatus ChargeClass
     ChargeDescription CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName
     CommitmentDiscountQuantity CommitmentDiscountStatus CommitmentDiscountType
@@ -153,14 +161,18 @@ _NULLABLE = """
     PricingCategory PricingCurrencyContractedUnitPrice PricingCurrencyListUnitPrice PricingQuantity
     PricingUnit RegionId RegionName ResourceId ResourceName ResourceType SkuId SkuMeter
     SkuPriceDetails SkuPriceId SubAccountId SubAccountName SubAccountType Tags
-""".split()
+    """
+)
 _REQUIRED_1_2 = ["ProviderName", "PublisherName"]
 _REQUIRED_1_4 = ["ServiceProviderName"]
-_NULLABLE_1_4 = """
+_NULLABLE_1_4 = _names(
+    """
     AllocatedMethodDetails AllocatedMethodId AllocatedResourceId AllocatedResourceName AllocatedTags
     CommitmentProgramEligibilityDetails ContractApplied HostProviderName InvoiceDetailId
-""".split()
-_COMMITMENT = """
+    """
+)
+_COMMITMENT = _names(
+    """
     ContractCommitmentApplicability ContractCommitmentBenefitCategory ContractCommitmentCategory
     ContractCommitmentCreated ContractCommitmentDurationType ContractCommitmentFulfillmentInterval
     ContractCommitmentId ContractCommitmentLastUpdated ContractCommitmentLifecycleStatus
@@ -168,20 +180,27 @@ _COMMITMENT = """
     ContractCommitmentPaymentModel ContractCommitmentPaymentUpfrontPercentage
     ContractCommitmentPeriodEnd ContractCommitmentPeriodStart ContractCommitmentType ContractId
     ContractPeriodEnd ContractPeriodStart InvoiceIssuerName PricingCurrency ServiceProviderName
-""".split()
-_COMMITMENT_NULLABLE = """
+    """
+)
+_COMMITMENT_NULLABLE = _names(
+    """
     BillingCurrency ContractCommitmentCost ContractCommitmentDescription
     ContractCommitmentDiscountPercentage ContractCommitmentQuantity ContractCommitmentUnit
     PricingCurrencyContractCommitmentCost
-""".split()
-_PERIOD = """
+    """
+)
+_PERIOD = _names(
+    """
     BillingPeriodCreated BillingPeriodEnd BillingPeriodLastUpdated BillingPeriodStart
     BillingPeriodStatus InvoiceIssuerName
-""".split()
-_JSON = """
+    """
+)
+_JSON = _names(
+    """
     AllocatedMethodDetails AllocatedTags CommitmentProgramEligibilityDetails ContractApplied
     ContractCommitmentApplicability SkuPriceDetails Tags
-""".split()
+    """
+)
 
 
 def _column(name: str, *, is_nullable: bool) -> Column:
@@ -224,12 +243,12 @@ _TABLES: dict[tuple[Version, Dataset], tuple[Column, ...]] = {
 }
 
 MANDATORY_1_2 = frozenset(
-    """
+    _names("""
     BilledCost BillingAccountId BillingAccountName BillingCurrency BillingPeriodEnd
     BillingPeriodStart ChargeCategory ChargeClass ChargeDescription ChargePeriodEnd
     ChargePeriodStart ContractedCost EffectiveCost InvoiceIssuerName ListCost PricingQuantity
     PricingUnit ProviderName PublisherName ServiceCategory ServiceName
-    """.split()
+    """)
 )
 MANDATORY_1_4 = (MANDATORY_1_2 - set(_REQUIRED_1_2)) | {"HostProviderName", "ServiceProviderName"}
 """What every file of charges has; of the others the specification says when they are needed."""

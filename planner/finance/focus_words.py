@@ -105,15 +105,20 @@ SPEND = frozenset(kind.value for kind in SPEND_KINDS)
 CAPACITY = Kind.CAPACITY_RESERVATION.value
 """No discount and no commitment discount: it has columns of its own."""
 
-SKU_KEYS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SKU_KEYS = _words(
     """
     CoreCount DiskMaxIops DiskSpace DiskType GpuCount InstanceType InstanceSeries MemorySize
     NetworkMaxIops NetworkMaxThroughput OperatingSystem Redundancy StorageClass
-    """.split()
+    """
 )
 """Keys of SkuPriceDetails that FOCUS defines; any other begins with x_."""
 
-CURRENCIES = frozenset(
+CURRENCIES = _words(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP
     BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB
@@ -123,7 +128,7 @@ CURRENCIES = frozenset(
     RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD
     TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XCG
     XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWG ZWL
-    """.split()
+    """
 )
 """ISO 4217."""
 
@@ -133,11 +138,11 @@ DATA_UNITS = tuple(
     for unit in ("b", "B")
     for prefix in ("", "K", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 )
-SAID_WRONG = frozenset(
+SAID_WRONG = _words(
     """
     s sec secs second min mins minute h hr hrs hour d day mo mon mth month y yr yrs year
     byte bytes bit bits kilobyte kilobytes megabyte megabytes gigabyte gigabytes gbs gib-s
     unit ea each count na n/a none
-    """.split()
+    """
 )
 """Common other spellings of a unit, in small letters: FOCUS writes Hours, GB and Units."""

@@ -65,8 +65,9 @@ AWS = Cell(
     provider="aws", account="111122223333", region="us-east-1", zone="us-east-1a",
     instance_type="m5.xlarge", market="on_demand", vcpu=Decimal(4), memory_gib=Decimal(16),
 )  # fmt: skip
-GCP = replace(AWS, provider="gcp", account="ml-train", region="us-central1", zone="us-central1-a",
-              instance_type="n2-standard-8", vcpu=Decimal(8), memory_gib=Decimal("32.5"))  # fmt: skip
+GCP = replace(AWS, provider="gcp", account="ml-train", region="us-central1",
+              zone="us-central1-a", instance_type="n2-standard-8", vcpu=Decimal(8),
+              memory_gib=Decimal("32.5"))  # fmt: skip
 AZURE = replace(AWS, provider="azure", account="0c9c-44", region="westeurope", zone="",
                 instance_type="D4s_v5")  # fmt: skip
 NASTY = Owner(
@@ -107,7 +108,9 @@ def usage(number: int, *, usd: str = "0.192", share: str = "1", **changes: objec
     return replace(line, **changes)  # type: ignore[arg-type]
 
 
-def covered(line: ChargeLine, name: str, kind: Kind, usd: str, quantity: str, unit: str) -> ChargeLine:
+def covered(
+    line: ChargeLine, name: str, kind: Kind, usd: str, quantity: str, unit: str
+) -> ChargeLine:
     """The same use under a commitment: nothing is billed, and its part of the fee is its cost."""
     return replace(
         line,
@@ -210,8 +213,8 @@ def all_kinds() -> list[ChargeLine]:
               effective_usd=Decimal("-0.05"), list_usd=ZERO, on_demand_usd=None),
         taken_back(usage(15, share="0.5"), 15),
         taken_back(september, 21, month="2026-10"),
-        replace(september, line_id=22, month="2026-10", kind=LineKind.CORRECTION, micros=MICROS // 3,
-                billed_usd=Decimal("0.064"), effective_usd=Decimal("0.064"),
+        replace(september, line_id=22, month="2026-10", kind=LineKind.CORRECTION,
+                micros=MICROS // 3, billed_usd=Decimal("0.064"), effective_usd=Decimal("0.064"),
                 list_usd=Decimal("0.064"), on_demand_usd=Decimal("0.064")),
         idle,
         replace(idle, line_id=31, entry_id=31, purpose=Purpose.WORK,

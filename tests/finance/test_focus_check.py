@@ -27,7 +27,9 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> dict[Version, Path]:
 
 @pytest.mark.parametrize("version", Version)
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_with_all_kinds_of_rows_is_right(version: Version, kind: str, tmp_path: Path) -> None:
+def test_a_file_with_all_kinds_of_rows_is_right(
+    version: Version, kind: str, tmp_path: Path
+) -> None:
     path = written(tmp_path, version, kind)
     for file in sorted(tmp_path.glob(f"*.{kind}")):
         checked = check_focus(file)
@@ -102,8 +104,12 @@ def test_control_totals_beside_a_file_are_asked(change: str, tmp_path: Path) -> 
     assert "control-totals" in found
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), version=st.sampled_from(Version), places=st.sampled_from([9, 12]))
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    seed=st.integers(0, 10**6), version=st.sampled_from(Version), places=st.sampled_from([9, 12])
+)
 def test_any_book_makes_a_right_file(
     seed: int, version: Version, places: int, tmp_path: Path
 ) -> None:
@@ -132,6 +138,8 @@ def test_what_is_no_table_is_refused(name: str, data: bytes, said: str, tmp_path
         check_focus(tmp_path / name)
 
 
-@pytest.mark.parametrize("unit", ["Hours", "GB", "GB-Hours", "GB/Hour", "1000 Tokens", "USD", "vCPU"])
+@pytest.mark.parametrize(
+    "unit", ["Hours", "GB", "GB-Hours", "GB/Hour", "1000 Tokens", "USD", "vCPU"]
+)
 def test_units_as_focus_writes_them(unit: str) -> None:
     assert (unit_problem(unit) is None) == (unit != "vCPU")
