@@ -50,6 +50,7 @@ def write_report(book: Book, asked: Exported, out: Path) -> None:
     """Writes the files and says on standard error where they are and what they add up to."""
     from costplan.adapters.finance.focus import Wanted, write_focus
     from costplan.planner.finance.focus_columns import Version
+    from costplan.planner.wording import counted
 
     wanted = Wanted(
         version=Version(asked.output.removeprefix("focus-")),
@@ -63,13 +64,13 @@ def write_report(book: Book, asked: Exported, out: Path) -> None:
     totals = written.totals
     note(f"written to {written.files[0]}, and what belongs to it beside")
     note(
-        f"{totals.row_count:,} rows; billed {_usd(totals.of('BilledCost'))},"
+        f"{counted(totals.row_count, 'row')}; billed {_usd(totals.of('BilledCost'))},"
         f" effective {_usd(totals.of('EffectiveCost'))}; never add the two"
     )
     if written.lines_without_account:
         note(
-            f"note: the account of {written.lines_without_account:,} rows is not known; FOCUS"
-            " wants one, so it is written as 'unknown'"
+            f"note: the account of {counted(written.lines_without_account, 'row')} is not known;"
+            " FOCUS wants one, so it is written as 'unknown'"
         )
 
 

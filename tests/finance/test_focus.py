@@ -83,9 +83,7 @@ _MONEY = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "PricingQ
         ("22", "0.064 0.064 0.064 0.064 0.33333333333333"),
     ],
 )
-def test_the_amounts_of_each_kind(
-    rows: dict[str, dict[str, Any]], line: str, amounts: str
-) -> None:
+def test_the_amounts_of_each_kind(rows: dict[str, dict[str, Any]], line: str, amounts: str) -> None:
     found = [rows[line][name] for name in _MONEY]
     assert [value for value in found if value is not None] == [
         Decimal(amount) for amount in amounts.split()
@@ -94,9 +92,9 @@ def test_the_amounts_of_each_kind(
 
 def test_what_is_not_known_is_null_and_never_a_word(rows: dict[str, dict[str, Any]]) -> None:
     nobody = rows["32"]
-    assert [nobody[name] for name in ("x_Team", "x_Workload", "RegionId", "Tags", "ResourceId")] == [
-        None
-    ] * 5
+    assert [
+        nobody[name] for name in ("x_Team", "x_Workload", "RegionId", "Tags", "ResourceId")
+    ] == [None] * 5
     assert nobody["BillingAccountId"] == "unknown"
     assert nobody["ProviderName"] == "sim"
     assert rows["2"]["x_User"] == "o'brien"
