@@ -10,6 +10,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -41,6 +42,7 @@ class Source:
     db: duckdb.DuckDBPyConnection
     types: tuple[tuple[str, str], ...]
     scan: str
+    staged: TemporaryDirectory[str] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +59,8 @@ class Source:
         trace: TracebackType | None,
     ) -> None:
         self.db.close()
+        if self.staged is not None:
+            self.staged.cleanup()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The answer of a query; InputError where a row of the file cannot be read."""
@@ -76,7 +80,7 @@ class Source:
         made = [f'"{column.name}" AS "raw_{column.name}"' for column in columns]
         made += [f'{self._typed(column)} AS "{column.name}"' for column in columns]
         row = "file_row_number + 1" if "read_parquet" in self.scan else "row_number() OVER ()"
-        # A small file is read once; of a large one only what a rule asks for, each time anew.
+        # A small file is read once; of a large one what a question is of, each time anew.
         is_small = self.path.stat().st_size < _SMALL_BYTES
         kind = "TEMP TABLE" if is_small else "VIEW"
         self.rows(
@@ -99,7 +103,7 @@ class Source:
 
     def wrong_types(self, columns: Sequence[Column]) -> list[tuple[str, str, str]]:
         """Columns of a Parquet file that are of another type: name, found, wanted."""
-        if "read_parquet" not in self.scan:
+        if self.path.suffix.lower() == ".csv":
             return []
         found = dict(self.types)
         return [
@@ -119,26 +123,43 @@ def open_source(path: Path) -> Source:
         raise InputError(str(path), "is neither .parquet nor .csv", "name such a file")
     if not path.is_file():
         raise InputError(str(path), "there is no such file", "name one that there is")
-    quoted = "'" + str(path).replace("'", "''") + "'"
+    scan = _scan_csv(path) if kind == ".csv" else _scan_parquet(path)
+    staged = None
     db = duckdb.connect(config={"threads": 2, "memory_limit": "1GiB"})
-    db.execute("SET TimeZone = 'UTC'")
     try:
-        if kind == ".csv":
-            names = _header(path)
-            listed = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-            scan = (
-                f"read_csv({quoted}, header = true, auto_detect = false, delim = ',', quote = '\"',"
-                f" escape = '\"', nullstr = '', allow_quoted_nulls = false, strict_mode = true,"
-                f" columns = {{{listed}}})"
-            )
-        else:
-            scan = f"read_parquet({quoted}, file_row_number = true)"
+        db.execute("SET TimeZone = 'UTC'")
+        if kind == ".csv" and path.stat().st_size >= _SMALL_BYTES:
+            staged = TemporaryDirectory(prefix="costplan-focus-")
+            scan = _staged(db, scan, Path(staged.name))
         found = db.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
     except duckdb.Error as error:
         db.close()
+        if staged is not None:
+            staged.cleanup()
         raise _unreadable(path, error) from error
     types = tuple((row[0], row[1]) for row in found if row[0] != "file_row_number")
-    return Source(path=path, db=db, types=types, scan=scan)
+    return Source(path=path, db=db, types=types, scan=scan, staged=staged)
+
+
+def _scan_parquet(path: Path) -> str:
+    return f"read_parquet({_literal(str(path))}, file_row_number = true)"
+
+
+def _scan_csv(path: Path) -> str:
+    """Every column as text; nothing is null, and two quotes are an empty text."""
+    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in _header(path))
+    return (
+        f"read_csv({_literal(str(path))}, header = true, auto_detect = false, delim = ',',"
+        " quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
+        f" strict_mode = true, columns = {{{columns}}})"
+    )
+
+
+def _staged(db: duckdb.DuckDBPyConnection, scan: str, folder: Path) -> str:
+    """A large CSV file as Parquet: its text is taken apart once, and not for each question."""
+    file = folder / "text.parquet"
+    db.execute(f"COPY (SELECT * FROM {scan}) TO {_literal(str(file))} (FORMAT parquet)")
+    return _scan_parquet(file)
 
 
 def _header(path: Path) -> list[str]:

@@ -80,6 +80,22 @@ def test_a_parquet_column_of_another_type_is_caught(
     assert ("type", name) in {(finding.rule, finding.column) for finding in findings}
 
 
+def test_a_large_file_is_read_as_a_small_one_is(
+    right: dict[Version, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("costplan.adapters.finance.focus_source._SMALL_BYTES", 0)
+    rows = read(right[Version.V1_4])
+    assert check_focus(save(tmp_path / "large.csv", rows)).findings == ()
+    rows[3]["ChargeFrequency"] = "One-Time"
+    [finding] = check_focus(save(tmp_path / "large.csv", rows)).findings
+    assert (finding.rule, finding.row, finding.value) == ("frequency-of-use", 4, '"One-Time"')
+    (tmp_path / "ragged.csv").write_text(
+        (tmp_path / "large.csv").read_text() + "one,two\n", encoding="utf-8"
+    )
+    with pytest.raises(InputError, match="cannot be read"):
+        check_focus(tmp_path / "ragged.csv")
+
+
 def test_a_finding_says_where_and_what(right: dict[Version, Path], tmp_path: Path) -> None:
     rows = read(right[Version.V1_2])
     place = [row["x_LineId"] for row in rows].index("6")
