@@ -78,9 +78,9 @@ app.command()(replay.replay)
 app.command()(report.report)
 app.command()(simulate.simulate)
 app.add_typer(commitments.app, name="commitments")
-app.add_typer(focus.app, name="focus")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
+app.add_typer(focus.app, name="focus")
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from costplan.adapters.files_together import Together
 from costplan.adapters.finance.book import Book, decimal_of
 from costplan.adapters.finance.focus_files import arrow_schema, table_file
 from costplan.adapters.finance.focus_metadata import (
@@ -30,7 +31,6 @@ from costplan.adapters.finance.focus_metadata import (
 from costplan.adapters.finance.focus_sql import LINES, rounding, rows_sql
 from costplan.adapters.finance.focus_stage import staged
 from costplan.adapters.finance.focus_totals import Totals
-from costplan.adapters.whole_file import Together
 from costplan.planner.commitments.values import Commitment
 from costplan.planner.errors import InputError, InvariantBroken
 from costplan.planner.finance.focus_columns import (
