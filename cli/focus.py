@@ -52,7 +52,10 @@ def check(
 
 
 def _text(checked: Checked) -> str:
-    what = f"{checked.path}: FOCUS {checked.version} {checked.dataset}, {checked.rows:,} rows"
+    from costplan.planner.wording import counted
+
+    rows = counted(checked.rows, "row")
+    what = f"{checked.path}: FOCUS {checked.version} {checked.dataset}, {rows}"
     if not checked.findings:
         return f"{what}, nothing is wrong\n"
     rules = {(finding.rule, finding.column) for finding in checked.findings}

@@ -167,12 +167,22 @@ class _Making:
                 raise InvariantBroken(f"{name} is {self.totals.of(name)}, and of the book {usd}")
 
     def write_references(self) -> None:
-        """The datasets that charges refer to, which only version 1.4 has."""
-        if self.wanted.version is Version.V1_2:
-            return
-        self._write_rows(Dataset.BILLING_PERIOD, _periods(self.book, self.wanted.closed))
-        if rows := self._contracts():
-            self._write_rows(Dataset.CONTRACT_COMMITMENT, rows)
+        """The datasets that charges refer to, which only version 1.4 has.
+
+        One that an earlier report left in the folder, and that this one has not, goes away.
+        """
+        made: dict[Dataset, Sequence[Mapping[str, object]]] = {
+            Dataset.BILLING_PERIOD: ()
+            if self.wanted.version is Version.V1_2
+            else _periods(self.book, self.wanted.closed),
+            Dataset.CONTRACT_COMMITMENT: self._contracts(),
+        }
+        for dataset, rows in made.items():
+            path = self.side / f"{STEM[dataset]}.{self.wanted.kind}"
+            if rows:
+                self._write_rows(dataset, rows, path)
+            else:
+                self.files.without(path)
 
     def _contracts(self) -> list[Mapping[str, object]]:
         """Rows of the commitments that the charges name."""
@@ -190,13 +200,15 @@ class _Making:
         ]
         return [row for row in rows if row is not None]
 
-    def _write_rows(self, dataset: Dataset, rows: Sequence[Mapping[str, object]]) -> None:
+    def _write_rows(
+        self, dataset: Dataset, rows: Sequence[Mapping[str, object]], path: Path
+    ) -> None:
         import pyarrow as pa
 
         columns = columns_of(self.wanted.version, dataset)
         schema = arrow_schema(columns)
-        path = self.files.part_of(self.side / f"{STEM[dataset]}.{self.wanted.kind}")
-        with table_file(path, self.wanted.kind, schema, self._described(dataset, columns)) as file:
+        part = self.files.part_of(path)
+        with table_file(part, self.wanted.kind, schema, self._described(dataset, columns)) as file:
             file.write(pa.Table.from_pylist(list(rows), schema=schema))
 
     def _described(self, dataset: Dataset, columns: Sequence[Column]) -> dict[str, str]:

@@ -224,5 +224,7 @@ def _said(value: Any) -> str | None:
         return None
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
+    if isinstance(value, int | float):
+        return str(value)
     text = value if isinstance(value, str) else str(value)
     return json.dumps(text if len(text) <= 80 else text[:77] + "...", ensure_ascii=False)

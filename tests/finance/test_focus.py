@@ -241,6 +241,28 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text() == "before"
 
 
+def test_what_breaks_on_the_way_leaves_no_file_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("on the way")
+
+    monkeypatch.setattr("costplan.adapters.finance.focus.metadata_files", breaks)
+    with pytest.raises(RuntimeError):
+        write([usage(1)], tmp_path / "a" / "b", version=Version.V1_4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_that_a_later_report_has_not_goes_away(tmp_path: Path) -> None:
+    write(all_kinds(), tmp_path, version=Version.V1_4, commitments=COMMITMENTS)
+    assert (tmp_path / "contract-commitment.parquet").exists()
+    write(all_kinds(), tmp_path, version=Version.V1_4)
+    assert not (tmp_path / "contract-commitment.parquet").exists()
+    assert (tmp_path / "billing-period.parquet").exists()
+    found = pq.read_table(tmp_path / "cost-and-usage.parquet")
+    assert found["ContractApplied"].null_count == found.num_rows
+
+
 def test_time_that_costs_nothing_is_a_row(tmp_path: Path) -> None:
     """Time that costs nothing, and time that was not counted, keep their identities."""
     free = usage(1, usd="0")

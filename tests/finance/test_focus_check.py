@@ -16,6 +16,7 @@ from costplan.planner.finance.focus_columns import Version
 from costplan.planner.finance.focus_values import unit_problem
 from tests.finance.focus_books import random_lines
 from tests.finance.focus_defects import DEFECTS, ONLY_1_4, Defect, read, save, written
+from tests.finance.referees import toolkit
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,16 @@ def test_a_finding_says_where_and_what(right: dict[Version, Path], tmp_path: Pat
         if finding.rule == "covered-is-not-billed"
     ]
     assert (finding.column, finding.row, finding.value) == ("BilledCost", place + 1, '"0.048"')
+
+
+@pytest.mark.parametrize("provider", ["aws", "azure", "gcp"])
+def test_files_of_others_are_right(provider: str, tmp_path: Path) -> None:
+    """Those that a tool makes after the exports of three clouds: nobody is accused wrongly."""
+    words = ("--focus-version", "1.2", "--rows", "300", "--out", str(tmp_path))
+    assert toolkit("generate", "--provider", provider, *words).returncode == 0
+    [path] = tmp_path.glob("*.csv")
+    checked = check_focus(path)
+    assert (checked.findings, checked.rows) == ((), 300)
 
 
 @pytest.mark.parametrize("change", ["a row less", "a cent more"])
