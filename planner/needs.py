@@ -44,6 +44,13 @@ class Needs:
         return all(self.here.get(kind, 0) == wanted for kind, wanted in self.target.items())
 
     @property
+    def is_for_work(self) -> bool:
+        """True where most of the workers that are wanted have something to run, so that it
+        matters how fast they are, and not only how many."""
+        wanted = sum(d.wanted for d in self.demand)
+        return 2 * sum(min(d.useful, d.wanted) for d in self.demand) > wanted
+
+    @property
     def short(self) -> dict[str, int]:
         """Workers that are missing, by kind."""
         return {kind: max(0, n - self.here.get(kind, 0)) for kind, n in self.target.items()}
