@@ -166,7 +166,7 @@ class Shop:
         settings: Settings,
         speeds: Speeds = PLAIN,
     ) -> None:
-        self.settings, self.speeds = settings, speeds
+        self.offers, self.settings, self.speeds = offers, settings, speeds
         self.priced = priced_offers(offers, quotes)
         goods = _goods(_PriceList(self.priced, settings))
         self.rows = tuple(goods.key)

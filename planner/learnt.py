@@ -52,8 +52,8 @@ class Learnt:
     `exchanged` says when nodes of an offer were last exchanged for another's, by 'from > to'.
     `hints` says when a spot pool was last said to be in danger, `capacity` what asking for each
     offer came to. `scheduler_id` is of the scheduler that was last heard of, and `reborn_at` when
-    it was found to be another. `paces` are what tasks of its took on each type of machine, by prefix
-    and type, and `past_paces` those of schedulers before it.
+    it was found to be another. `paces` are what its tasks took, by prefix and type of machine,
+    and `past_paces` those of schedulers before it.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(

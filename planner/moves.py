@@ -61,7 +61,8 @@ def plan_moves(
     speeds = speeds_of(state.learnt, settings) if wanted.is_for_work else PLAIN
     fleet = at_speed(fleet, speeds)
     for _ in range(MOST_DOUBTS):
-        made = _planned(offers, snapshot, state, settings, fleet, wanted, speeds)
+        shop = Shop(offers, snapshot.quotes, settings, speeds)
+        made = _planned(shop, snapshot, state, settings, fleet, wanted)
         keys = {key for move in launches(made.moves) for key in move.keys}
         doubted = doubts(keys, snapshot.quotes, settings, snapshot.at)
         if not doubted:
@@ -71,17 +72,15 @@ def plan_moves(
 
 
 def _planned(
-    offers: Sequence[Offer],
+    shop: Shop,
     snapshot: Snapshot,
     state: State,
     settings: Settings,
     fleet: Sequence[Asset],
     wanted: Needs,
-    speeds: Speeds,
 ) -> MovePlan:
-    shop = Shop(offers, snapshot.quotes, settings, speeds)
     on_offer = shop.shelf(wanted.target, wanted.short)
-    on_offer = _beside_doubtful(on_offer, offers, snapshot, state.learnt, wanted, shop)
+    on_offer = _beside_doubtful(on_offer, shop, snapshot, state.learnt, wanted)
     on_offer = _for_later(on_offer, shop, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
@@ -97,7 +96,7 @@ def _planned(
     )
     chosen = foresee(asked)
     choice = chosen.choice
-    new, drains, kept = _moves(question, choice, wanted, state.learnt, speeds)
+    new, drains, kept = _moves(question, choice, wanted, state.learnt, shop.speeds)
     new = in_order(new, wanted.short, chosen.ahead)
     known = {keep.node_id for keep in kept}
     kept += tuple(keep for keep in held_nodes(asked, chosen) if keep.node_id not in known)
@@ -129,7 +128,7 @@ def _planned(
         termination=choice.termination,
         runner_up=_runner_up(question, items, choice, do_nothing) if moves else None,
         ahead=chosen.ahead,
-        speeds=speeds.told,
+        speeds=shop.speeds.told,
     )
 
 
@@ -159,12 +158,7 @@ def _for_later(
 
 
 def _beside_doubtful(
-    on_offer: Shelf,
-    offers: Sequence[Offer],
-    snapshot: Snapshot,
-    learnt: Learnt,
-    wanted: Needs,
-    shop: Shop,
+    on_offer: Shelf, shop: Shop, snapshot: Snapshot, learnt: Learnt, wanted: Needs
 ) -> Shelf:
     """The shelf with what would be on it without pools that have probably no machine, which the
     cheapest ones may be."""
@@ -174,11 +168,11 @@ def _beside_doubtful(
         return on_offer
     others = tuple(
         offer
-        for offer in offers
+        for offer in shop.offers
         if refused_share([offer.key], learnt, snapshot.at) < DOUBTFUL_SHARE
     )
-    shop = Shop(others, snapshot.quotes, shop.settings, shop.speeds)
-    return _with(on_offer, shop.shelf(wanted.target, wanted.short))
+    beside = Shop(others, snapshot.quotes, shop.settings, shop.speeds)
+    return _with(on_offer, beside.shelf(wanted.target, wanted.short))
 
 
 def _with(on_offer: Shelf, more: Shelf) -> Shelf:

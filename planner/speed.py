@@ -76,9 +76,7 @@ class Speeds:
     pattern. Types of neither are taken for 1."""
 
     told: tuple[TypeSpeed, ...] = ()
-    given: Mapping[str, float] = field(
-        default_factory=lambda: MappingProxyType(dict[str, float]())
-    )
+    given: Mapping[str, float] = field(default_factory=lambda: MappingProxyType(dict[str, float]()))
 
     def factor(self, instance_type: str) -> float:
         """The multiple of a type."""
@@ -208,7 +206,7 @@ def _solved(
         spread = _GIVEN_SPREAD if name in fixed else BELIEVED_SPREAD
         left[number, number] += spread**-2
         right[number] += math.log(fixed.get(name, 1.0)) * spread**-2
-    solved: FloatArray = np.linalg.solve(left, right)
+    solved: FloatArray = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
     return solved
 
 
