@@ -157,7 +157,10 @@ class Costs:
 
 
 def _settle(tracker: Tracker, now: float) -> None:
-    """Brings what a worker has cost up to now, at the rate that it had."""
+    """Brings what a worker has cost up to now, at the rate that it had. The first rate that is
+    known counts from when the worker joined."""
+    if tracker.pico_per_hour is None:
+        return
     if tracker.pico_per_hour and now > tracker.accrued_at:
         milliseconds = round((now - tracker.accrued_at) * 1000)
         tracker.accrued_pico += tracker.pico_per_hour * milliseconds // _MS_PER_HOUR
