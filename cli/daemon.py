@@ -122,7 +122,7 @@ class Daemon:
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
-            self._exchange_work: EXCHANGE_SECONDS,
+            self._exchange_work: min(EXCHANGE_SECONDS, cadence.plan_seconds),
         }
 
     async def _observe(self) -> None:

@@ -211,5 +211,3 @@ def test_stock_adaptive_leaves_a_worker_that_is_drained_to_us() -> None:
                 assert len(await held) == 1000
 
     run(test())
-
-

@@ -19,7 +19,19 @@ from costplan.planner.settings import Settings, SpeedRules
 from costplan.planner.speed import Cell, Paces, Speeds, merged, paces_of, type_speeds
 from costplan.planner.tick import Launch, State
 from costplan.policies.default import default_policies
-from tests.fleets import NOON, joined, key, load, machine, offers, quote, readings, rented, rules, tasks
+from tests.fleets import (
+    NOON,
+    joined,
+    key,
+    load,
+    machine,
+    offers,
+    quote,
+    readings,
+    rented,
+    rules,
+    tasks,
+)
 from tests.worlds import Row, catalogue, problem, shape, workload
 
 SLOW, FAST = "a", "b"
@@ -178,5 +190,3 @@ def test_a_problem_at_speed_keeps_its_prices_and_its_order() -> None:
     assert by_row == pytest.approx({0: 0.10, 1: 0.13 / 1.6})
     assert faster.row.tolist() == [1, 0]  # the cheapest of a class stands first
     assert sorted(faster.price.tolist()) == sorted(plain.price.tolist())
-
-
