@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from costplan.adapters.dask.counters import Counters
@@ -20,7 +20,7 @@ from costplan.planner.units import usd_from_pico
 from costplan.planner.work_cost import Line, shared_out, span_text
 
 _MS_PER_HOUR = 3_600_000
-_KEPT_SECONDS = 2.0
+_KEPT_SECONDS = 5.0
 """For so long figures are not worked out anew: pages and scrapes ask often."""
 
 
@@ -39,7 +39,8 @@ class Pool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Dollars since the scheduler started, of the workers whose rate is known, and what they were
-    spent for. `told_usd` is the daemon's own sum, machines that boot included; None: no daemon."""
+    spent for; what a running task has cost so far is idle until it ends. `told_usd` is the daemon's
+    own sum, machines that boot included; None: no daemon."""
 
     usd: Decimal
     idle_usd: Decimal
@@ -60,31 +61,22 @@ class _Sum:
     tasks: int = 0
 
 
-_Key = tuple[Label, str]
-
-
-def _sums() -> defaultdict[_Key, _Sum]:
-    return defaultdict(_Sum)
-
-
-@dataclass(slots=True)
-class _Gone:
-    """What workers that left have cost, and for what."""
-
-    pico: int = 0
-    idle: int = 0
-    parts: defaultdict[_Key, _Sum] = field(default_factory=_sums)
-
-
 class Costs:
-    """The purse of one scheduler. `now` gives epoch seconds."""
+    """The purse of one scheduler. `now` gives epoch seconds.
+
+    What a worker has cost since its work was priced last is shared out when it has finished more:
+    a long task so gets the time that it ran in, however often anybody looks.
+    """
 
     def __init__(self, counters: Counters, now: Callable[[], float]) -> None:
         self._counters, self._now = counters, now
-        self._gone = _Gone()
+        self._parts: dict[tuple[Label, str], _Sum] = defaultdict(_Sum)
+        self._pico = self._idle = 0  # of what is shared out
+        self._worked: dict[Tracker, None] = {}
         self._told: Mapping[str, int] = {}
         self._told_pico: int | None = None
         self._kept: tuple[float, Figures] | None = None
+        counters.book.on_work = self._note
 
     def tell(self, pico_per_hour: Mapping[str, int], spent_pico: int | None = None) -> None:
         """Takes rates by worker from now on; what was accrued before stays. Workers that are not
@@ -94,7 +86,7 @@ class Costs:
         for tracker in self._counters.trackers.values():
             rate = self._told.get(tracker.name)
             if rate is not None and rate != tracker.pico_per_hour:
-                _settle(tracker, now)
+                _accrue(tracker, now)
                 tracker.pico_per_hour = rate
         self._kept = None
 
@@ -105,45 +97,63 @@ class Costs:
             tracker.pico_per_hour = rate
 
     def left(self, tracker: Tracker) -> None:
-        """A worker is gone: what it cost is added to what is over."""
-        now, gone = self._now(), self._gone
-        _settle(tracker, now)
-        gone.pico += tracker.accrued_pico
-        gone.idle += _share(tracker, now, gone.parts)
+        """A worker is gone, and the book has handed on what was new of it."""
+        self._worked.pop(tracker, None)
+        self._price(tracker, self._now())
 
     def figures(self) -> Figures:
         """Everything as of now, or of a moment ago."""
         now = self._now()
         if self._kept is not None and 0 <= now - self._kept[0] < _KEPT_SECONDS:
             return self._kept[1]
-        parts = _sums()
-        for key, each in self._gone.parts.items():
-            parts[key] = _Sum(each.pico, each.us, each.tasks)
-        pico, idle, rate = self._gone.pico, self._gone.idle, 0
+        self._counters.book.flush()
+        for tracker in [each for each in self._worked if each.pico_per_hour is not None]:
+            del self._worked[tracker]
+            self._price(tracker, now)
+        found = self._made(now)
+        self._kept = now, found
+        return found
+
+    def _note(self, cell: Cell, us: int, tasks: int) -> None:
+        """Takes work in that was finished."""
+        tracker, part = cell.tracker, self._parts[cell.label, cell.prefix]
+        part.us += us
+        part.tasks += tasks
+        tracker.due_us[cell] = tracker.due_us.get(cell, 0) + us
+        self._worked[tracker] = None
+
+    def _price(self, tracker: Tracker, now: float) -> None:
+        """Shares out what a worker has cost, by what it has finished."""
+        _accrue(tracker, now)
+        thread_us = round(max(0.0, now - tracker.priced_at) * 1e6) * tracker.state.nthreads
+        shares, idle = shared_out(tracker.accrued_pico, thread_us, tracker.due_us)
+        for cell, pico in shares.items():
+            self._parts[cell.label, cell.prefix].pico += pico
+        self._pico += tracker.accrued_pico
+        self._idle += idle
+        tracker.accrued_pico, tracker.priced_at = 0, max(now, tracker.priced_at)
+        tracker.due_us.clear()
+
+    def _made(self, now: float) -> Figures:
         trackers = list(self._counters.trackers.values())
         for tracker in trackers:
-            _settle(tracker, now)
-            pico += tracker.accrued_pico
-            rate += tracker.pico_per_hour or 0
-            idle += _share(tracker, now, parts)
+            _accrue(tracker, now)
+        waiting = sum(tracker.accrued_pico for tracker in trackers)
         spans: dict[str, _Sum] = defaultdict(_Sum)
         prefixes: dict[str, _Sum] = defaultdict(_Sum)
         runs: dict[str, _Sum] = defaultdict(_Sum)
-        for (label, prefix), each in parts.items():
-            for sums, name in (
-                (spans, span_text(label.path)),
-                (prefixes, prefix),
-                (runs, label.tags.get("run", "")),
-            ):
-                if sums is not runs or name:
-                    _add(sums[name], each)
+        for (label, prefix), each in self._parts.items():
+            _add(spans[span_text(label.path)], each)
+            _add(prefixes[prefix], each)
+            if "run" in label.tags:
+                _add(runs[label.tags["run"]], each)
         rows: dict[str, int] = defaultdict(int)
         for label, count in self._counters.book.rows.items():
             rows[span_text(label.path)] += count
-        found = Figures(
-            usd=usd_from_pico(pico),
-            idle_usd=usd_from_pico(idle),
-            usd_per_hour=usd_from_pico(rate),
+        return Figures(
+            usd=usd_from_pico(self._pico + waiting),
+            idle_usd=usd_from_pico(self._idle + waiting),
+            usd_per_hour=usd_from_pico(sum(each.pico_per_hour or 0 for each in trackers)),
             workers=len(trackers),
             unpriced=sum(tracker.pico_per_hour is None for tracker in trackers),
             by_span=_lines(spans, rows),
@@ -152,11 +162,9 @@ class Costs:
             pools=_pools(trackers),
             told_usd=None if self._told_pico is None else usd_from_pico(self._told_pico),
         )
-        self._kept = now, found
-        return found
 
 
-def _settle(tracker: Tracker, now: float) -> None:
+def _accrue(tracker: Tracker, now: float) -> None:
     """Brings what a worker has cost up to now, at the rate that it had. The first rate that is
     known counts from when the worker joined."""
     if tracker.pico_per_hour is None:
@@ -165,20 +173,6 @@ def _settle(tracker: Tracker, now: float) -> None:
         milliseconds = round((now - tracker.accrued_at) * 1000)
         tracker.accrued_pico += tracker.pico_per_hour * milliseconds // _MS_PER_HOUR
     tracker.accrued_at = max(now, tracker.accrued_at)
-
-
-def _share(tracker: Tracker, now: float, parts: defaultdict[_Key, _Sum]) -> int:
-    """Adds a worker's cost to what it was for; returns what was idle of it."""
-    cells: list[Cell] = list(tracker.cells.values())
-    thread_us = round(max(0.0, now - tracker.joined) * 1e6) * tracker.state.nthreads
-    busy = {place: cell.us for place, cell in enumerate(cells)}
-    shares, idle = shared_out(tracker.accrued_pico, thread_us, busy)
-    for place, cell in enumerate(cells):
-        part = parts[cell.label, cell.prefix]
-        part.pico += shares[place]
-        part.us += cell.us
-        part.tasks += cell.tasks
-    return idle
 
 
 def _add(into: _Sum, more: _Sum) -> None:

@@ -42,6 +42,7 @@ class Counters:
         self.finished = self.erred = self.recomputed = self.restarted = 0
         self.recomputed_seconds = self.busy_seconds = 0.0
         self.book = WorkBook(now)
+        self._fresh = self.book.fresh
         for state in scheduler.workers.values():
             self.trackers[state.address] = Tracker(state, now)
         for key, task in scheduler.tasks.items():  # once, where a scheduler is at work already
@@ -238,7 +239,15 @@ class Counters:
             us = round(seconds * 1e6)
             tracker.busy_us += us
             tracker.last_busy = max(tracker.last_busy, stop)
-            self.book.finished(tracker, kind, task.annotations, seconds, us)
+            annotations = task.annotations
+            cell = None if annotations else tracker.cells.get(kind)
+            if cell is None:
+                cell = self.book.cell(tracker, kind, annotations)
+            if not cell.new_tasks:
+                self._fresh.append(cell)
+            cell.new_tasks += 1
+            cell.new_us += us
+            cell.new_squares += seconds * seconds
 
     def _again(self, task: Any, stimulus_id: str) -> None:
         """Counts a task that had a result and is to be computed again, though nobody asked anew."""

@@ -85,9 +85,28 @@ class Tracker:
     """What is kept of one worker besides Dask's own state of it. Times are epoch seconds."""
 
     __slots__ = (
-        "accrued_at", "accrued_pico", "actors", "busy_us", "cells", "cordoned_at", "executing",
-        "held", "joined", "kinds", "last_busy", "long_running", "machine", "metrics", "name",
-        "pico_per_hour", "spilled", "state", "us_per_key", "warned",
+        "accrued_at",
+        "accrued_pico",
+        "actors",
+        "busy_us",
+        "cells",
+        "cordoned_at",
+        "due_us",
+        "executing",
+        "held",
+        "joined",
+        "kinds",
+        "last_busy",
+        "long_running",
+        "machine",
+        "metrics",
+        "name",
+        "pico_per_hour",
+        "priced_at",
+        "spilled",
+        "state",
+        "us_per_key",
+        "warned",
     )  # fmt: skip
 
     def __init__(self, state: Any, now: float) -> None:
@@ -103,7 +122,9 @@ class Tracker:
         self.machine = machine_of(state)
         self.cells: dict[Any, Any] = {}  # of `work_book.Cell`, by what it computed for
         self.pico_per_hour = self.machine.pico_per_hour  # None where nobody said
-        self.accrued_pico, self.accrued_at = 0, now
+        self.accrued_pico, self.accrued_at = 0, now  # since its work was priced last
+        self.priced_at = now
+        self.due_us: dict[Any, int] = {}  # work that is not priced yet, by cell
         self.warned: dict[str, float] = {}  # what its machine was warned of, and when that happens
 
     def look(self, kind_of: Callable[[Any], Kind]) -> None:

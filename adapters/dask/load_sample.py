@@ -149,7 +149,12 @@ class LoadSampler:
         counters = self._counters
         is_new = self._paces_of != counters.finished
         if is_new and not 0 <= now - self._paces_at < _PACES_SECONDS:
-            lanes = [lane for lane in counters.book.lanes.values() if lane.instance_type]
+            counters.book.flush()
+            lanes = [
+                lane
+                for lane in counters.book.lanes.values()
+                if lane.instance_type and lane.observed
+            ]
             if len(lanes) > MOST_PACES:
                 lanes = sorted(lanes, key=lambda lane: -lane.seconds)[:MOST_PACES]
             rows = [lane.mean_and_variance() for lane in lanes]

@@ -26,6 +26,12 @@ class Collector:
     def __init__(self) -> None:
         self.plugins: list[weakref.ref[CostplanPlugin]] = []
 
+    def show(self, plugin: CostplanPlugin) -> weakref.ref[CostplanPlugin]:
+        """Collects from this scheduler from now on."""
+        reference = weakref.ref(plugin)
+        self.plugins.append(reference)
+        return reference
+
     def describe(self) -> list[Any]:
         """Nothing beforehand: what there is depends on the scheduler."""
         return []
@@ -47,8 +53,7 @@ def show_figures(plugin: CostplanPlugin) -> None:
     """Shows the figures of a scheduler until it closes."""
     if not _COLLECTOR.plugins:
         prometheus.REGISTRY.register(_COLLECTOR)
-    reference = weakref.ref(plugin)
-    _COLLECTOR.plugins.append(reference)
+    reference = _COLLECTOR.show(plugin)
 
     def end() -> None:
         if reference in _COLLECTOR.plugins:

@@ -1,13 +1,13 @@
 """What workers have computed, and for what: by worker, span and prefix, and by type of machine.
 
-A finished task costs one look-up and some additions. What is new since the last window stands in a
-list of its own, so that closing a window does not walk what has not changed.
+A finished task costs one look-up and some additions. What is new stands in a list of its own, so
+that nobody walks what has not changed.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -51,13 +51,14 @@ class Lane:
 
 
 class Cell:
-    """What a worker has computed for a span and a prefix, and how much of it is new."""
+    """What a worker computes for a span and a prefix: microseconds and tasks that are new."""
 
-    __slots__ = ("label", "lane", "new_tasks", "new_us", "prefix", "tasks", "us", "worker")
+    __slots__ = ("label", "lane", "new_squares", "new_tasks", "new_us", "prefix", "tracker")
 
-    def __init__(self, worker: str, prefix: str, label: Label, lane: Lane) -> None:
-        self.worker, self.prefix, self.label, self.lane = worker, prefix, label, lane
-        self.us = self.tasks = self.new_us = self.new_tasks = 0
+    def __init__(self, tracker: Tracker, prefix: str, label: Label, lane: Lane) -> None:
+        self.tracker, self.prefix, self.label, self.lane = tracker, prefix, label, lane
+        self.new_us = self.new_tasks = 0
+        self.new_squares = 0.0  # of seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,10 @@ class Window:
 
 @dataclass(slots=True)
 class _Open:
-    """The window that is under way."""
+    """The window that is under way: microseconds and tasks by cell, and rows."""
 
     start: float
-    fresh: list[Cell] = field(default_factory=list)
+    cells: dict[Cell, tuple[int, int]] = field(default_factory=dict)
     rows: dict[Label, int] = field(default_factory=dict)
 
 
@@ -89,33 +90,29 @@ class WorkBook:
         self.windows: deque[Window] = deque()
         self.rows: dict[Label, int] = {}
         self._numbers = count(1)
-        self._labels: OrderedDict[Any, Label] = OrderedDict()
+        self._labels: dict[Any, Label] = {}
+        self.on_work: Callable[[Cell, int, int], None] = _nothing
+        self.fresh: list[Cell] = []
         self._open = _Open(now)
         self._cells = 0
 
-    def finished(
-        self, tracker: Tracker, kind: Kind, annotations: Any, seconds: float, us: int
-    ) -> None:
-        """Books a task that took so long on a worker."""
+    def cell(self, tracker: Tracker, kind: Kind, annotations: Any) -> Cell:
+        """Where a worker's finished task of a kind is booked, by what its annotations say.
+
+        Who books adds to the cell's new microseconds, squares and tasks, and puts it among the
+        fresh ones where it had no new tasks.
+        """
         mark = annotations and (annotations.get("costplan") or annotations.get("span"))
         if mark:
-            label = self.label(mark)
+            try:
+                label = self._labels[mark]
+            except (KeyError, TypeError):  # new, or Dask's own
+                label = self.label(mark)
             key: Any = (kind, label)
         else:
             label, key = NO_LABEL, kind
-        cell = tracker.cells.get(key)
-        if cell is None:
-            cell = self._cell(tracker, kind, label, key)
-        cell.us += us
-        cell.tasks += 1
-        if not cell.new_tasks:
-            self._open.fresh.append(cell)
-        cell.new_us += us
-        cell.new_tasks += 1
-        lane = cell.lane
-        lane.observed += 1
-        lane.seconds += seconds
-        lane.squares += seconds * seconds
+        cell: Cell | None = tracker.cells.get(key)
+        return self._new_cell(tracker, kind, label, key) if cell is None else cell
 
     def label(self, mark: Any) -> Label:
         """The span of a mark; one object a span, that of others where they are too many."""
@@ -142,18 +139,38 @@ class WorkBook:
 
     def left(self, tracker: Tracker) -> None:
         """A worker is gone: its cells are not counted any more, but what is new is still told."""
+        self.flush()
         self._cells -= len(tracker.cells)
+
+    def flush(self) -> None:
+        """Hands on what is new: to its lane, the window that is under way, and who prices it."""
+        cells, on_work = self._open.cells, self.on_work
+        for cell in self.fresh:
+            us, tasks = cell.new_us, cell.new_tasks
+            lane = cell.lane
+            lane.observed += tasks
+            lane.seconds += us / 1e6
+            lane.squares += cell.new_squares
+            cell.new_us = cell.new_tasks = 0
+            cell.new_squares = 0.0
+            had = cells.get(cell)
+            cells[cell] = (us, tasks) if had is None else (had[0] + us, had[1] + tasks)
+            on_work(cell, us, tasks)
+        self.fresh.clear()
 
     def close_window(self, now: float) -> None:
         """Ends the window that is under way, unless it has only just begun or is empty."""
         at = self._open
-        if now - at.start < LEAST_WINDOW_SECONDS or not (at.fresh or at.rows):
+        if now - at.start < LEAST_WINDOW_SECONDS:
             return
-        cells = []
-        for cell in at.fresh:
-            cells.append((cell.worker, cell.prefix, cell.label, cell.new_us, cell.new_tasks))
-            cell.new_us = cell.new_tasks = 0
-        window = Window(next(self._numbers), at.start, max(now, at.start), tuple(cells), at.rows)
+        self.flush()
+        if not (at.cells or at.rows):
+            return
+        cells = tuple(
+            (shortened(cell.tracker.name), cell.prefix, cell.label, us, tasks)
+            for cell, (us, tasks) in at.cells.items()
+        )
+        window = Window(next(self._numbers), at.start, max(now, at.start), cells, at.rows)
         self.windows.append(window)
         self._open = _Open(now)
         kept = sum(len(each.cells) for each in self.windows)
@@ -162,7 +179,7 @@ class WorkBook:
         ):
             kept -= len(self.windows.popleft().cells)
 
-    def _cell(self, tracker: Tracker, kind: Kind, label: Label, key: Any) -> Cell:
+    def _new_cell(self, tracker: Tracker, kind: Kind, label: Label, key: Any) -> Cell:
         machine: Machine = tracker.machine
         if self._cells >= MOST_CELLS:  # what cannot be told apart is still counted
             key, label, prefix = OTHERS, OTHER_LABEL, OTHERS
@@ -172,7 +189,7 @@ class WorkBook:
         else:
             prefix = kind.shown
         lane = self._lane(kind, machine.instance_type)
-        cell = Cell(shortened(tracker.name), prefix, label, lane)
+        cell = Cell(tracker, prefix, label, lane)
         tracker.cells[key] = cell
         self._cells += 1
         return cell
@@ -187,3 +204,7 @@ class WorkBook:
             name = shortened(f"{kind.shown} {need}") if need else kind.shown
             lane = self.lanes[kind, instance_type] = Lane(name, instance_type)
         return lane
+
+
+def _nothing(_cell: Cell, _us: int, _tasks: int) -> None:
+    """Nobody prices work."""
