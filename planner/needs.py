@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from costplan.planner.buying import missing_kinds
+from costplan.planner.fleet_speed import at_fleet_speed
 from costplan.planner.fleet_view import Asset, staffing
 from costplan.planner.holding import hold_seconds, most_threads, share_of
 from costplan.planner.launching import launch_number
-from costplan.planner.learn import boot_seconds
+from costplan.planner.learn import boot_seconds, speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.settings import Settings, WorkerKind
@@ -76,7 +77,7 @@ def needs(
         return _unknown(settings.kinds, staff, here)
     asked = sizes(
         Question(
-            load=load,
+            load=at_fleet_speed(load, fleet, speeds_of(learnt, settings)),
             kinds=settings.kinds,
             scaling=settings.scaling,
             learnt=learnt,

@@ -106,6 +106,13 @@ def merged(old: Paces, new: Paces) -> Paces:
     return paces_of((p, m, found[p, m]) for p, m in largest)
 
 
+def cell_name(prefix: str, need: Mapping[str, float]) -> str:
+    """What a prefix is called among paces: tasks that need something else are others."""
+    if not need:
+        return prefix
+    return f"{prefix} {','.join(f'{name}={amount:g}' for name, amount in sorted(need.items()))}"
+
+
 def paces_of(rows: object) -> Paces:
     """Cells of (prefix, type, cell) rows, in the order of their names."""
     found: dict[str, dict[str, Cell]] = {}

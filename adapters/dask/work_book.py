@@ -22,6 +22,7 @@ from costplan.adapters.dask.span_marks import (
     Label,
     label_of,
 )
+from costplan.planner.speed import cell_name
 from costplan.planner.work import OTHERS
 
 MOST_LABELS = 2_000
@@ -200,8 +201,7 @@ class WorkBook:
         if lane is None:
             if len(self.lanes) >= MOST_LANES:
                 return Lane(OTHERS, "")
-            need = ",".join(f"{name}={amount:g}" for name, amount in kind.need)
-            name = shortened(f"{kind.shown} {need}") if need else kind.shown
+            name = shortened(cell_name(kind.shown, kind.needs))
             lane = self.lanes[kind, instance_type] = Lane(name, instance_type)
         return lane
 

@@ -11,7 +11,8 @@ Prometheus every 15 s, and a page of costs that is open and asks every 2 s.
 The run's clock is made up: 100,000 tasks of 10 s on 4,000 threads take 250 s. The plugin's CPU
 time in that is its share of a core. Each worker meets every prefix and span, so that nearly every
 task is the first of its kind there, which is the worst case. Tasks of half the length cost the
-scheduler the same in half the time, whence what the hook costs a task.
+scheduler the same in half the time, whence what the hook costs a task. Least of three rounds, of
+CPU time, so that other processes on the machine count as little as they can.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ RUN_SECONDS = TASKS * TASK_SECONDS / (WORKERS * THREADS)
 BATCH = 400
 BATCH_SECONDS = RUN_SECONDS * BATCH / TASKS
 SHARE_LIMIT = 0.01
+ROUNDS = 3
 TYPES = ("m5.xlarge", "m6i.xlarge", "c7i.xlarge", "c7g.xlarge")
 EVERY = {"sample": 1.0, "page": 5.0, "scrape": 15.0, "windows": 20.0, "rates": 20.0}
 
@@ -157,23 +159,32 @@ async def measure() -> tuple[Meter, int]:
         return meter, cells
 
 
+def shares_of(meter: Meter) -> dict[str, float]:
+    """Shares of a core by what takes them, and together."""
+    seconds = {**meter.seconds, "hook": meter.seconds["hook"] - meter.seconds["empty hook"]}
+    found = {name: seconds[name] / RUN_SECONDS for name in ("hook", *EVERY)}
+    return {**found, "together": sum(found.values())}
+
+
 def main() -> None:
     logging.disable(logging.INFO)  # what Dask says of itself is not what is shown
-    meter, cells = asyncio.run(measure())
-    seconds = {**meter.seconds, "hook": meter.seconds["hook"] - meter.seconds["empty hook"]}
-    hook_us = seconds["hook"] / TASKS * 1e6
+    rounds: list[dict[str, float]] = []
+    cells, times = 0, {"hook": TASKS}
+    for _ in range(ROUNDS):
+        meter, cells = asyncio.run(measure())
+        rounds.append(shares_of(meter))
+        times |= {name: meter.times[name] for name in EVERY}
     print(f"{WORKERS:,} workers, {TASKS:,} tasks of {TASK_SECONDS:g} s in {SPANS} spans: "
           f"{RUN_SECONDS:g} s, {cells:,} pairs of a worker and what it worked for")  # fmt: skip
-    print(f"  hook     {hook_us:7.2f} us a task ({hook_us / len(LIFE):.2f} a transition): "
-          f"{seconds['hook'] / RUN_SECONDS:.3%} of a core")  # fmt: skip
-    for name, every in EVERY.items():
-        each = 1000 * seconds[name] / meter.times[name]
-        print(f"  {name:8} {each:7.2f} ms, every {every:g} s: "
-              f"{seconds[name] / RUN_SECONDS:.3%} of a core")  # fmt: skip
-    whole = sum(seconds[name] for name in ("hook", *EVERY))
-    share = whole / RUN_SECONDS
-    print(f"  together {whole:.2f} s of CPU: {share:.2%} of a core (limit {SHARE_LIMIT:.0%})")
-    if share > SHARE_LIMIT:
+    for name in rounds[0]:
+        found = [each[name] for each in rounds]
+        told = f"{min(found):.3%} of a core (slowest of {ROUNDS}: {max(found):.3%})"
+        if name in times:
+            each = min(found) * RUN_SECONDS / times[name]
+            often = f"every {EVERY[name]:g} s" if name in EVERY else "a task"
+            told += f"; {each * 1e6:,.1f} us {often}"
+        print(f"  {name:8} {told}")
+    if min(each["together"] for each in rounds) > SHARE_LIMIT:
         raise SystemExit("the limit was missed")
 
 

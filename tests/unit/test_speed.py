@@ -190,3 +190,21 @@ def test_a_problem_at_speed_keeps_its_prices_and_its_order() -> None:
     assert by_row == pytest.approx({0: 0.10, 1: 0.13 / 1.6})
     assert faster.row.tolist() == [1, 0]  # the cheapest of a class stands first
     assert sorted(faster.price.tolist()) == sorted(plain.price.tolist())
+
+
+def test_a_faster_fleet_is_not_larger_than_its_work_asks_for() -> None:
+    """2,880 tasks whose mean over both types is 6.5 s take 8 s each on slow machines alone, and
+    5 s on fast ones."""
+    told = {}
+    for name in (SLOW, FAST):
+        nodes = [rented(f"n{place}", keys=(key(name),)) for place in range(50)]
+        seen_now = load(tasks(queued=2880, mean=6.5), workers=joined(*nodes), paces=measured(8, 5))
+        ticked = tick(
+            readings(5, load=seen_now, machines=tuple(map(machine, nodes)), offers=ON_OFFER,
+                     quotes=QUOTES),
+            State(nodes={each.node_id: each for each in nodes}), rules(), default_policies(),
+            replan=False,
+        )  # fmt: skip
+        told[name] = ticked.needs.demand[0].work_seconds
+    assert told[SLOW] == pytest.approx(2880 * 8, rel=0.01)
+    assert told[FAST] == pytest.approx(2880 * 5, rel=0.01)
