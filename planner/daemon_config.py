@@ -99,6 +99,7 @@ _GRAMMAR = Grammar(
         "safety.freezes.from": 'from: "22:00"',
         "safety.freezes.to": 'to: "06:00"',
         "speed.factors": '{"c7i.*": 1.4}',
+        "speed.prior": '{"m7i.*": 1.15}',
         "calendar.name": "name: nightly",
         "calendar.kind": "kind: features",
         "calendar.workers": "workers: 20",
@@ -241,7 +242,9 @@ def _settings(file: DaemonSection) -> Settings:
         safety=_safety(file.safety),
         forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
         speed=SpeedRules(
-            learn=file.speed.learn, factors=MappingProxyType(dict(file.speed.factors))
+            learn=file.speed.learn,
+            factors=MappingProxyType(dict(file.speed.factors)),
+            prior=MappingProxyType(dict(file.speed.prior)),
         ),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),

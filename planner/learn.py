@@ -104,7 +104,8 @@ def speeds_of(learnt: Learnt, settings: Settings) -> Speeds:
     """How fast types of machines are, as multiples: measured where that is wanted, or given."""
     rules = settings.speed
     known = merged(learnt.past_paces, learnt.paces) if rules.learn else NO_PACES
-    return Speeds(told=type_speeds(known, rules.factors), given=rules.factors)
+    told = type_speeds(known, rules.factors, rules.prior)
+    return Speeds(told=told, given=rules.factors, believed=rules.prior)
 
 
 def is_reborn(learnt: Learnt, now: datetime) -> bool:

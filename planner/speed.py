@@ -9,7 +9,8 @@ c_pm. With a level a_p of each prefix and a log-speed s_m of each type, s minimi
 
 so that types are compared within prefixes only, a prefix counts by its share W_p of all task-time,
 and few or scattered tasks move a type little from what is believed beforehand: that all types are
-as fast (g = 0, known to t = 0.4, a factor of 1.5), or what the configuration says, which is exact.
+as fast (g = 0, known to t = 0.4, a factor of 1.5), or what the configuration has as `prior`, such
+as what is published of generations of CPUs. What it has as `factors` is exact.
 d = 0.05 is what is never averaged out: a mean of many tasks still depends on which ones they were.
 A weight of a mean's logarithm by c/n is the delta method.
 
@@ -73,22 +74,27 @@ class TypeSpeed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speeds:
     """What is known of types' speeds: those told by name, and what the configuration gives by
-    pattern. Types of neither are taken for 1."""
+    pattern, exact or believed. Types of none of these are taken for 1."""
 
     told: tuple[TypeSpeed, ...] = ()
     given: Mapping[str, float] = field(default_factory=lambda: MappingProxyType(dict[str, float]()))
+
+    believed: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(dict[str, float]())
+    )
 
     def factor(self, instance_type: str) -> float:
         """The multiple of a type."""
         for speed in self.told:
             if speed.instance_type == instance_type:
                 return speed.factor
-        return given_factor(instance_type, self.given) or 1.0
+        exact = given_factor(instance_type, self.given)
+        return exact or given_factor(instance_type, self.believed) or 1.0
 
     @property
     def is_plain(self) -> bool:
         """True where all types are taken for as fast as each other."""
-        return not self.told and not self.given
+        return not self.told and not self.given and not self.believed
 
 
 PLAIN = Speeds()
@@ -144,10 +150,14 @@ def is_news(known: Paces, seen: Paces) -> bool:
     return has < had or has > had * (1 + NEWS_SHARE)
 
 
-def type_speeds(paces: Paces, given: Mapping[str, float]) -> tuple[TypeSpeed, ...]:
+def type_speeds(
+    paces: Paces, given: Mapping[str, float], believed: Mapping[str, float] | None = None
+) -> tuple[TypeSpeed, ...]:
     """The types that are compared with another one, and those that the configuration names by
-    no pattern, by name. `given` are factors by pattern of a type's name, the first that matches.
+    no pattern, by name. `given` and `believed` are factors by pattern of a type's name, of which
+    the first that matches counts; the second are where measuring starts from.
     """
+    guessed = believed or {}
     compared = _compared(paces)
     types = sorted({name for cells in compared.values() for name in cells})
     fixed = {name: factor for name in types if (factor := given_factor(name, given)) is not None}
@@ -157,8 +167,10 @@ def type_speeds(paces: Paces, given: Mapping[str, float]) -> tuple[TypeSpeed, ..
         if name not in types and not any(c in name for c in "*?[")
     ]
     if types:
-        logs = _solved(compared, types, fixed)
-        least = 0.0 if fixed else float(logs.min())
+        start = {name: given_factor(name, guessed) or 1.0 for name in types}
+        logs = _solved(compared, start, fixed)
+        # Where the configuration names some, its scale is kept.
+        least = 0.0 if fixed or guessed else float(logs.min())
         tasks = {
             name: sum(cells[name][0] for cells in compared.values() if name in cells)
             for name in types
@@ -190,11 +202,14 @@ def _compared(paces: Paces) -> dict[str, dict[str, Cell]]:
 
 
 def _solved(
-    compared: Mapping[str, Mapping[str, Cell]], types: list[str], fixed: Mapping[str, float]
+    compared: Mapping[str, Mapping[str, Cell]],
+    start: Mapping[str, float],
+    fixed: Mapping[str, float],
 ) -> FloatArray:
-    """The log-speeds of the types [M], by the normal equations with the levels taken out."""
-    place = {name: number for number, name in enumerate(types)}
-    many = len(types)
+    """The log-speeds of the types of `start` [M], which has what is believed beforehand, by the
+    normal equations with the levels taken out."""
+    place = {name: number for number, name in enumerate(start)}
+    many = len(start)
     left = np.zeros((many, many))
     right = np.zeros(many)
     seconds = {
@@ -212,7 +227,7 @@ def _solved(
     for name, number in place.items():
         spread = _GIVEN_SPREAD if name in fixed else BELIEVED_SPREAD
         left[number, number] += spread**-2
-        right[number] += math.log(fixed.get(name, 1.0)) * spread**-2
+        right[number] += math.log(fixed.get(name, start[name])) * spread**-2
     solved: FloatArray = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
     return solved
 

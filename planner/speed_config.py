@@ -30,6 +30,7 @@ class SpeedSection(Section):
 
     learn: Flag = SpeedRules().learn
     factors: Annotated[dict[Text, SpeedFactor], Field(default_factory=dict)]
+    prior: Annotated[dict[Text, SpeedFactor], Field(default_factory=dict)]
 
 
 NO_SPEEDS = SpeedSection.model_validate({})

@@ -17,7 +17,7 @@ from costplan.planner.wording import counted, percent, usd
 from costplan.planner.work_cost import Line
 
 PAGE = "/costplan"
-REFRESH_MS = 5_000
+REFRESH_MS = 10_000
 MOST_LINES = 12
 MOST_LABEL = 40
 

@@ -94,6 +94,21 @@ def test_what_is_given_is_believed_whatever_was_measured() -> None:
     assert Speeds(told=found, given={"z*": 3.0}).factor("z1.large") == 3.0
 
 
+def test_what_is_believed_holds_until_it_is_measured() -> None:
+    """Few tasks leave most of a prior of 2, many nothing of it."""
+    few, many = (
+        {s.instance_type: s.factor for s in type_speeds(measured(8, 5, tasks), {}, {FAST: 2.0})}
+        for tasks in (3, 1000)
+    )
+    assert many[FAST] / many[SLOW] == pytest.approx(1.6, rel=0.02)
+    scattered = seen(**{SLOW: cell(4, 8, 4.0), FAST: cell(4, 5, 4.0)})
+    told = {s.instance_type: s.factor for s in type_speeds(scattered, {}, {FAST: 2.0})}
+    assert many[FAST] / many[SLOW] < few[FAST] / few[SLOW] < told[FAST] / told[SLOW] < 2.0
+    prior = rules(speed=SpeedRules(prior={"b*": 1.6}))
+    assert bought(planned(paces_of(()), prior)) == {FAST}
+    assert bought(planned(measured(5, 8), prior)) == {SLOW}
+
+
 def test_halves_of_what_was_seen_are_the_whole_of_it() -> None:
     values = np.random.default_rng(7).gamma(4.0, 2.0, 500)
 
