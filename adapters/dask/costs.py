@@ -14,11 +14,13 @@ from decimal import Decimal
 
 from costplan.adapters.dask.counters import Counters
 from costplan.adapters.dask.kinds import Tracker
-from costplan.adapters.dask.span_marks import Label
+from costplan.adapters.dask.span_marks import OTHER_LABEL, Label
 from costplan.adapters.dask.work_book import Cell
 from costplan.planner.units import usd_from_pico
+from costplan.planner.work import OTHERS
 from costplan.planner.work_cost import Line, shared_out, span_text
 
+MOST_PARTS = 20_000
 _MS_PER_HOUR = 3_600_000
 _KEPT_SECONDS = 5.0
 """For so long figures are not worked out anew: pages and scrapes ask often."""
@@ -116,11 +118,18 @@ class Costs:
 
     def _note(self, cell: Cell, us: int, tasks: int) -> None:
         """Takes work in that was finished."""
-        tracker, part = cell.tracker, self._parts[cell.label, cell.prefix]
+        tracker, part = cell.tracker, self._part(cell)
         part.us += us
         part.tasks += tasks
         tracker.due_us[cell] = tracker.due_us.get(cell, 0) + us
         self._worked[tracker] = None
+
+    def _part(self, cell: Cell) -> _Sum:
+        """The sum that a cell belongs to; that of others where there are too many."""
+        key = cell.label, cell.prefix
+        if len(self._parts) >= MOST_PARTS and key not in self._parts:
+            key = OTHER_LABEL, OTHERS
+        return self._parts[key]
 
     def _price(self, tracker: Tracker, now: float) -> None:
         """Shares out what a worker has cost, by what it has finished."""
@@ -128,7 +137,7 @@ class Costs:
         thread_us = round(max(0.0, now - tracker.priced_at) * 1e6) * tracker.state.nthreads
         shares, idle = shared_out(tracker.accrued_pico, thread_us, tracker.due_us)
         for cell, pico in shares.items():
-            self._parts[cell.label, cell.prefix].pico += pico
+            self._part(cell).pico += pico
         self._pico += tracker.accrued_pico
         self._idle += idle
         tracker.accrued_pico, tracker.priced_at = 0, max(now, tracker.priced_at)

@@ -58,7 +58,7 @@ class CostplanPlugin(SchedulerPlugin):
         tracker = self.counters.trackers.pop(worker, None)
         if tracker is not None:
             tracker.forget()
-            self.counters.book.left(tracker)
+            self.counters.book.left(tracker, self.now())
             self.costs.left(tracker)
             self.workers_changed += 1
 

@@ -28,6 +28,7 @@ from costplan.planner.work import OTHERS
 MOST_LABELS = 2_000
 MOST_CELLS = 200_000
 MOST_LANES = 5_000
+MOST_OPEN_CELLS = 50_000
 MOST_KEPT_WINDOWS = 240
 MOST_KEPT_CELLS = 300_000
 LEAST_WINDOW_SECONDS = 5.0
@@ -138,10 +139,15 @@ class WorkBook:
             self._open.rows[label] = self._open.rows.get(label, 0) + rows
             self.rows[label] = self.rows.get(label, 0) + rows
 
-    def left(self, tracker: Tracker) -> None:
-        """A worker is gone: its cells are not counted any more, but what is new is still told."""
+    def left(self, tracker: Tracker, now: float) -> None:
+        """A worker is gone: its cells are not counted any more, but what is new is still told.
+
+        Where nobody asks for windows they are closed all the same, so that they can be let go of.
+        """
         self.flush()
         self._cells -= len(tracker.cells)
+        if len(self._open.cells) > MOST_OPEN_CELLS:
+            self.close_window(now)
 
     def flush(self) -> None:
         """Hands on what is new: to its lane, the window that is under way, and who prices it."""

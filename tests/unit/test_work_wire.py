@@ -133,6 +133,6 @@ def test_a_worker_that_leaves_hands_on_what_it_has_done() -> None:
     counters = Counters(scheduler, 0.0)
     tracker, kind = Tracker(worker(), 0.0), Kind("fit", ())
     booked(counters.book, tracker, kind, 1.0)
-    counters.book.left(tracker)
+    counters.book.left(tracker, 30.0)
     counters.book.close_window(60.0)
     assert [row[3:] for row in counters.book.windows[0].cells] == [(1_000_000, 1)]
