@@ -23,6 +23,7 @@ from tests.fleets import (
     NOON,
     joined,
     key,
+    kind,
     load,
     machine,
     offers,
@@ -145,6 +146,20 @@ def test_the_plan_prefers_the_type_whose_work_is_cheaper() -> None:
     assert bought(planned(measured(8, 5), off)) == {SLOW}
     given = rules(speed=SpeedRules(learn=False, factors={FAST: 1.6}))
     assert bought(planned(paces_of(()), given)) == {FAST}
+
+
+def test_machines_for_several_kinds_of_workers_are_priced_by_their_work_too() -> None:
+    settings = rules(kind(gib=3), kind("v", gib=3, resources={"V": 1.0}))
+    groups = (tasks(queued=2880), tasks(queued=300, prefix="score", need={"V": 1.0}))
+    for paces, name in ((measured(8, 5), FAST), (measured(5, 8), SLOW)):
+        told = load(*groups, paces=paces)
+        ticked = tick(
+            readings(5, load=told, machines=(), offers=ON_OFFER, quotes=QUOTES),
+            State(), settings, default_policies(), replan=True,
+        )  # fmt: skip
+        assert bought(ticked) == {name}
+        assert ticked.plan is not None
+        assert 0 < ticked.plan.lower_bound_usd <= ticked.plan.expected_usd
 
 
 def test_the_plan_says_what_it_rests_on_and_its_bound_holds() -> None:
