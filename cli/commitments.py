@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from costplan.cli.advise import advise, renewals
+from costplan.cli.commitments_import import import_held
 from costplan.cli.errors import CommandGroup, check_word
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
@@ -94,5 +95,6 @@ def list_held(
         write(terminal_text(held_view(held, now, used)))
 
 
+app.command("import")(import_held)
 app.command()(advise)
 app.command()(renewals)
