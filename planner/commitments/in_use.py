@@ -210,40 +210,33 @@ def _hours(
 ) -> tuple[Hour, ...]:
     """The hours from `since` to `until`; equal machines that run through one are one line of it."""
     count = (until - since) // _HOUR
-    whole: list[dict[tuple[object, ...], Run]] = [{} for _ in range(count)]
-    parts: list[list[Usage]] = [[] for _ in range(count)]
+    starts = [since + number * _HOUR for number in range(count)]
+    alike: dict[tuple[object, ...], tuple[Run, list[Fraction]]] = {}
+    parts: list[list[Usage]] = [[] for _ in starts]
     for run in runs:
         start, end = charged(run, rules)
         start, end = max(start, since), min(end, until)
-        while start < end:
-            number = (start - since) // _HOUR
-            begin = since + number * _HOUR
-            stop = min(end, begin + _HOUR)
-            if (start, stop) == (begin, begin + _HOUR):
-                alike = whole[number]
-                kind = _kind(run)
-                known = alike.get(kind)
-                alike[kind] = (
-                    run if known is None else replace(known, count=known.count + run.count)
-                )
-            else:
-                parts[number].append(span_usage(run, begin, start, stop))
-            start = stop
+        if start >= end:
+            continue
+        first, last = -((since - start) // _HOUR), (end - since) // _HOUR
+        _, counts = alike.setdefault(_kind(run), (run, [Fraction(0)] * count))
+        for number in range(first, last):
+            counts[number] += run.count
+        for number in {(start - since) // _HOUR, (end - since) // _HOUR} - {*range(first, last)}:
+            begin = max(start, since + number * _HOUR)
+            stop = min(end, since + (number + 1) * _HOUR)
+            if begin < stop:
+                parts[number].append(span_usage(run, starts[number], begin, stop))
+    for run, counts in alike.values():
+        for number, each in enumerate(counts):
+            if each:
+                together = replace(run, run_id=f"{run.run_id} and alike", count=each)
+                start = starts[number]
+                parts[number].append(span_usage(together, start, start, start + _HOUR))
     return tuple(
-        Hour(
-            usage=(
-                *parts[number],
-                *(
-                    span_usage(run, since + number * _HOUR, since + number * _HOUR,
-                               since + (number + 1) * _HOUR)
-                    for run in whole[number].values()
-                ),
-            ),
-            commitments=tuple(held),
-            start=since + number * _HOUR,
-        )
-        for number in range(count)
-    )  # fmt: skip
+        Hour(usage=tuple(usage), commitments=tuple(held), start=start)
+        for start, usage in zip(starts, parts, strict=True)
+    )
 
 
 def _kind(run: Run) -> tuple[object, ...]:
