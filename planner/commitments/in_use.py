@@ -6,7 +6,7 @@ it, so that a month of a thousand machines is some hundred short bills.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -18,7 +18,6 @@ from costplan.planner.commitments.sizes import family_of
 from costplan.planner.commitments.spend import listed_rate
 from costplan.planner.commitments.values import (
     PROVIDERS,
-    SPEND_KINDS,
     Commitment,
     CommitmentUse,
     Hour,
@@ -263,26 +262,51 @@ def _unknown(
     held: Sequence[Commitment],
     month: Mapping[str, Spent],
 ) -> Iterator[tuple[str, str]]:
-    """Plans that may cover more than the bill says: something that nothing covers would be theirs,
-    and its rate is not known."""
-    open_usage = [
-        usage
-        for hour, made in zip(hours, bills, strict=True)
-        for uncovered in [{line.usage_id for line in made.lines if line.covered_by is None}]
-        for usage in hour.usage
-        if usage.usage_id in uncovered and not usage.is_spot
-    ]
+    """Plans of which the bill may say too little: something is left for them, and its rate is not
+    known. What a narrow plan would take first of a broad one makes that one's use unknown too."""
+    left = {
+        kind: _left_for(hours, bills, {each.commitment_id for each in held if each.kind in after})
+        for kind, after in _AFTER.items()
+    }
     for plan in held:
-        if plan.kind not in SPEND_KINDS or plan.discount is not None:
-            continue
         spent = month.get(plan.commitment_id)
+        if plan.kind not in _AFTER or plan.discount is not None or spent is None:
+            continue
         types = sorted({
             each.product.instance_type
-            for each in open_usage
+            for each in left[plan.kind]
             if _may_cover(plan, each.product) and listed_rate(each, plan) is None
         })  # fmt: skip
-        if types and spent is not None and spent.unused_quantity:
-            yield plan.commitment_id, f"no rate of {', '.join(types)} under {plan.kind} is known"
+        if not types or not spent.unused_quantity:
+            continue
+        yield plan.commitment_id, f"no rate of {', '.join(types)} under {plan.kind} is known"
+        for other in held:
+            if other.kind in _AFTER[plan.kind] and month.get(other.commitment_id, Spent()).used_usd:
+                yield other.commitment_id, f"{plan.commitment_id} may take some of its usage first"
+
+
+_AFTER: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.EC2_INSTANCE_SP: (Kind.COMPUTE_SP,),
+    Kind.COMPUTE_SP: (),
+    Kind.FLEXIBLE_CUD: (),
+    Kind.AZURE_SAVINGS_PLAN: (),
+}
+"""Plans, and those that are applied after them."""
+
+
+def _left_for(
+    hours: Sequence[Hour], bills: Sequence[HourBill], later: Collection[str]
+) -> list[Usage]:
+    """Usage that nothing covers, or only commitments that are applied later."""
+    found = []
+    for hour, made in zip(hours, bills, strict=True):
+        names = {
+            line.usage_id
+            for line in made.lines
+            if line.covered_by is None or line.covered_by in later
+        }
+        found += [each for each in hour.usage if each.usage_id in names and not each.is_spot]
+    return found
 
 
 def _may_cover(plan: Commitment, used: Product) -> bool:

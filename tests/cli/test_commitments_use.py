@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +15,15 @@ from typer.testing import CliRunner, Result
 
 from costplan.adapters.store.store import Store
 from costplan.cli.commitments import app
+from costplan.cli.commitments_use import Used
+from costplan.cli.commitments_view import held_view
+from costplan.cli.render import plain_text
+from costplan.planner.commitments.file import parse_commitments
+from costplan.planner.commitments.in_use import in_use
 from costplan.planner.types import Market, OfferKey, Phase
 from tests.cli import fleet_samples, store_samples
 
+ROOT = Path(__file__).parents[2]
 HELD = """
 commitments:
   - {id: ri, kind: regional_ri, region: us-east-1, instance_type: m5.large, count: 1,
@@ -106,3 +113,35 @@ def test_without_a_store_the_use_is_not_known(folder: Path) -> None:
     absent = run("list", "--store", "nowhere.db")
     assert absent.exit_code == 1
     assert "nowhere.db: there is no store" in absent.stderr
+
+
+def test_the_document_shows_the_use() -> None:
+    """Eight machines on 29 November 2026: six m5.large for 24 days and two m6i.xlarge for ten."""
+    now = datetime(2026, 11, 29, 14, 20, tzinfo=UTC)
+    held = parse_commitments((ROOT / "examples/commitments/commitments.yaml").read_text(), "f")
+    nodes = [
+        replace(
+            fleet_samples.node(number, Phase.READY),
+            key=replace(AWS, instance_type=instance_type),
+            launched_at=now - timedelta(days=days),
+        )
+        for number, (instance_type, days) in enumerate(
+            [("m5.large", 24)] * 6 + [("m6i.xlarge", 10)] * 2, start=2
+        )
+    ]
+    prices = {
+        ("m5.large", Market.ON_DEMAND): "0.096", ("m6i.xlarge", Market.ON_DEMAND): "0.252",
+        ("m5.large", Market.COMMITMENT_3Y): "0.05", ("m6i.xlarge", Market.COMMITMENT_3Y): "0.13",
+    }  # fmt: skip
+
+    def price_of(key: OfferKey) -> Fraction | None:
+        usd = prices.get((key.instance_type, key.market))
+        return None if usd is None else Fraction(usd)
+
+    use = in_use(nodes, held, price_of, now)
+    used = Used(use=use, source="costplan.db", unpriced=())
+    text = plain_text(held_view(held, now, used), 100)
+    assert (
+        f"```text\n$ costplan commitments list --store costplan.db\n{text}```"
+        in (ROOT / "docs/commitments.md").read_text()
+    ), text

@@ -121,6 +121,19 @@ def test_a_plan_whose_rates_nobody_knows_is_unknown_and_not_idle() -> None:
     assert used(nodes, family).month["sp"].used_usd == 0
 
 
+def test_a_narrow_plan_without_rates_makes_the_broad_one_unknown_too() -> None:
+    family = replace(
+        plan(),
+        commitment_id="fam",
+        kind=Kind.EC2_INSTANCE_SP,
+        product=Product(provider="aws", region="us-east-1", family="m5"),
+    )
+    assert used([machine(1, NOW - HOUR)], plan(), family).unknown == {
+        "fam": "no rate of m5.large under ec2_instance_sp is known",
+        "sp": "fam may take some of its usage first",
+    }
+
+
 def test_google_bills_resources() -> None:
     """An n2 with 4 vCPU and 16 GiB: 4 of 8 vCPU reserved are used, and the price is split 7.46 to
     1, so that 4 x 7.46 of 4 x 7.46 + 16 parts of it are covered."""
