@@ -54,7 +54,7 @@ def _with_way_out(provider: str) -> Iterator[None]:
     try:
         yield
     except CredentialsRejected as error:
-        guide = f"docs/clouds/{provider}.md, 'What commitments need', has the permissions"
+        guide = f"see 'Set-up' and 'What commitments need' in docs/clouds/{provider}.md"
         raise InputError(str(error), "nothing was read", guide) from error
     except Throttled as error:
         raise InputError(str(error), "nothing was read", "ask again in a minute") from error

@@ -19,7 +19,9 @@ from costplan.planner.commitments.values import Commitment
 from tests.conformance.test_azure_prices import row
 from tests.conformance.test_price_sync import file_of
 from tests.emulators.aws.account import Account
+from tests.emulators.aws.cloud import AwsCloud
 from tests.emulators.aws.cloud import Fault as AwsFault
+from tests.emulators.aws.commitments import reserved_instances
 from tests.emulators.aws.fixtures import account, served
 from tests.emulators.azure.server import SUBSCRIPTION
 from tests.emulators.azure.world import (
@@ -315,6 +317,24 @@ def test_without_credentials_or_a_cloud_it_says_so(
     assert "--provider gpc: has no commitments to read; did you mean 'gcp'?" in strange.stderr
     away = run("import", "--provider", "aws", "--region", "us-east-11", "--out", out)
     assert "--region us-east-11: is no region of AWS; did you mean 'us-east-1'?" in away.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"Colour": "red"}, "has no Colour"),
+        ({"State": "gone"}, "'gone' is none of"),
+        ({"InstanceCount": "2"}, "InstanceCount: '2' is no"),
+    ],
+)
+def test_the_rig_has_nothing_that_aws_would_not_answer(
+    changes: dict[str, Any], complaint: str
+) -> None:
+    cloud = AwsCloud(reserved=[reserved("ri", **changes)])
+    with pytest.raises(AssertionError, match=complaint):
+        reserved_instances(cloud, {}, None)
+    with pytest.raises(NotImplementedError, match="Filters"):
+        reserved_instances(cloud, {"Filters": []}, None)
 
 
 def test_a_file_of_one_s_own_is_checked_and_taken_in(tmp_path: Path) -> None:
