@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,10 +80,11 @@ def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
             str(out), "is there already", "add --merge to put them into it, or name another --out"
         )
     before = _commitments_in(out) if is_there else ()
+    beside = _beside_in(out) if is_there else {}
     now = utc_now()
     read = _read(provider, file, regions, project, config)
     done = merged(before, read)
-    text = commitments_text(done.held, _comments(read, file, now))
+    text = commitments_text(done.held, _comments(read, file, now), beside)
     if is_there:
         write_out(out, text)
     elif out.exists():
@@ -113,6 +114,15 @@ def _commitments_in(path: Path) -> tuple[Commitment, ...]:
 
     text = read_text(path, absent=f"see {GUIDE} for an example", most_bytes=_MOST_BYTES)
     return parse_commitments(text, str(path))
+
+
+def _beside_in(path: Path) -> dict[str, Any]:
+    """What else a file of commitments has, as it stands there."""
+    from costplan.adapters.text_file import read_text
+    from costplan.planner.commitments.file import mapping_of
+
+    found = mapping_of(read_text(path, most_bytes=_MOST_BYTES), str(path))
+    return {key: value for key, value in found.items() if key != "commitments"}
 
 
 def _read(

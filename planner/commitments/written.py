@@ -6,10 +6,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import yaml
 
 from costplan.planner.commitments.values import SPEND_KINDS, Commitment, Kind, Scope
 from costplan.planner.units import PICO_PER_USD, usd_text
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _PLAIN_DIGITS = 15
 """So many digits of a number YAML gives back as they were written."""
 
@@ -21,8 +26,13 @@ _RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 """What YAML takes for no text, whichever its version."""
 
 
-def commitments_text(held: Sequence[Commitment], comments: Iterable[str] = ()) -> str:
-    """YAML of the commitments, ordered by kind and id, with comments above them.
+def commitments_text(
+    held: Sequence[Commitment],
+    comments: Iterable[str] = (),
+    beside: Mapping[str, Any] = _NOTHING,
+) -> str:
+    """YAML of the commitments, ordered by kind and id, with comments above them and what else the
+    file has `beside` them below.
 
     Amounts that no decimal number equals are rounded to twelve places.
     """
@@ -31,7 +41,8 @@ def commitments_text(held: Sequence[Commitment], comments: Iterable[str] = ()) -
     lines = [f"# {line}".rstrip() for comment in comments for line in comment.splitlines()]
     lines.append("commitments:" if ordered else "commitments: []")
     lines += [f"  - {_flow(record_of(each))}" for each in ordered]
-    return "\n".join(lines) + "\n"
+    more = yaml.safe_dump(dict(beside), sort_keys=False, allow_unicode=True) if beside else ""
+    return "\n".join(lines) + "\n" + more
 
 
 def record_of(bought: Commitment) -> dict[str, Value]:

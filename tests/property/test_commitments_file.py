@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,3 +87,8 @@ def test_what_is_written_is_read_as_the_same(data: st.DataObject, names: list[st
     # The same reading changes nothing.
     done = merged(again, Holdings(provider="aws", account="1", held=held))
     assert (done.added, done.changed, done.dropped, done.kept) == ((), (), (), ())
+
+
+def test_what_stands_beside_the_commitments_is_kept() -> None:
+    beside = {"rates": [{"instance_type": "m5.large", "usd": 0.07}], "owner": "é: 007"}
+    assert yaml.safe_load(commitments_text((), (), beside)) == {"commitments": [], **beside}
