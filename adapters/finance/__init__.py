@@ -1,0 +1,1 @@
+"""The books on disk: charge lines in DuckDB and Parquet, and the files that reports become."""

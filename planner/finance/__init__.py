@@ -1,0 +1,1 @@
+"""What machines cost whom: charge lines, and what reports derive from them."""
