@@ -46,6 +46,7 @@ from costplan.planner.settings import (
     Safety,
     Scaling,
     Settings,
+    SpeedRules,
     WorkerKind,
 )
 from costplan.planner.types import Resources
@@ -97,6 +98,8 @@ _GRAMMAR = Grammar(
         "workers.resources": "{LICENCE: 1}",
         "safety.freezes.from": 'from: "22:00"',
         "safety.freezes.to": 'to: "06:00"',
+        "speed.factors": '{"c7i.*": 1.4}',
+        "speed.prior": '{"m7i.*": 1.15}',
         "calendar.name": "name: nightly",
         "calendar.kind": "kind: features",
         "calendar.workers": "workers: 20",
@@ -238,6 +241,11 @@ def _settings(file: DaemonSection) -> Settings:
         budget=_budget(file.budget),
         safety=_safety(file.safety),
         forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
+        speed=SpeedRules(
+            learn=file.speed.learn,
+            factors=MappingProxyType(dict(file.speed.factors)),
+            prior=MappingProxyType(dict(file.speed.prior)),
+        ),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
     )

@@ -75,6 +75,7 @@ from costplan.planner.provider_config_models import (
     ProviderSection,
 )
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
+from costplan.planner.speed_config import NO_SPEEDS, SpeedSection
 from costplan.planner.units import usd_text
 
 _SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
@@ -239,6 +240,7 @@ class DaemonSection(Section):
     budget: SpendingSection = SpendingSection()
     safety: SafetySection = SafetySection()
     forecast: ForecastSection = ForecastSection()
+    speed: SpeedSection = NO_SPEEDS
     calendar: tuple[JobSection, ...] = ()
     where: WhereSection = WhereSection()
     machines: MachinesSection = MachinesSection()

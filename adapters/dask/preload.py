@@ -38,7 +38,23 @@ def install(scheduler: Any, token: str) -> CostplanPlugin:
     drains, sampler = Drains(plugin, time.time), LoadSampler(plugin, time.time)
     scheduler.add_plugin(plugin, name=NAME, idempotent=True)
     scheduler.http_application.add_handlers(".*", handlers(token, sampler, drains, time.time))
+    show(scheduler, plugin)
     return plugin
+
+
+def show(scheduler: Any, plugin: CostplanPlugin) -> None:
+    """Shows figures on the scheduler's `/metrics`, and a page on its dashboard where it has one.
+
+    What cannot be shown is logged: it is no reason not to serve a daemon.
+    """
+    from costplan.adapters.dask.dashboard import add_page
+    from costplan.adapters.dask.prometheus_figures import show_figures
+
+    show_figures(plugin)
+    try:
+        add_page(scheduler, plugin)
+    except Exception:  # Bokeh's, of any version
+        logger.exception("costplan: no page on the dashboard")
 
 
 @click.command()

@@ -12,7 +12,7 @@ from itertools import compress, islice
 from operator import attrgetter, is_not
 from typing import Any
 
-from costplan.adapters.dask.counters import Tracker
+from costplan.adapters.dask.kinds import Tracker
 from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
 

@@ -77,6 +77,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES (x'{_NOTHING.digest.hex()}', x'{_NOTHING.data.hex()}', x'')""",  # noqa: S608 - ours
         f"UPDATE ticks SET refs = CAST(refs || x'{_NOTHING.digest.hex()}' AS BLOB)",  # noqa: S608 - ours
     ),
+    (
+        # What was computed and for what, in steps of a quarter of an hour; instants in epoch
+        # milliseconds. A label's span is its path and its tags are an object, both as JSON.
+        """CREATE TABLE work_labels (
+            id INTEGER PRIMARY KEY, prefix TEXT NOT NULL, span TEXT NOT NULL, tags TEXT NOT NULL,
+            UNIQUE (prefix, span, tags))""",
+        """CREATE TABLE work (
+            step INTEGER NOT NULL, node_id TEXT NOT NULL,
+            label INTEGER NOT NULL REFERENCES work_labels (id), start INTEGER NOT NULL,
+            "end" INTEGER NOT NULL, busy_us INTEGER NOT NULL, tasks INTEGER NOT NULL,
+            rows INTEGER NOT NULL, PRIMARY KEY (step, node_id, label)) WITHOUT ROWID""",
+    ),
 )
 """Statements that lead from version n to n + 1; the last is the newest."""
 

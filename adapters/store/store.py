@@ -33,6 +33,7 @@ from costplan.adapters.store.ticks import (
     write_entries,
     write_tick,
 )
+from costplan.adapters.store.work import NodeOf, read_seen, read_work, write_work
 from costplan.planner.asked import DemandPart
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError, StoreError
@@ -47,6 +48,7 @@ from costplan.planner.tick import (
     State,
 )
 from costplan.planner.types import Phase
+from costplan.planner.work import WorkBatch, WorkRow
 
 __all__ = ["LeaseHeld", "LeaseLost", "Store", "StoreError", "StoredTick", "TickCommit"]
 
@@ -273,6 +275,26 @@ class Store:
         """Clusters whose demand is known, by name."""
         with self._reading() as db:
             return read_clusters(db)
+
+    # Work
+
+    def keep_work(self, batch: WorkBatch, node_of: NodeOf) -> None:
+        """Keeps windows of finished work that are new; raises LeaseLost and StoreError."""
+        with self._writing() as db:
+            self._check_fence(db)
+            write_work(db, batch, node_of)
+
+    def work_seen(self) -> tuple[str, int]:
+        """The scheduler and the number of the last window that was kept."""
+        with self._reading() as db:
+            return read_seen(db)
+
+    def work(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[WorkRow, ...]:
+        """Finished work in steps that touch [start, end)."""
+        with self._reading() as db:
+            return tuple(read_work(db, start, end))
 
     # What the operator says
 

@@ -34,6 +34,8 @@ SPEAKS_DASK = {
     *RUNS_IN_A_SCHEDULER,
     *RUNS_IN_A_WORKER,
     *SENDS_TO_A_CLUSTER,
+    "adapters/dask/dashboard.py",  # in the scheduler
+    "adapters/dask/spans.py",  # in the session of a person
 }
 
 
