@@ -11,6 +11,7 @@ from costplan.adapters.finance.ask_causes import ask_variance, planned_since
 from costplan.adapters.finance.ask_money import (
     ask_carbon,
     ask_commitments,
+    ask_counts,
     ask_otherwise,
     ask_units,
     has_table,
@@ -77,6 +78,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
     days = _days(book, usd)
     mine = _days(book, usd, mine=True)
     told("telling what is behind the sums")
+    counts = ask_counts(book, period, usd)
 
     def table(*names: str) -> Table:
         return _table(book, names, usd)
@@ -87,7 +89,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
         period=period,
         view=view,
         total=total,
-        nodes=_nodes(book, period),
+        nodes=counts.nodes,
         first=min(mine),
         last=max(mine),
         tables=tuple(table(*names) for names in question.tables),
@@ -107,7 +109,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
         else burn("month", days, (period.start, period.end), period.until, None),
         anomalies=_anomalies(book, days, mine, question, usd),
         footprint=ask_carbon(book),
-        unit_costs=ask_units(book, period, usd, total),
+        unit_costs=ask_units(book, period, usd, total, counts),
         aside=question.aside,
     )
 
@@ -142,11 +144,6 @@ def _table(book: Book, names: Sequence[str], usd: str) -> Table:
 def _days(book: Book, usd: str, *, mine: bool = False) -> dict[date, Decimal]:
     where = "WHERE is_mine" if mine else ""
     return dict(book.rows(f"SELECT day, sum({usd}) FROM costs {where} GROUP BY 1 ORDER BY 1"))  # noqa: S608 - ours
-
-
-def _nodes(book: Book, period: Period) -> int:
-    sql = "SELECT count(DISTINCT node_id) FROM lines WHERE month = ? AND node_id <> ''"
-    return int(book.rows(sql, period.name)[0][0])
 
 
 def _corrections(book: Book) -> Corrections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -27,6 +28,26 @@ _HOUR = Decimal(3_600_000_000)
 _MOST_PREFIXES = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many different machines and runs the lines are of, and the dollars of runs."""
+
+    nodes: int
+    runs: int
+    runs_usd: Decimal
+
+
+def ask_counts(book: Book, period: Period, usd: str) -> Counts:
+    """What only the lines themselves can tell."""
+    nodes, runs, spent = book.rows(
+        f"""SELECT count(DISTINCT node_id) FILTER (node_id <> ''),
+        count(DISTINCT run) FILTER (run <> ''), sum({usd}) FILTER (run <> '')
+        FROM lines WHERE month = ?""",  # noqa: S608 - ours
+        period.name,
+    )[0]
+    return Counts(nodes=nodes, runs=runs, runs_usd=decimal_of(spent))
+
+
 def has_table(book: Book, name: str) -> bool:
     """Whether the book has a table or view of this name."""
     sql = "SELECT 1 FROM duckdb_columns() WHERE table_name = ? LIMIT 1"
@@ -44,7 +65,7 @@ def ask_otherwise(book: Book, period: Period, before: Before | None) -> tuple[Ot
     )
     found = [on_demand(_on_demand(book))]
     if before is not None:
-        first = book.rows("SELECT min(start_at) FROM lines WHERE month = ?", period.name)[0][0]
+        first = book.rows("SELECT min(first_at) FROM costs WHERE is_mine")[0][0]
         start = max(period.start, _aware(first).replace(minute=0, second=0, microsecond=0))
         span = (start, period.until)
         used = sum(1 for hour in hours if hour.all_vcpu > 0)
@@ -174,16 +195,15 @@ def ask_carbon(book: Book) -> Footprint:
     )  # fmt: skip
 
 
-def ask_units(book: Book, period: Period, usd: str, total: Sums) -> tuple[UnitCost, ...]:
+def ask_units(
+    book: Book, period: Period, usd: str, total: Sums, counts: Counts
+) -> tuple[UnitCost, ...]:
     """Dollars for a run, a vCPU-hour and a GPU-hour; where work was counted, for a thousand tasks
     of a prefix and a million rows."""
     found = []
-    runs, spent = book.rows(
-        f"SELECT count(DISTINCT run), sum({usd}) FROM lines WHERE month = ? AND run <> ''",  # noqa: S608 - ours
-        period.name,
-    )[0]
-    if runs:
-        found.append(UnitCost(unit="run", of="", units=Decimal(runs), usd=decimal_of(spent)))
+    if counts.runs:
+        runs = Decimal(counts.runs)
+        found.append(UnitCost(unit="run", of="", units=runs, usd=counts.runs_usd))
     machine, gpu = book.rows(
         f"""SELECT sum(CASE WHEN charge = 'machine' THEN {usd} END),
         sum(CASE WHEN charge = 'machine' AND gpus > 0 THEN {usd} END)

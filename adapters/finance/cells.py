@@ -65,7 +65,7 @@ def make_cells(
             count(*) FILTER (on_demand_usd IS NULL) AS n_unknown,
             sum({_SIGNED})::BIGINT AS micros,
             sum(CASE WHEN on_demand_usd IS NULL THEN 0 ELSE {_SIGNED} END)::BIGINT AS known_micros,
-            min(on_demand_usd_per_hour) AS least_rate, max(on_demand_usd_per_hour) AS most_rate,
+            min(start_at) AS first_at, min(on_demand_usd_per_hour) AS least_rate, max(on_demand_usd_per_hour) AS most_rate,
             count(*) FILTER (kind = 'correction' AND start_at < ?2 AND month = ?1) AS n_earlier
         FROM lines WHERE month = ?1 OR (month < ?1 AND start_at >= ?3) GROUP BY ALL""",  # noqa: S608 - quoted
         [period.name, _naive(period.start), _naive(period.start - timedelta(days=WINDOW_DAYS)),

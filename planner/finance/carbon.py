@@ -30,15 +30,11 @@ _VCPU_WATTS = {
 _PUE = {"aws": Decimal("1.135"), "gcp": Decimal("1.1"), "azure": Decimal("1.125")}
 _MEMORY_WATTS_PER_GIB = Decimal("0.392") * Decimal(2**30) / Decimal(10**9)
 _CARDS = {
-    "K80": (35, 306),
-    "M60": (35, 306),
-    "T4": (8, 71),
-    "V100": (35, 306),
-    "A100": (46, 407),
+    "K80": (35, 306), "M60": (35, 306), "T4": (8, 71), "V100": (35, 306), "A100": (46, 407),
     "A10G": (18, 153),
-    "P4": (9, Decimal("76.5")),
-    "P100": (36, 306),
-}
+}  # fmt: skip
+"""Watts of a card at rest and at full load."""
+
 _CARD_OF = (
     ("aws", "p2.", "K80"), ("aws", "p3.", "V100"), ("aws", "p3dn.", "V100"),
     ("aws", "p4d.", "A100"), ("aws", "p4de.", "A100"), ("aws", "g3.", "M60"),

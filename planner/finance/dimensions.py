@@ -25,7 +25,7 @@ DIMENSIONS = {
     "zone": "zone",
     "instance_type": "type",
     "market": "market",
-    "charge": "paid for",
+    "charge": "what is paid for",
     "kind": "kind of line",
     "purpose": "dollars for",
     "commitment_id": "commitment",
