@@ -40,7 +40,7 @@ def document(statement: Statement) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "cluster": statement.cluster,
-        "made_at": _instant(statement.made_at),
+        "ledger_as_of": _instant(statement.as_of),
         "month": period.name,
         "start": _instant(period.start),
         "end": _instant(period.end),

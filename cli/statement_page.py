@@ -56,7 +56,7 @@ def _shown(statement: Statement) -> dict[str, Any]:
         "name": plain(statement.cluster) or "cluster",
         "month": month_text(period.name),
         "so_far": "" if period.is_over else f"so far, until {period.until:%d %B %H:%M} UTC",
-        "made_at": f"{statement.made_at:%Y-%m-%d %H:%M} UTC",
+        "as_of": f"{statement.as_of:%Y-%m-%d %H:%M} UTC",
         "total": total_text(statement),
         "view": statement.view.value,
         "other_view": "cash" if statement.view is View.AMORTISED else "amortised",
@@ -111,9 +111,7 @@ def _cards(statement: Statement) -> list[tuple[str, str, str]]:
     if month is not None and month.limit_usd:
         share = percent(month.burnt_usd / month.limit_usd)
         cards.append(("of the month's budget", share, f"of {dollars(month.limit_usd, 2)}"))
-    cards.append(
-        ("machines", f"{statement.nodes:,}", f"{total.node_hours:,.1f} node-hours")
-    )
+    cards.append(("machines", f"{statement.nodes:,}", f"{total.node_hours:,.1f} node-hours"))
     if statement.footprint.places:
         kwh = f"{statement.footprint.kwh:,.0f} kWh"
         cards.append(("CO2e", mass_text(statement.footprint.grams), kwh))
@@ -121,7 +119,7 @@ def _cards(statement: Statement) -> list[tuple[str, str, str]]:
 
 
 def _purposes(statement: Statement) -> list[dict[str, str]]:
-    rows, _ = shown_table(statement.purposes, statement.view, 99)
+    rows, _ = shown_table(statement.purposes, 99)
     columns = columns_of(rows, statement, 0)
     shown, positive = digits(statement), max(statement.usd, Decimal(0))
     return [
@@ -142,7 +140,7 @@ def _percent(part: Decimal, whole: Decimal) -> str:
 
 
 def _table(table: Table, statement: Statement) -> dict[str, Any]:
-    rows, left = shown_table(table, statement.view, PAGE_ROWS)
+    rows, left = shown_table(table, PAGE_ROWS)
     columns = columns_of(rows, statement, left)
     cells = [
         _cells(table, row, statement, amounts)

@@ -12,7 +12,7 @@ from costplan.planner.finance.carbon import COEFFICIENTS, COEFFICIENTS_YEAR, Foo
 from costplan.planner.finance.dimensions import TAG, head
 from costplan.planner.finance.grid import SOURCES
 from costplan.planner.finance.savings import Otherwise
-from costplan.planner.finance.statement import Row, Statement, Table, View
+from costplan.planner.finance.statement import Row, Statement, Table
 from costplan.planner.finance.units_of_work import UnitCost
 from costplan.planner.plan_document import money_text
 from costplan.planner.wording import counted, percent, plain, usd
@@ -57,8 +57,8 @@ def views_text(statement: Statement) -> str:
     shown = digits(statement)
     total = statement.total
     return (
-        f"amortised {dollars(total.effective_usd, shown)}, cash {dollars(total.billed_usd, shown)}: "
-        "two views of the same money, not to be added"
+        f"amortised {dollars(total.effective_usd, shown)}, cash "
+        f"{dollars(total.billed_usd, shown)}: two views of the same money, not to be added"
     )
 
 
@@ -82,7 +82,7 @@ def name_text(dimension: str, name: str) -> str:
     return plain(name)
 
 
-def shown_table(table: Table, view: View, most: int) -> tuple[list[Row], int]:
+def shown_table(table: Table, most: int) -> tuple[list[Row], int]:
     """The first rows of a table, and how many are left."""
     rows = [row for row in table.rows if row.sums.billed_usd or row.sums.effective_usd]
     rows = rows or list(table.rows)

@@ -108,7 +108,7 @@ def sections(statement: Statement, most: int) -> list[Section]:
 
 
 def _purposes(statement: Statement) -> Grid:
-    rows, _ = shown_table(statement.purposes, statement.view, 99)
+    rows, _ = shown_table(statement.purposes, 99)
     columns = columns_of(rows, statement, 0)
     cells = [
         (
@@ -136,7 +136,6 @@ def _totals(statement: Statement) -> tuple[str, str]:
 def _with_total(
     left: tuple[Column, ...], cells: list[tuple[str, ...]], total: tuple[str, ...]
 ) -> Grid:
-    styles: list[Style] = ["plain"] * len(cells)
     return Grid(
         columns=(
             *left,
@@ -145,13 +144,13 @@ def _with_total(
             Column(head=CASH, is_number=True),
         ),
         rows=(*cells, total),
-        styles=(*styles, "strong"),
+        styles=(*_plain(len(cells)), "strong"),
     )
 
 
 def table_grid(table: Table, statement: Statement, most: int) -> Grid:
     """Rows by one way to split the total; what is shown adds up to the total as shown."""
-    rows, left = shown_table(table, statement.view, most)
+    rows, left = shown_table(table, most)
     columns = columns_of(rows, statement, left)
     shown = digits(statement)
     cells = []
@@ -196,11 +195,10 @@ def _variance(statement: Statement) -> Iterable[Block]:
             for place, ((name, words, _), part) in enumerate(zip(names, parts, strict=True))
         ]
         cells.append(("metered", "amortised, as the ledger has it", f"{sum(parts):,.{shown}f}"))
-        styles: list[Style] = ["plain"] * (len(cells) - 1)
         yield Grid(
             columns=(Column(head="step"), Column(head=""), Column(head="$", is_number=True)),
             rows=tuple(cells),
-            styles=(*styles, "strong"),
+            styles=(*_plain(len(cells) - 1), "strong"),
         )
         if found.before_usd and found.since is not None:
             before = dollars(found.before_usd, shown)
@@ -232,7 +230,7 @@ def _commitments(statement: Statement) -> Iterable[Block]:
             *(Column(head=name, is_number=True) for name in numbers),
         ),
         rows=tuple(cells),
-        styles=("plain",) * len(cells),
+        styles=_plain(len(cells)),
     )  # fmt: skip
     if found.coverage is not None:
         covered = percent(found.coverage)
@@ -246,7 +244,7 @@ def _units(statement: Statement) -> Grid:
             Column(head="one"), Column(head="of them", is_number=True),
             Column(head="$ each", is_number=True),
         ),
-        rows=rows, styles=("plain",) * len(rows),
+        rows=rows, styles=_plain(len(rows)),
     )  # fmt: skip
 
 
@@ -265,10 +263,14 @@ def _carbon(statement: Statement) -> Iterable[Block]:
         yield Grid(
             columns=(Column(head="region"), *(Column(head=n, is_number=True) for n in numbers)),
             rows=(*rows, ("total", f"{found.kwh:,.1f}", "", "", mass_text(found.grams))),
-            styles=(*(("plain",) * len(rows)), "strong"),  # type: ignore[arg-type]
+            styles=(*_plain(len(rows)), "strong"),
         )
         yield Line(f"From {band}. {carbon_sources(found)}.", "quiet")
     if found.gaps:
         share = percent(found.gap_node_hours / found.node_hours) if found.node_hours else "all"
         yield Line(f"Not counted, {share} of node-hours: {'; '.join(found.gaps)}.", "quiet")
 
+
+def _plain(rows: int) -> tuple[Style, ...]:
+    styles: list[Style] = ["plain"] * rows
+    return tuple(styles)

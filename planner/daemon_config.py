@@ -37,7 +37,9 @@ from costplan.planner.daemon_config_models import (
     daemon_contradictions,
 )
 from costplan.planner.errors import InputError
+from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.provider_config import Choice, WorkerTls, absolute, provider_of
+from costplan.planner.report_config import reports_of
 from costplan.planner.settings import (
     Budget,
     Cadence,
@@ -102,6 +104,9 @@ _GRAMMAR = Grammar(
         "calendar.workers": "workers: 20",
         "calendar.at": 'at: "02:00"',
         "calendar.duration": "duration: 3h",
+        "reports.gl_accounts.account": 'account: "6100"',
+        "reports.before.instance_type": "instance_type: m5.4xlarge",
+        "reports.before.count": "count: 20",
         "tags": "{team: fraud}",
     },
     by_kind={"provider": "a provider that machines can be started on"},
@@ -150,6 +155,7 @@ class DaemonConfig:
     prices_file: str | None
     http: Listen
     log: LogStyle
+    reports: ReportSettings = ReportSettings()
 
 
 def parse_daemon_config(text: str, name: str, base: str) -> DaemonConfig:
@@ -184,6 +190,7 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
         prices_file=None if prices is None else absolute(base, prices),
         http=Listen(host=host.strip("[]"), port=int(port)),
         log=LogStyle(format=file.log.format, level=file.log.level),
+        reports=reports_of(file.reports),
     )
 
 

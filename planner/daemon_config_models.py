@@ -74,6 +74,7 @@ from costplan.planner.provider_config_models import (
     LocalSection,
     ProviderSection,
 )
+from costplan.planner.report_config import ReportsSection
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
 from costplan.planner.units import usd_text
 
@@ -247,6 +248,7 @@ class DaemonSection(Section):
     interruption: InterruptionSection = InterruptionSection()
     overhead: OverheadSection = OverheadSection()
     limits: LimitsSection = LimitsSection()
+    reports: ReportsSection = ReportsSection()
     tags: Annotated[dict[TagName, Text], Field(default_factory=dict)]
 
 

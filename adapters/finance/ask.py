@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from costplan.adapters.finance.ask_budgets import burns
 from costplan.adapters.finance.ask_causes import ask_variance, planned_since
 from costplan.adapters.finance.ask_money import (
     ask_carbon,
@@ -20,7 +21,7 @@ from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.cells import SUMS, column, make_cells, sums_of
 from costplan.planner.errors import InputError
 from costplan.planner.finance.anomalies import Anomaly, anomalies
-from costplan.planner.finance.budgets import Burn, burn
+from costplan.planner.finance.budgets import burn
 from costplan.planner.finance.dimensions import DEFAULT
 from costplan.planner.finance.savings import Before
 from costplan.planner.finance.statement import (
@@ -35,7 +36,6 @@ from costplan.planner.finance.statement import (
     View,
 )
 from costplan.planner.settings import Budget
-from costplan.planner.spending import day_end
 
 _EXPLAINING = ("workload", "team", "instance_type", "market", "region", "purpose", "kind")
 """What an odd day may be explained by; the first of equals is named."""
@@ -54,7 +54,6 @@ class Question:
     """
 
     period: Period
-    made_at: datetime
     cluster: str = ""
     view: View = View.AMORTISED
     tables: tuple[tuple[str, ...], ...] = (DEFAULT,)
@@ -75,6 +74,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
     since = planned_since(book, period)
     make_cells(book, period, tuple(by), since)
     total = sums_of(book.rows(f"SELECT {SUMS} FROM costs WHERE is_mine")[0])  # noqa: S608 - ours
+    as_of = book.rows("SELECT max(recorded_at) FROM costs WHERE is_mine")[0][0]
     days = _days(book, usd)
     mine = _days(book, usd, mine=True)
     told("telling what is behind the sums")
@@ -85,7 +85,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
 
     return Statement(
         cluster=question.cluster,
-        made_at=question.made_at,
+        as_of=as_of.replace(tzinfo=UTC),
         period=period,
         view=view,
         total=total,
@@ -103,7 +103,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
         otherwise=ask_otherwise(book, period, question.before),
         variance=ask_variance(book, period, since, total.effective_usd, question.actual_usd),
         commitments=ask_commitments(book),
-        budgets=tuple(_burns(days, question)),
+        budgets=burns(days, period, question.budget),
         forecast=None
         if period.is_over
         else burn("month", days, (period.start, period.end), period.until, None),
@@ -152,9 +152,7 @@ def _corrections(book: Book) -> Corrections:
         coalesce(sum(billed_usd), 0), coalesce(sum(effective_usd), 0)
         FROM costs WHERE is_mine AND kind = 'correction'"""
     )[0]
-    return Corrections(
-        lines=count, of_earlier=earlier, billed_usd=billed, effective_usd=effective
-    )
+    return Corrections(lines=count, of_earlier=earlier, billed_usd=billed, effective_usd=effective)
 
 
 def _series(book: Book, period: Period, usd: str, span: tuple[date, date]) -> Series:
@@ -192,22 +190,6 @@ def _bucketed(rows: Sequence[tuple[datetime, str, Decimal]], seconds: int) -> Se
     return Series(bucket_seconds=seconds, buckets=tuple(buckets))
 
 
-def _burns(days: dict[date, Decimal], question: Question) -> list[Burn]:
-    """The budget of the month, and that of its last day."""
-    period, budget = question.period, question.budget
-    found = []
-    if budget.usd_per_month is not None:
-        month = (period.start, period.end)
-        found.append(burn("month", days, month, period.until, budget.usd_per_month))
-    if budget.usd_per_day is not None:
-        last = (period.until - timedelta(microseconds=1)).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        )
-        day = (last, day_end(last))
-        found.append(burn("day", days, day, period.until, budget.usd_per_day))
-    return found
-
-
 def _anomalies(
     book: Book, days: dict[date, Decimal], mine: dict[date, Decimal], question: Question, usd: str
 ) -> tuple[Anomaly, ...]:
@@ -226,5 +208,3 @@ def _parts(book: Book, name: str, usd: str) -> dict[str, dict[date, Decimal]]:
     for value, day, spent in rows:
         found.setdefault(value, {})[day] = spent
     return found
-
-

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from costplan.adapters.finance.book import Book, decimal_of
 from costplan.planner.finance.statement import Period
-from costplan.planner.finance.variance import Amount, Offer, Variance, variance
+from costplan.planner.finance.variance import Amount, Apart, Offer, Variance, variance
 
 _HOUR = Decimal(3_600_000_000)
 _PICO = Decimal(1).scaleb(-12)
@@ -49,9 +49,11 @@ def ask_variance(
     found = variance(
         _planned(book, period, since),
         _metered(book),
-        metered_usd=metered_usd,
-        commitment_usd=decimal_of(commitment),
-        interruption_usd=decimal_of(interruption),
+        told_apart=Apart(
+            metered_usd=metered_usd,
+            commitment_usd=decimal_of(commitment),
+            interruption_usd=decimal_of(interruption),
+        ),
         since=since,
         before_usd=total_usd - metered_usd,
     )
@@ -62,7 +64,7 @@ def _planned(book: Book, period: Period, since: datetime) -> dict[Offer, Amount]
     rows = book.rows(
         f"""SELECT {_OFFER}, vcpu, usd_per_hour, sum(nodes *
             (epoch_us(least(end_at, ?2)) - epoch_us(greatest(start_at, ?1))))::HUGEINT
-        FROM plans WHERE end_at > ?1 AND start_at < ?2 GROUP BY ALL ORDER BY ALL""",  # noqa: S608 - ours
+        FROM plans WHERE end_at > ?1 AND start_at < ?2 AND nodes > 0 GROUP BY ALL ORDER BY ALL""",  # noqa: S608 - ours
         _naive(since), _naive(period.until),
     )  # fmt: skip
     found: dict[Offer, Amount] = {}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from costplan.adapters.finance.book import USD, Book
+from costplan.adapters.finance.book import Book
 from costplan.planner.finance.anomalies import WINDOW_DAYS
 from costplan.planner.finance.carbon import Machine, Rates, rates_of
 from costplan.planner.finance.dimensions import TAG
@@ -53,7 +53,9 @@ def make_cells(
     is issued in it for time before it counts for its first day.
     """
     more = [name for name in by if name not in KEYS and name != "day"]
-    names = ", ".join([*map(column, KEYS), *(f"{_source(name)} AS {column(name)}" for name in more)])
+    names = ", ".join(
+        [*map(column, KEYS), *(f"{_source(name)} AS {column(name)}" for name in more)]
+    )
     book.db.execute("DROP TABLE IF EXISTS costs; DROP TABLE IF EXISTS cells")
     book.db.execute(
         f"""CREATE TEMP TABLE cells AS SELECT month = ?1 AS is_mine,
@@ -65,9 +67,10 @@ def make_cells(
             count(*) FILTER (on_demand_usd IS NULL) AS n_unknown,
             sum({_SIGNED})::BIGINT AS micros,
             sum(CASE WHEN on_demand_usd IS NULL THEN 0 ELSE {_SIGNED} END)::BIGINT AS known_micros,
-            min(start_at) AS first_at, min(on_demand_usd_per_hour) AS least_rate, max(on_demand_usd_per_hour) AS most_rate,
+            max(recorded_at) AS recorded_at, min(start_at) AS first_at,
+            min(on_demand_usd_per_hour) AS least_rate, max(on_demand_usd_per_hour) AS most_rate,
             count(*) FILTER (kind = 'correction' AND start_at < ?2 AND month = ?1) AS n_earlier
-        FROM lines WHERE month = ?1 OR (month < ?1 AND start_at >= ?3) GROUP BY ALL""",  # noqa: S608 - quoted
+        FROM lines WHERE month = ?1 OR (month < ?1 AND start_at >= ?3) GROUP BY ALL""",  # noqa: S608
         [period.name, _naive(period.start), _naive(period.start - timedelta(days=WINDOW_DAYS)),
          None if planned_since is None else _naive(planned_since)],
     )  # fmt: skip
@@ -150,18 +153,3 @@ def _usd(value: object) -> Decimal:
 
 def _naive(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-PLANS = (
-    ("start_at", "TIMESTAMP"),
-    ("end_at", "TIMESTAMP"),
-    ("provider", "VARCHAR"),
-    ("region", "VARCHAR"),
-    ("instance_type", "VARCHAR"),
-    ("market", "VARCHAR"),
-    ("vcpu", "DECIMAL(18,3)"),
-    ("nodes", "BIGINT"),
-    ("usd_per_hour", USD),
-)
-"""The table `plans` of a book, where there is one: machines that plans expected to run during
-[start_at, end_at), a row an offer and price; `vcpu` and `usd_per_hour` are of one machine."""

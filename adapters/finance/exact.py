@@ -15,7 +15,8 @@ def write_lines_csv(path: Path, book: Book, month: str) -> None:
     that a spreadsheet would take for a formula begins with an apostrophe."""
     columns = ", ".join(_column(name, kind) for name, kind in COLUMNS)
     book.db.execute(
-        f"""COPY (SELECT {columns} FROM lines WHERE month = ? ORDER BY lines.start_at, lines.line_id)
+        f"""COPY (SELECT {columns} FROM lines WHERE month = ?
+            ORDER BY lines.start_at, lines.line_id)
         TO '{str(path).replace("'", "''")}' (FORMAT csv, HEADER true)""",  # noqa: S608 - ours
         [month],
     )

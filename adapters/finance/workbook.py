@@ -53,11 +53,11 @@ def write_workbook(
         workbook.set_properties(
             {
                 "title": f"{statement.cluster or 'costplan'} {statement.period.name}",
-                "created": statement.made_at.replace(tzinfo=None, microsecond=0),
+                "created": statement.as_of.replace(tzinfo=None, microsecond=0),
             }
         )
         sheets = Sheets(workbook)
-        _summary(sheets, statement, book, most_lines)
+        _summary(sheets, statement, most_lines)
         tables = {table.dimensions: table for table in statement.tables}
         for dimensions, table in tables.items():
             _table(sheets, f"By {heads(dimensions)}", table, statement)
@@ -127,15 +127,14 @@ class Sheets:
                     sheet.write_number(at, place, float(value), style)
 
 
-def _summary(sheets: Sheets, statement: Statement, book: Book, most_lines: int) -> None:
-    del book
+def _summary(sheets: Sheets, statement: Statement, most_lines: int) -> None:
     period, total = statement.period, statement.total
     sheet = sheets.add("Summary", (("what", 34), ("figure", 24), ("in words", 90)))
     facts: list[tuple[str, Cell, str, str]] = [
         ("cluster", statement.cluster, "", ""),
         ("month", period.name, "", "" if period.is_over else "so far"),
         ("until (UTC)", period.until, "yyyy-mm-dd hh:mm:ss", ""),
-        ("made at (UTC)", statement.made_at.replace(microsecond=0), "yyyy-mm-dd hh:mm:ss", ""),
+        ("ledger as of (UTC)", statement.as_of.replace(microsecond=0), "yyyy-mm-dd hh:mm:ss", ""),
         ("amortised USD", total.effective_usd, _EXACT, "fees of commitments spread over their use"),
         ("cash USD", total.billed_usd, _EXACT, "as billed; never to be added to amortised"),
         ("lines", total.lines, "#,##0", _lines_words(statement, most_lines)),
@@ -151,7 +150,8 @@ def _summary(sheets: Sheets, statement: Statement, book: Book, most_lines: int) 
         facts.append(("expected at month end USD", ahead.forecast_usd, _MONEY, band))
     for burn in statement.budgets:
         facts.append((f"budget of the {burn.name} USD", burn.limit_usd, _MONEY, ""))
-        passed = "" if burn.passed_on is None else f"passed on {burn.passed_on.isoformat()}"
+        word = "passed" if burn.is_passed else "expected to be passed"
+        passed = "" if burn.passed_on is None else f"{word} on {burn.passed_on.isoformat()}"
         facts.append((f"burnt of the {burn.name} USD", burn.burnt_usd, _MONEY, passed))
     for odd in statement.anomalies:
         cause = odd.cause
@@ -275,9 +275,7 @@ def _emissions(sheets: Sheets, statement: Statement) -> None:
         sheet.write_string(at + number, 0, f"not counted: {gap}")
 
 
-def _lines(
-    sheets: Sheets, statement: Statement, book: Book, most_lines: int, told: Told
-) -> None:
+def _lines(sheets: Sheets, statement: Statement, book: Book, most_lines: int, told: Told) -> None:
     forms = {"effective_usd": _EXACT, "billed_usd": _EXACT, "usd_per_hour": _EXACT,
              "start_at": "yyyy-mm-dd hh:mm:ss", "end_at": "yyyy-mm-dd hh:mm:ss"}  # fmt: skip
     wide = {"start_at": 19, "end_at": 19, "node_id": 22, "effective_usd": 18, "billed_usd": 18}
@@ -286,7 +284,8 @@ def _lines(
     columns = ", ".join(f'"{name}"' for name in _LINES)
     at = 0
     batches = book.batches(
-        f"SELECT {columns} FROM lines WHERE month = ? ORDER BY start_at, line_id LIMIT {most_lines}",  # noqa: S608 - ours
+        f"""SELECT {columns} FROM lines WHERE month = ?
+        ORDER BY start_at, line_id LIMIT {most_lines}""",  # noqa: S608 - ours
         statement.period.name,
         rows=_BATCH_ROWS,
     )

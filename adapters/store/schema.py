@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costplan.adapters.store import plans
 from costplan.adapters.store.parts import blob_of
 
 APPLICATION_ID = 0x636F7374
@@ -77,6 +78,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES (x'{_NOTHING.digest.hex()}', x'{_NOTHING.data.hex()}', x'')""",  # noqa: S608 - ours
         f"UPDATE ticks SET refs = CAST(refs || x'{_NOTHING.digest.hex()}' AS BLOB)",  # noqa: S608 - ours
     ),
+    (plans.TABLE,),
 )
 """Statements that lead from version n to n + 1; the last is the newest."""
 

@@ -24,6 +24,7 @@ from costplan.adapters.store.demand import read_clusters, read_demand, write_dem
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
 from costplan.adapters.store.parts import blob_of, closure
+from costplan.adapters.store.plans import read_plans, write_plan
 from costplan.adapters.store.records import StoredTick, TickCommit
 from costplan.adapters.store.retention import prune
 from costplan.adapters.store.ticks import (
@@ -36,6 +37,7 @@ from costplan.adapters.store.ticks import (
 from costplan.planner.asked import DemandPart
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError, StoreError
+from costplan.planner.finance.expected import Stretch
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
 from costplan.planner.status import Lease
@@ -179,6 +181,7 @@ class Store:
             write_intents(db, tick.tick_id, tick.at, tick.actions)
             write_entries(db, tick.entries)
             write_demand(db, tick.settings.cluster, tick.demand)
+            write_plan(db, tick)
             reach("store.commit.in")
         self._stored = dict(tick.state_after.nodes)
         # What the newest tick refers to is never let go of.
@@ -258,6 +261,11 @@ class Store:
             (Phase.GONE.value, int(including_gone), "" if since is None else since.isoformat()),
         )
         return tuple(decode(zlib.decompress(data), Node) for (data,) in rows)
+
+    def plans(self, start: datetime, end: datetime) -> tuple[Stretch, ...]:
+        """The fleets that plans expected during [start, end), in the order of time."""
+        with self._reading() as db:
+            return read_plans(db, start, end)
 
     # Demand
 

@@ -123,7 +123,9 @@ def _left_days(until: datetime, end: datetime) -> list[tuple[date, Decimal]]:
     while at < end:
         midnight = at.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
         stop = min(midnight, end)
-        found.append((at.date(), Decimal((stop - at) // timedelta(microseconds=1)) / 86_400_000_000))
+        found.append(
+            (at.date(), Decimal((stop - at) // timedelta(microseconds=1)) / 86_400_000_000)
+        )
         at = stop
     return found
 

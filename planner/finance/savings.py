@@ -134,10 +134,10 @@ def fleet_before(
     """
     start, end = period
     hours = Decimal(int((end - start).total_seconds())) / 3600
-    price = before.usd_per_hour
-    least = most = price
-    origin = "as given"
-    if price is None:
+    if before.usd_per_hour is not None:
+        least = price = most = before.usd_per_hour
+        origin = "as given"
+    else:
         alike = [each for each in types if each.instance_type == before.instance_type]
         if not alike:
             words = (
@@ -149,11 +149,10 @@ def fleet_before(
         least = min(each.least_usd_per_hour for each in alike)
         most = max(each.most_usd_per_hour for each in alike)
         origin = "on demand, as the ledger has it"
-    assert least is not None
-    assert most is not None
     words = (
         f"{before.count} {before.instance_type} for {hours:,.0f} hours without a break, at "
-        f"${_price(price)}/h each {origin}; the low end stops them in hours without any machine here"
+        f"${_price(price)}/h each {origin}; the low end stops them in hours without any machine "
+        "here"
     )
     used = min(Decimal(hours_used), hours)
     return Otherwise(

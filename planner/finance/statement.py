@@ -148,10 +148,12 @@ class Aside:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """The whole of it. `tables` are by what was asked for; `purposes`, `markets`, `charges` and
-    `kinds` are always there. `first` and `last` are the days that lines lie in."""
+    `kinds` are always there. `first` and `last` are the days that lines lie in. `as_of` is when
+    the newest line was written: equal ledgers give equal statements, whenever they are asked
+    for."""
 
     cluster: str
-    made_at: datetime
+    as_of: datetime
     period: Period
     view: View
     total: Sums

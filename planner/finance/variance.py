@@ -43,6 +43,15 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """All that was metered, and what of it no price of an offer explains."""
+
+    metered_usd: Decimal
+    commitment_usd: Decimal
+    interruption_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variance:
     """Planned against metered, for the time from `since` on that plans cover.
 
@@ -69,7 +78,7 @@ class Variance:
             ("price", "the same offers at other prices", self.price_usd),
             ("quantity", "more or less capacity than planned", self.quantity_usd),
             ("mix", "other offers than planned", self.mix_usd),
-            ("commitment", "covered use below on-demand, and what nobody used", self.commitment_usd),
+            ("commitment", "use below on-demand prices, and no use", self.commitment_usd),
             ("interruption", "work that ran again, less refunds", self.interruption_usd),
         )  # fmt: skip
         return tuple((name, words, usd) for name, words, usd in named if usd is not None)
@@ -79,14 +88,13 @@ def variance(
     planned: Mapping[Offer, Amount],
     metered: Mapping[Offer, Amount],
     *,
-    metered_usd: Decimal,
-    commitment_usd: Decimal,
-    interruption_usd: Decimal,
+    told_apart: Apart,
     since: datetime,
     before_usd: Decimal = _ZERO,
 ) -> Variance:
-    """The causes. `metered` is at prices without commitments and without what ran again;
-    `metered_usd` is all of it."""
+    """The causes. `metered` is at prices without commitments and without what ran again."""
+    metered_usd, commitment_usd = told_apart.metered_usd, told_apart.commitment_usd
+    interruption_usd = told_apart.interruption_usd
     with localcontext(_EXACT):
         planned_usd = sum((each.usd for each in planned.values()), _ZERO)
         price = mix = _ZERO
