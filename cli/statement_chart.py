@@ -29,7 +29,7 @@ class Chart:
     columns: tuple[Tick, ...]
     legend: tuple[tuple[str, str], ...]
     zero: str
-    step: str
+    title: str
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
     bottom: int = HEIGHT - _BOTTOM
@@ -74,7 +74,9 @@ def chart(series: Series) -> Chart:
         columns=tuple(_columns(series)),
         legend=tuple((css_class(market), name_text("market", market)) for market in markets),
         zero=f"{scale.at(_ZERO):.1f}",
-        step="day" if series.bucket_seconds == _DAY else seconds_text(series.bucket_seconds),
+        title="Dollars a day"
+        if series.bucket_seconds == _DAY
+        else f"Dollars every {seconds_text(series.bucket_seconds)}",
     )
 
 

@@ -41,7 +41,8 @@ _EXPLAINING = ("workload", "team", "instance_type", "market", "region", "purpose
 """What an odd day may be explained by; the first of equals is named."""
 
 _STEPS = (60, 300, 900, 3600, 21600, 86400)
-_MOST_BUCKETS = 62
+_MOST_BUCKETS = 96
+_QUARTER = 900
 
 Told = Callable[[str], None]
 
@@ -167,7 +168,9 @@ def _series(book: Book, period: Period, usd: str, span: tuple[date, date]) -> Se
     seconds = book.rows(
         "SELECT epoch(max(end_at)) - epoch(min(start_at)) FROM lines WHERE month = ?", period.name
     )[0][0]
-    step = next((size for size in _STEPS if seconds <= size * _MOST_BUCKETS), 86_400)
+    # Entries reach over up to a quarter of an hour: in shorter steps most would seem empty.
+    least = _QUARTER if seconds > 2 * _QUARTER else 0
+    step = next(size for size in _STEPS if size >= least and seconds <= size * _MOST_BUCKETS)
     start = period.start.replace(tzinfo=None)
     rows = book.rows(
         f"""SELECT time_bucket(to_seconds({step}), greatest(start_at, ?2)), market, sum({usd})

@@ -79,7 +79,8 @@ def _on_demand(book: Book) -> OnDemand:
         sum(CASE WHEN purpose = 'recompute' THEN on_demand_usd END),
         sum(CASE WHEN purpose IN ('boot', 'drain') AND charge = 'machine' THEN on_demand_usd END),
         sum(CASE WHEN charge = 'commitment' OR kind = 'credit' THEN effective_usd
-            ELSE known_usd END)
+            ELSE known_usd END),
+        sum(effective_usd)
         FROM costs WHERE is_mine"""
     )[0]
     unknown = book.rows(
@@ -91,6 +92,7 @@ def _on_demand(book: Book) -> OnDemand:
         recompute_usd=decimal_of(row[1]),
         churn_usd=decimal_of(row[2]),
         paid_usd=decimal_of(row[3]),
+        total_usd=decimal_of(row[4]),
         unknown=tuple(name for (name,) in unknown),
     )
 

@@ -8,11 +8,13 @@ from costplan.adapters.finance.book import COLUMNS, Book
 
 _INSTANT = "'%Y-%m-%dT%H:%M:%S.%fZ'"
 _FORMULA = "('=', '+', '-', '@')"
+_CONTROL = r"[\x00-\x1f\x7f]"
 
 
 def write_lines_csv(path: Path, book: Book, month: str) -> None:
     """Writes the lines of a month in the order of time. What a column has none of is empty; a name
-    that a spreadsheet would take for a formula begins with an apostrophe."""
+    that a spreadsheet would take for a formula begins with an apostrophe, and
+    control characters are question marks."""
     columns = ", ".join(_column(name, kind) for name, kind in COLUMNS)
     book.db.execute(
         f"""COPY (SELECT {columns} FROM lines WHERE month = ?
@@ -27,6 +29,7 @@ def _column(name: str, kind: str) -> str:
     if kind == "TIMESTAMP":
         return f'strftime({quoted}, {_INSTANT}) AS "{name}"'
     if kind == "VARCHAR":
+        quoted = f"regexp_replace({quoted}, '{_CONTROL}', '?', 'g')"
         safe = f"CASE WHEN left({quoted}, 1) IN {_FORMULA} THEN '''' || {quoted} ELSE {quoted} END"
         return f'{safe} AS "{name}"'
     return quoted

@@ -17,6 +17,7 @@ from costplan.adapters.finance.book import Book
 from costplan.planner.finance.dimensions import DIMENSIONS, head, heads
 from costplan.planner.finance.grid import SOURCES
 from costplan.planner.finance.statement import Statement, Sums, Table
+from costplan.planner.wording import plain
 
 if TYPE_CHECKING:
     import xlsxwriter
@@ -118,7 +119,7 @@ class Sheets:
                     if total:
                         sheet.write_blank(at, place, None, style)
                 case str():
-                    sheet.write_string(at, place, value, style)
+                    sheet.write_string(at, place, plain(value), style)
                 case datetime():
                     sheet.write_datetime(at, place, value.replace(tzinfo=None), style)
                 case date():
@@ -272,7 +273,7 @@ def _emissions(sheets: Sheets, statement: Statement) -> None:
              (SOURCES[grid.source], "")),
         )  # fmt: skip
     for number, gap in enumerate(statement.footprint.gaps, start=2):
-        sheet.write_string(at + number, 0, f"not counted: {gap}")
+        sheet.write_string(at + number, 0, plain(f"not counted: {gap}"))
 
 
 def _lines(sheets: Sheets, statement: Statement, book: Book, most_lines: int, told: Told) -> None:
@@ -296,7 +297,7 @@ def _lines(sheets: Sheets, statement: Statement, book: Book, most_lines: int, to
                 if value is None or value == "":
                     continue
                 if isinstance(value, str):
-                    sheet.write_string(at, place, value, style)
+                    sheet.write_string(at, place, plain(value), style)
                 elif isinstance(value, datetime):
                     sheet.write_datetime(at, place, value, style)
                 else:

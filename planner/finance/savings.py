@@ -54,12 +54,14 @@ class Otherwise:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemand:
     """The lines that have an on-demand price: its dollars, by what the time did, and what was
-    paid for them. `unknown` are types without one, which are on neither side."""
+    paid for them. `unknown` are types without one, which are on neither side;
+    `total_usd` is what was paid in all."""
 
     usd: Decimal
     recompute_usd: Decimal
     churn_usd: Decimal
     paid_usd: Decimal
+    total_usd: Decimal
     unknown: tuple[str, ...] = ()
 
 
@@ -114,7 +116,8 @@ def on_demand(seen: OnDemand) -> Otherwise:
     )
     if seen.unknown:
         words += f"; without {_named(seen.unknown)}, of which no on-demand price is known"
-    if not seen.usd:
+    if not seen.usd or seen.paid_usd * 2 < seen.total_usd:
+        words = f"{words}: of too much to compare the rest"
         return Otherwise(name=ON_DEMAND, words=words, paid_usd=seen.paid_usd)
     usd = seen.usd - seen.recompute_usd
     return Otherwise(
