@@ -18,11 +18,11 @@ from costplan.planner.finance.dimensions import TAG
 from costplan.planner.finance.statement import Period, Sums
 
 KEYS = (
-    "provider", "account", "region", "instance_type", "market", "vcpu", "memory_gib", "gpus",
-    "charge", "kind", "purpose", "is_estimate", "commitment_id", "commitment_kind",
-    "commitment_status", "workload", "team", "project", "cost_center", "environment", "cluster",
+    "provider", "region", "instance_type", "market", "vcpu", "memory_gib", "gpus", "charge",
+    "kind", "purpose", "is_estimate", "commitment_id", "commitment_kind", "commitment_status",
+    "workload", "team",
 )  # fmt: skip
-"""Columns of the lines that every cell has."""
+"""Columns of the lines that every cell has; those that tables are by are added."""
 
 _SIGNED = """CASE WHEN kind IN ('purchase', 'credit') THEN 0
     WHEN kind = 'correction' AND (billed_usd < 0 OR effective_usd < 0 OR list_usd < 0)

@@ -33,7 +33,7 @@ SELECT entry_id, node_id, start_us, end_us, thread_us,
     busy_us + lag(carry_us, 1, 0) OVER back - carry_us AS used_us
 FROM carried
 {_BACK}
-"""
+"""  # noqa: S608 - ours
 """How much of each entry's thread-time ran tasks. A task counts where it ended, and it ran before:
 what is more than an entry's thread-time goes to the entry before it, and so on."""
 

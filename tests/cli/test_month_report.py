@@ -1,4 +1,4 @@
-"""`costplan report` of a month and `costplan budget status` around a store, as a person types it."""
+"""`costplan report` of a month and `costplan budget status` around a store, as people type them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import openpyxl
@@ -213,8 +214,8 @@ def test_plans_are_kept_when_they_change_and_priced_as_they_were(tmp_path: Path)
     with Store.open(tmp_path / "sim.db", read_only=True, clock=lambda: last) as store:
         stretches, half = store.plans(first, end), store.plans(last, end)
     assert 3 < len(stretches) <= len(planned)
-    assert all(a.start < b.start for a, b in zip(stretches, stretches[1:], strict=False))
-    assert all(a.fleet != b.fleet for a, b in zip(stretches, stretches[1:], strict=False))
+    assert all(a.start < b.start for a, b in pairwise(stretches))
+    assert all(a.fleet != b.fleet for a, b in pairwise(stretches))
     assert half == stretches[-1:]
     by_plan = {stretch.plan_id: stretch for stretch in stretches}
     compared = 0

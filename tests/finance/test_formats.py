@@ -36,6 +36,7 @@ from tests.finance.readers import Page, added, csv_rows, pair, sheets, shown
 END = datetime(2026, 11, 1, tzinfo=UTC)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SOFFICE = shutil.which("soffice")
+PDFTOTEXT = shutil.which("pdftotext")
 TABLES = (("team", "workload"), ("cost_center", "charge", "purpose"))
 HOSTILE = "=<script>alert(1)</script>\x07"
 
@@ -186,12 +187,12 @@ def test_equal_statements_are_equal_bytes(made: Statement, book: Book) -> None:
     assert paper.startswith(b"%PDF-")
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="reading PDF needs pdftotext")
+@pytest.mark.skipif(PDFTOTEXT is None, reason="reading PDF needs pdftotext")
 def test_paper_has_the_exact_total(made: Statement, tmp_path: Path) -> None:
     pytest.importorskip("typst", reason="PDF needs typst")
     path = tmp_path / "report.pdf"
     path.write_bytes(pdf_of(*paper_source(made)))
-    done = subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, check=True)
+    done = subprocess.run([str(PDFTOTEXT), "-layout", path, "-"], capture_output=True, check=True)
     assert f"${made.total.effective_usd}" in done.stdout.decode()
 
 
