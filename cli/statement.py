@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.book import Book
-from costplan.adapters.finance.open_book import month_bounds, open_book
+from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
 from costplan.adapters.whole_file import replaced
 from costplan.cli import errors
@@ -34,12 +35,14 @@ from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.finance.statement import Aside, Period, Statement, Table, View
 from costplan.planner.report import interruptions_of
 from costplan.planner.settings import Budget
+from costplan.planner.spending import month_end
 from costplan.planner.wording import counted
 
 BINARY = ("xlsx", "pdf")
 FORMATS = ("table", "html", "xlsx", "csv", "journal", "json", "md", "pdf")
 _JOURNAL = ("cost_center", "charge", "purpose")
 _CHUNK = 1 << 20
+_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +80,21 @@ def period_of(month: str | None, now: datetime) -> Period:
     """The month of this name, or that of `now`; raises InputError where there is none yet."""
     name = f"{now:%Y-%m}" if month is None else month
     try:
-        start, end = month_bounds(name)
-    except InputError as error:
-        raise InputError(f"--month {name}", error.problem, error.remedy) from error
+        first = date.fromisoformat(f"{name}-01" if _MONTH.fullmatch(name) else "")
+    except ValueError as error:
+        raise InputError(f"--month {name}", "is no month", "write it like 2026-10") from error
+    start = datetime(first.year, first.month, 1, tzinfo=UTC)
+    end = month_end(start)
     if start > now:
         this = f"this month is {now:%Y-%m}"
         raise InputError(f"--month {name}", "has not begun", this)
     return Period(name=name, start=start, end=end, until=min(now, end))
 
 
-def book_of(cluster: Cluster, period: Period) -> Book:
+@contextmanager
+def book_of(cluster: Cluster, period: Period) -> Iterator[Book]:
     """The lines of a period and of eight weeks before it, and what plans expected."""
-    book = open_book(cluster.path, start=months_before(period), end=period.end)
-    try:
+    with open_book(cluster.path, start=months_before(period), end=period.end) as book:
         if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
             raise InputError(
                 str(cluster.path),
@@ -100,10 +105,7 @@ def book_of(cluster: Cluster, period: Period) -> Book:
         stretches = cluster.store.plans(period.start, period.until)
         if stretches:
             add_plans(book, stretches, period.until)
-    except BaseException:
-        book.db.close()
-        raise
-    return book
+        yield book
 
 
 def months_before(period: Period) -> datetime:

@@ -78,7 +78,7 @@ class Variance:
             ("price", "the same offers at other prices", self.price_usd),
             ("quantity", "more or less capacity than planned", self.quantity_usd),
             ("mix", "other offers than planned", self.mix_usd),
-            ("commitment", "use below on-demand prices, and no use", self.commitment_usd),
+            ("commitment", "covered use, and what nobody used", self.commitment_usd),
             ("interruption", "work that ran again, less refunds", self.interruption_usd),
         )  # fmt: skip
         return tuple((name, words, usd) for name, words, usd in named if usd is not None)

@@ -2,10 +2,10 @@
 
     python -m tests.bench.finance_report [LINES ...]
 
-Seconds are of the wall clock of a process of its own, and of its CPU time, from opening the book (a Parquet file with
-the month's lines) to the HTML page on the disk; memory is the most that the process had. The lines
-are those of twenty made-up machines, copied under new names until there are enough. A workbook is
-written of 100,000 lines: it takes so much longer for each line that it holds.
+Seconds are of the wall clock, from opening the book (a Parquet file with the month's lines) to the
+HTML page on the disk, and of the CPU time of a process of its own; memory is the most that it had.
+The lines are those of twenty made-up machines, copied under new names until there are enough. A
+workbook is written of 100,000 lines: it takes so much longer for each line that it holds.
 """
 
 from __future__ import annotations
