@@ -18,6 +18,7 @@ from costplan.cli import (
     explain,
     forecast,
     init,
+    ledger,
     pause,
     prices,
     recommend,
@@ -77,6 +78,7 @@ app.command()(replay.replay)
 app.command()(report.report)
 app.command()(simulate.simulate)
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

@@ -29,45 +29,27 @@ USAGE, CORRECTION = KINDS.index("usage"), KINDS.index("correction")
 PURCHASE, CREDIT = len(KINDS), len(KINDS) + 1
 """Kinds of parts; the last two are no ledger entry's."""
 
-_WORKING = f"({USES.index(Use.READY)}, {USES.index(Use.DRAIN)})"
 _USD = "DECIMAL(38,12)"
-
-_BACK = """WINDOW back AS (
-        PARTITION BY node_id ORDER BY start_us DESC, entry_id DESC ROWS UNBOUNDED PRECEDING)"""
-
-BUSY = f"""
-CREATE TABLE busy AS
-WITH worked AS (
-    SELECT entry_id, node_id, start_us, end_us, busy_us,
-        CASE WHEN "use" IN {_WORKING} THEN thread_us ELSE 0 END AS thread_us
-    FROM entries JOIN items USING (item)
-    WHERE charge = 'machine' AND kind = {USAGE} AND (busy_us > 0 OR thread_us > 0)
-), summed AS (
-    SELECT *, sum(busy_us - thread_us) OVER back AS over_us FROM worked
-    {_BACK}
-), carried AS (
-    SELECT *, over_us - least(0, min(over_us) OVER back) AS carry_us FROM summed
-    {_BACK}
-)
-SELECT entry_id, node_id, start_us, end_us, thread_us, busy_us AS own_us,
-    (busy_us + lag(carry_us, 1, 0) OVER back - carry_us)::BIGINT AS used_us
-FROM carried
-{_BACK}
-"""  # noqa: S608 - ours
-"""How much of each entry's thread-time ran tasks. A task counts where it ended, and it ran before:
-what is more than an entry's thread-time goes to the entry before it, and so on."""
 
 SHARES = f"""
 CREATE TABLE shares AS
-SELECT entry_id, used_us / thread_us AS share, entry_id AS of_entry
-FROM busy WHERE thread_us > 0 AND used_us > 0
+SELECT entry_id, used_us / thread_us AS share, entry_id AS of_entry FROM busy WHERE thread_us > 0
 UNION ALL
 SELECT e.entry_id, b.used_us / b.thread_us, b.entry_id
 FROM busy b JOIN items i USING (node_id)
 JOIN entries e ON e.item = i.item AND e.start_us = b.start_us AND e.end_us = b.end_us
-WHERE i.charge != 'machine' AND e.kind = {USAGE} AND b.thread_us > 0 AND b.used_us > 0
+JOIN recordings k USING (recording)
+WHERE i.charge != 'machine' AND e.kind = {USAGE} AND k.reason = '' AND b.thread_us > 0
+UNION ALL
+SELECT e.entry_id, b.used_us / b.thread_us, b.entry_id
+FROM (
+    SELECT entry_id, node_id, e.start_us, e.end_us FROM entries e JOIN items i USING (item)
+    JOIN recordings k USING (recording) WHERE k.reason != ''
+) e ASOF JOIN busy b ON b.node_id = e.node_id AND e.start_us >= b.start_us
+WHERE e.end_us <= b.end_us AND b.thread_us > 0
 """  # noqa: S608 - ours
-"""The share of an entry that did work; that of a disk or an address is its machine's."""
+"""The share of an entry that did work. That of a disk or an address is its machine's; what charges
+the same time anew, and what takes it back before, did what the first charge did."""
 
 _ON_DEMAND = """CASE WHEN r.on_demand_usd_per_hour = r.usd_per_hour THEN e.pico
     ELSE sign(e.pico) * round(
@@ -116,15 +98,16 @@ FROM whole w JOIN sums s USING (entry_id) WHERE w.micros > s.micros
 """Each entry by who pays for it: what commitments cover is billed at nothing."""
 
 
-def parts(measures: Sequence[str]) -> str:
-    """The statement that makes `parts`: what each entry did, in one or two parts."""
+def parts(measures: Sequence[str], *, is_final: bool) -> str:
+    """The statement that makes `parts`: what each entry did, in one or two parts. They are final
+    where none is added."""
     split = ", ".join(
         f"CASE WHEN part = 0 THEN round({m} * share)::BIGINT "
         f"ELSE {m} - round({m} * share)::BIGINT END AS {m}"
         for m in measures
     )
     boot, ready = USES.index(Use.BOOT), USES.index(Use.READY)
-    return f"""CREATE TABLE parts AS
+    return f"""CREATE {"VIEW" if is_final else "TABLE"} parts AS
 WITH shared AS (
     SELECT p.*, e.item, e.rate, e.recording, e.kind, e.start_us, e.end_us,
         coalesce(s.share, 0.0) AS share, s.of_entry,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from costplan.adapters.finance import lines_sql, share_sql
 from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.busy import make_busy
 from costplan.adapters.finance.covering import add_charges, apply_commitments, held_rows
 from costplan.adapters.finance.refunds import stage_refunded
 from costplan.adapters.finance.stage import Told, Window, stage
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _HOUR_US = 3_600_000_000
+_MOST_IN_MEMORY = 2_000_000
+"""Entries; a book of more is on disk."""
+_DAMAGED = ("entry ", "work ")
 
 
 def open_book(  # noqa: PLR0913 - all by name, and each has a default
@@ -51,23 +55,22 @@ def open_book(  # noqa: PLR0913 - all by name, and each has a default
         raise InputError("a book", "is asked for by month and by time", "give one of them")
     span = (start, end) if month is None else month_bounds(month)
     window = Window(month=month, start=start, end=end, as_of=as_of)
-    book = Book(spill=True)
-    try:
-        with closing(connect(path, read_only=True)) as db, told(path):
-            db.execute("BEGIN")
-            asked = _Asked(book.db, db, path, window, span, terms or Terms(), progress)
+    with closing(connect(path, read_only=True)) as db, told(path):
+        db.execute("BEGIN")
+        rows = db.execute("SELECT sum(rows) FROM entries").fetchone()[0] or 0
+        book = Book(spill=rows > _MOST_IN_MEMORY)
+        asked = _Asked(book.db, db, path, window, span, terms or Terms(), progress)
+        try:
             _fill(asked)
-    except InputError as error:
-        book.close()
-        if isinstance(error, StoreError):
-            raise
-        problem = f"is damaged: {error.subject} {error.problem}"
-        if error.subject.startswith(("entry", "work")):
+        except InputError as error:
+            book.close()
+            if not error.subject.startswith(_DAMAGED):
+                raise
+            problem = f"is damaged: {error.subject} {error.problem}"
             raise StoreError(str(path), problem, error.remedy) from error
-        raise
-    except BaseException:
-        book.close()
-        raise
+        except BaseException:
+            book.close()
+            raise
     return book
 
 
@@ -91,7 +94,7 @@ def _fill(asked: _Asked) -> None:
     if terms.account:
         duck.execute("UPDATE items SET account = ? WHERE account = ''", [terms.account])
     progress("finding what ran")
-    duck.execute(lines_sql.BUSY)
+    make_busy(duck)
     duck.execute(lines_sql.SHARES)
     measures = _pay(asked)
     has_work = stage_done(duck, db, asked.span)
@@ -112,7 +115,7 @@ def _fill(asked: _Asked) -> None:
         effective = "effective_pico" if "effective_pico" in measures else "billed_pico"
         make_payers(duck, people, terms.sharing, effective)
         duck.execute(share_sql.borne(terms.sharing.purposes, measures))
-    refunded = duck.execute("SELECT count(*) FROM refunded").fetchall()[0][0]
+    [(refunded,)] = duck.execute("SELECT count(*) FROM refunded").fetchall()
     is_simple = not (has_work or is_shared or terms.commitments or refunded or source != "told")
     progress("writing lines")
     final = "borne" if is_shared else "owned"
@@ -139,9 +142,10 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
         duck.executemany("INSERT INTO held VALUES (?, ?, ?, ?)", [list(row) for row in rows])
         charges = apply_commitments(duck, terms, hours, asked.progress)
         duck.execute(lines_sql.PAID_COVERED)
-    duck.execute(lines_sql.parts(measures))
-    stage_refunded(duck, db, terms.rules)
-    duck.execute(lines_sql.refunds(measures))
+    is_refunded = stage_refunded(duck, db, terms.rules)
+    duck.execute(lines_sql.parts(measures, is_final=not (is_refunded or terms.commitments)))
+    if is_refunded:
+        duck.execute(lines_sql.refunds(measures))
     if charges:
         add_charges(duck, charges, terms, asked.window.month)
     return measures

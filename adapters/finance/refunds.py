@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _NO_METERING = Metering()
 
 
-def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rules: Rules) -> None:
+def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rules: Rules) -> bool:
     """Makes `refunded`: staged spot nodes that ended within their provider's free time, by its
-    own doing."""
+    own doing. Gives whether there are any."""
     duck.execute("CREATE TABLE refunded (node_id VARCHAR)")
     spot = dict(
         duck.execute(
@@ -31,10 +31,11 @@ def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rule
     )
     free = {name for name, each in rules.metering.items() if each.free_seconds > 0}
     if not free & set(spot.values()):
-        return
+        return False
     found = [[node_id] for node_id in _taken_soon(db, spot, rules)]
     if found:
         duck.executemany("INSERT INTO refunded VALUES (?)", found)
+    return bool(found)
 
 
 def _taken_soon(db: sqlite3.Connection, spot: dict[str, str], rules: Rules) -> Iterator[str]:

@@ -191,7 +191,7 @@ def _take_in_archive(duck: duckdb.DuckDBPyConnection, file: Path, window: Window
     duck.execute(
         f"""INSERT INTO entries SELECT entry_id, item, rate, recording, CASE kind {kinds} END,
         CASE "use" {uses} END, epoch_us(start_at), epoch_us(end_at),
-        (usd::DECIMAL(18,12) * 1000000000000::DECIMAL(13,0))::BIGINT,
+        (usd * 1000000000000::DECIMAL(13,0))::BIGINT,
         round(busy_seconds * 1e6)::BIGINT, round(thread_seconds * 1e6)::BIGINT
         FROM read_parquet($1) WHERE recording IN (SELECT recording FROM recordings)
         AND ($2 IS NULL OR epoch_us(end_at) > $2) AND ($3 IS NULL OR epoch_us(start_at) < $3)""",  # noqa: S608 - ours
