@@ -136,12 +136,12 @@ def borne(purposes: Sequence[Purpose], measures: Sequence[str]) -> str:
     which = ", ".join(f"'{purpose.value}'" for purpose in purposes)
     is_shared = f"purpose IN ({which}) AND start_us // {_DAY_US} IN (SELECT day FROM payers)"  # noqa: S608 - ours
     key = ("entry_id", "held", "kind", "purpose")
-    query = split("some", "of_payers", key, kept, measures)
+    query = split("shareable", "of_payers", key, kept, measures)
     return f"""CREATE TABLE borne AS
-WITH some AS (SELECT * FROM owned WHERE {is_shared}),
+WITH shareable AS (SELECT * FROM owned WHERE {is_shared}),
 of_payers AS (
     SELECT s.entry_id, s.held, s.kind, s.purpose, p.payer AS label, p.weight
-    FROM some s JOIN payers p ON p.day = s.start_us // {_DAY_US}
+    FROM shareable s JOIN payers p ON p.day = s.start_us // {_DAY_US}
 )
 SELECT {names}, CASE WHEN label > 0 THEN label ELSE owner END AS owner, 0 AS label, {amounts}
 FROM ({query})
