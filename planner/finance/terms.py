@@ -10,6 +10,7 @@ from costplan.planner.commitments.values import Commitment, Rules
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Sharing
 from costplan.planner.finance.tariff import Tariff
+from costplan.planner.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,14 @@ class Terms:
     commitments: tuple[Commitment, ...] = ()
     tariff: Tariff = Tariff()
     rules: Rules = Rules(sustained_use=False)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """What the settings say of it; they know of no commitments."""
+    return Terms(
+        cluster=settings.cluster,
+        account=settings.account,
+        owner=settings.owner,
+        tags=settings.tags,
+        sharing=settings.sharing,
+    )
