@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from costplan.adapters.finance.ask_budgets import burns, spent_by_day
-from costplan.adapters.finance.open_book import open_book
 from costplan.cli.cluster_store import Cluster
-from costplan.cli.statement import months_before, period_of
+from costplan.cli.statement import opened_book, period_of
 from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters
 from costplan.planner.errors import InputError
@@ -23,7 +22,7 @@ def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
         way_out = "set budget.usd_per_month in the autoscaler's file (docs/autoscaler-config.md)"
         raise InputError("budget", "no limit is set", way_out)
     period, budget, state = period_of(None, now), settings.budget, cluster.state()
-    with open_book(cluster.path, start=months_before(period), end=period.end) as book:
+    with opened_book(cluster, period) as book:
         days = spent_by_day(book, period)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     runs = running_usd(state.nodes, meters, now)

@@ -19,6 +19,7 @@ from costplan.cli import (
     explain,
     forecast,
     init,
+    ledger,
     pause,
     prices,
     recommend,
@@ -79,6 +80,7 @@ app.command()(report.report)
 app.command()(simulate.simulate)
 app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

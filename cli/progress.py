@@ -1,49 +1,43 @@
-"""Says what takes long: nothing for two seconds, and then each step."""
+"""Says what is being done, where it takes longer than a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock, Timer
-from typing import Protocol
+import sys
+import time
+from types import TracebackType
+from typing import Self
 
-from costplan.cli.errors import note
-
-QUIET_SECONDS = 2.0
+AFTER_SECONDS = 2.0
 
 
-class Told(Protocol):
-    """Hears what is being done now."""
+class Progress:
+    """Hears what is done, in words, and tells it on the terminal's error side once it has taken
+    two seconds. A context manager that clears its line; it says nothing where nobody watches."""
 
-    def __call__(self, text: str, /) -> None: ...
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._is_watched = sys.stderr.isatty()
+        self._width = 0
 
+    def __enter__(self) -> Self:
+        return self
 
-@contextmanager
-def progress(quiet_seconds: float = QUIET_SECONDS) -> Iterator[Told]:
-    """What to tell the steps to, until the block ends; those of a short block are not shown."""
-    lock = Lock()
-    now, is_slow, is_over = "", False, False
+    def __call__(self, what: str) -> None:
+        """What is done now."""
+        seconds = time.monotonic() - self._began
+        if self._is_watched and seconds >= AFTER_SECONDS:
+            self._show(f"{what} ({seconds:.0f} s)")
 
-    def told(text: str) -> None:
-        nonlocal now
-        with lock:
-            now = text
-            if is_slow:
-                note(f"{text} ...")
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._width:
+            self._show("")
 
-    def slow() -> None:
-        nonlocal is_slow
-        with lock:
-            is_slow = True
-            if now and not is_over:
-                note(f"{now} ...")
-
-    timer = Timer(quiet_seconds, slow)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield told
-    finally:
-        timer.cancel()
-        with lock:
-            is_over = True
+    def _show(self, text: str) -> None:
+        sys.stderr.write("\r" + text.ljust(self._width) + ("" if text else "\r"))
+        sys.stderr.flush()
+        self._width = len(text)

@@ -18,7 +18,7 @@ from costplan.adapters.whole_file import replaced
 from costplan.cli import errors
 from costplan.cli.cluster_store import Cluster
 from costplan.cli.out_file import write_out
-from costplan.cli.progress import Told, progress
+from costplan.cli.progress import Progress
 from costplan.cli.render import plain_text, terminal_text, write
 from costplan.cli.render_markdown import markdown_text
 from costplan.cli.report_wording import interruption_lines
@@ -33,6 +33,7 @@ from costplan.planner.finance.dimensions import DEFAULT, LINE, dimensions
 from costplan.planner.finance.journal import Cost, Journal, journal
 from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.finance.statement import Aside, Period, Statement, Table, View
+from costplan.planner.finance.terms import terms_of
 from costplan.planner.report import interruptions_of
 from costplan.planner.settings import Budget
 from costplan.planner.spending import month_end
@@ -42,6 +43,7 @@ BINARY = ("xlsx", "pdf")
 FORMATS = ("table", "html", "xlsx", "csv", "journal", "json", "md", "pdf")
 _JOURNAL = ("cost_center", "charge", "purpose")
 _CHUNK = 1 << 20
+Told = Callable[[str], None]
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -64,10 +66,9 @@ def report_month(cluster: Cluster, asked: Asked) -> None:
     _check(asked, tables)
     now = cluster.now()
     period = period_of(asked.month, now)
-    with progress() as told:
-        told("reading the ledger")
+    with Progress() as told:
         question = question_of(cluster, period, View(asked.view), tables, journal_of=asked.output)
-        with book_of(cluster, period) as book:
+        with book_of(cluster, period, told) as book:
             if tables == ((LINE,),):
                 _write_lines(book, period, asked.out)
                 return
@@ -92,9 +93,9 @@ def period_of(month: str | None, now: datetime) -> Period:
 
 
 @contextmanager
-def book_of(cluster: Cluster, period: Period) -> Iterator[Book]:
+def book_of(cluster: Cluster, period: Period, told: Told = lambda _: None) -> Iterator[Book]:
     """The lines of a period and of eight weeks before it, and what plans expected."""
-    with open_book(cluster.path, start=months_before(period), end=period.end) as book:
+    with opened_book(cluster, period, told) as book:
         if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
             raise InputError(
                 str(cluster.path),
@@ -108,9 +109,16 @@ def book_of(cluster: Cluster, period: Period) -> Iterator[Book]:
         yield book
 
 
-def months_before(period: Period) -> datetime:
-    """Where the lines begin that a period is held against."""
-    return period.start - timedelta(days=WINDOW_DAYS)
+def opened_book(cluster: Cluster, period: Period, told: Told = lambda _: None) -> Book:
+    """The lines of a period and of the weeks that it is held against."""
+    settings = cluster.settings()
+    return open_book(
+        cluster.path,
+        start=period.start - timedelta(days=WINDOW_DAYS),
+        end=period.end,
+        terms=None if settings is None else terms_of(settings),
+        progress=told,
+    )
 
 
 def question_of(

@@ -38,7 +38,10 @@ from costplan.planner.daemon_config_models import (
 )
 from costplan.planner.errors import InputError
 from costplan.planner.finance.report_settings import ReportSettings
+from costplan.planner.owner_config import EXAMPLES as OWNER_EXAMPLES
+from costplan.planner.owner_config import owner_of, sharing_of
 from costplan.planner.provider_config import Choice, WorkerTls, absolute, provider_of
+from costplan.planner.provider_config_models import AzureSection, GcpSection, ProviderSection
 from costplan.planner.report_config import reports_of
 from costplan.planner.settings import (
     Budget,
@@ -88,6 +91,7 @@ _GRAMMAR = Grammar(
         "provider.gcp.tls.cert": "cert: gcp-secret:dask-cert",
         "provider.gcp.tls.key": "key: gcp-secret:dask-key",
         **AZURE_EXAMPLES,
+        **OWNER_EXAMPLES,
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "place_rates.provider": "provider: aws",
@@ -247,7 +251,20 @@ def _settings(file: DaemonSection) -> Settings:
         forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
+        account=file.owner.account or _account(file.provider),
+        owner=owner_of(file.owner),
+        sharing=sharing_of(file.reports.sharing),
     )
+
+
+def _account(provider: ProviderSection) -> str:
+    """Who pays, as far as the provider's section says it."""
+    match provider:
+        case GcpSection():
+            return provider.project
+        case AzureSection():
+            return provider.subscription
+    return ""
 
 
 def _kind(kind: KindSection) -> WorkerKind:

@@ -22,6 +22,7 @@ from costplan.planner.finance.journal import ROUNDING, AccountRule
 from costplan.planner.finance.lines import Charge, Purpose
 from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.finance.savings import Before
+from costplan.planner.owner_config import SharingSection
 from costplan.planner.units import usd_text
 
 _MOST_ACCOUNT = 64
@@ -69,6 +70,7 @@ class BeforeSection(Section):
 class ReportsSection(Section):
     """Reports."""
 
+    sharing: SharingSection = SharingSection()
     gl_accounts: tuple[AccountSection, ...] = ()
     before: BeforeSection | None = None
 

@@ -19,7 +19,6 @@ from typer.testing import CliRunner, Result
 from costplan.adapters.store.store import Store
 from costplan.cli import cluster_store, errors
 from costplan.cli.main import app
-from costplan.cli.progress import progress
 from costplan.planner.finance.expected import expected_fleet
 from costplan.planner.tick import Control
 from tests.accounts import at
@@ -180,26 +179,6 @@ def test_a_budget_that_will_be_passed_has_an_exit_code_of_its_own(
     write_config(folder, budget={"usd_per_month": 2000})
     kept = run("budget", "status", "--detailed-exitcode")
     assert (kept.exit_code, kept.stdout.splitlines()[0]) == (0, "Within budget")
-
-
-def test_a_slow_step_is_shown_and_a_quick_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    from threading import Event
-
-    said, heard = [], Event()
-
-    def hear(text: str) -> None:
-        said.append(text)
-        heard.set()
-
-    monkeypatch.setattr("costplan.cli.progress.note", hear)
-    with progress(quiet_seconds=60.0) as told:
-        told("quick")
-    assert said == []
-    with progress(quiet_seconds=0.01) as told:
-        told("slow")
-        assert heard.wait(30)
-        told("next")
-    assert said == ["slow ...", "next ..."]
 
 
 def test_plans_are_kept_when_they_change_and_priced_as_they_were(tmp_path: Path) -> None:
