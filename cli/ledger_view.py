@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 
 from costplan.adapters.store.months import MonthRow
-from costplan.cli.view import Column, Grid, Line, View
+from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
 from costplan.planner.wording import counted
+
+_PLAIN: Style = "plain"
 
 
 def months_view(rows: Sequence[MonthRow]) -> View:
@@ -34,7 +36,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
             )
             for row in rows
         ),
-        styles=("plain",) * len(rows),
+        styles=tuple(_PLAIN for _ in rows),
     )
     return View(title="the ledger by month", blocks=(grid,))
 

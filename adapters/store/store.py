@@ -278,10 +278,7 @@ class Store:
     # Demand
 
     def demand(self, cluster: str) -> tuple[DemandPart, ...]:
-        """What was asked for of each kind of worker of a cluster, a part a step, by kind and time.
-
-        Raises StoreError.
-        """
+        """What was asked for of each kind of worker of a cluster, a part a step, in order."""
         with self._reading() as db:
             return read_demand(db, cluster)
 
