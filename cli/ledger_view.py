@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from costplan.adapters.store.months import MonthRow
-from costplan.cli.view import Column, Grid, Line, View
+from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
 from costplan.planner.wording import counted
@@ -16,6 +16,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
     """The months as a table."""
     if not rows:
         return View(title="the ledger", blocks=(Line("it has no entries", "quiet"),))
+    plain: Style = "plain"
     grid = Grid(
         columns=(
             Column(head="month"),
@@ -34,7 +35,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
             )
             for row in rows
         ),
-        styles=("plain",) * len(rows),
+        styles=tuple(plain for _ in rows),
     )
     return View(title="the ledger by month", blocks=(grid,))
 
