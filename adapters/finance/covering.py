@@ -69,13 +69,15 @@ WITH met AS (
 ), parts AS (
     SELECT entry_id, held, round((begin_us + high_us) * share)::BIGINT
         - round((begin_us + low_us) * share)::BIGINT AS micros,
+        (high_us - low_us) * share AS exact_us,
         round(effective_pico::DOUBLE * (high_us / long_us))::BIGINT
         - round(effective_pico::DOUBLE * (low_us / long_us))::BIGINT AS effective_pico,
         round(quantity_pico::DOUBLE * (high_us / long_us))::BIGINT
         - round(quantity_pico::DOUBLE * (low_us / long_us))::BIGINT AS quantity_pico
     FROM met
 )
-SELECT entry_id, held, sum(micros)::BIGINT AS micros, sum(effective_pico)::BIGINT AS effective_pico,
+SELECT entry_id, held, sum(micros)::BIGINT AS micros,
+    sum(exact_us ORDER BY exact_us) AS exact_us, sum(effective_pico)::BIGINT AS effective_pico,
     sum(quantity_pico)::BIGINT AS quantity_pico
 FROM parts GROUP BY ALL
 """
@@ -209,8 +211,8 @@ def _fill_segments(duck: duckdb.DuckDBPyConnection, segments: Sequence[Segment])
         "hour": pa.array([micros(s.hour) // HOUR_US for s in segments], pa.int64()),
         "machine": pa.array([s.machine for s in segments], pa.int64()),
         "held": pa.array([s.commitment + 1 for s in segments], pa.int64()),
-        "from_us": pa.array([s.from_us for s in segments], pa.int64()),
-        "to_us": pa.array([s.to_us for s in segments], pa.int64()),
+        "from_us": pa.array([float(s.from_us) for s in segments], pa.float64()),
+        "to_us": pa.array([float(s.to_us) for s in segments], pa.float64()),
         "share": pa.array([float(s.share) for s in segments], pa.float64()),
         "effective_pico": pa.array([s.effective_pico for s in segments], pa.int64()),
         "quantity_pico": pa.array([round(s.units * PICO_PER_USD) for s in segments], pa.int64()),
