@@ -11,6 +11,7 @@ import typer
 
 from costplan.cli import (
     apply,
+    budget,
     commitments,
     doctor,
     down,
@@ -18,6 +19,7 @@ from costplan.cli import (
     explain,
     forecast,
     init,
+    ledger,
     pause,
     prices,
     recommend,
@@ -76,7 +78,9 @@ app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
 app.command()(simulate.simulate)
+app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 

@@ -28,6 +28,7 @@ from costplan.planner.learn import (
     surplus_since,
 )
 from costplan.planner.ledger import LedgerEntry, Meter
+from costplan.planner.ledger_facts import with_facts
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
@@ -146,6 +147,7 @@ def tick(
         nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )
     entries = with_charges(entries, settings.extras)
+    entries = with_facts(entries, nodes, readings.quotes, settings.account)
     after = replace(
         state,
         nodes=MappingProxyType(_remembered(nodes, meters, now)),

@@ -11,6 +11,8 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from costplan.planner.calendar import ScheduledJob
+from costplan.planner.finance.lines import Owner
+from costplan.planner.finance.sharing import Sharing
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Extras,
@@ -157,7 +159,9 @@ class SpeedRules:
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
-    Of the rules, shares and quotas are those of `recommend`.
+    Of the rules, shares and quotas are those of `recommend`. `account` is who pays for machines
+    ('' where nobody said), `owner` for whom the workload runs, and `sharing` who bears what no
+    work can be named for.
     """
 
     cluster: str
@@ -180,3 +184,6 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""
     user_data_ref: str = ""
+    account: str = ""
+    owner: Owner = Owner()
+    sharing: Sharing = Sharing()
