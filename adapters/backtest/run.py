@@ -45,16 +45,16 @@ POLICIES = (
 )
 _LOOK_AGAIN_SECONDS = {
     Phase.INTENDED: 5.0,
-    Phase.REQUESTED: 5.0,
     Phase.UNCERTAIN: 5.0,
     Phase.RETIRING: 5.0,
-    Phase.TERMINATING: 5.0,
     Phase.CORDONED: 5.0,
 }
+"""When to look again at a machine on its way that waits for us; one that was launched or ended, as
+it was asked for, goes on by itself until the next tick."""
 _BUSY_SECONDS = 60.0
 """When to look again at a cordoned machine that still works."""
 _AGAIN_SECONDS = 5.0
-"""When to look again at a machine on its way; the others can wait for the next tick."""
+"""When to look again where what was asked for was not done."""
 _MOST_OVER = 10.0
 """A policy whose jobs take so many times as long as the trace is ended there."""
 RESULT_BYTES = 256 * MIB
@@ -180,7 +180,7 @@ class _Play:
 
 @dataclass(slots=True)
 class _Costplan:
-    """The production tick. It looks again soon while a machine is on its way in or out."""
+    """The production tick; again soon where a machine on its way in or out waits for it."""
 
     driver: Driver
     memory: Memory
