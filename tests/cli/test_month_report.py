@@ -246,3 +246,29 @@ def test_an_error_ends_the_report_before_anything_is_written(
     assert done.exit_code == 1
     assert (folder / "old.xlsx").read_bytes() == b"before"
     assert not list(folder.glob(".old*"))
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.4"])
+def test_a_month_as_focus_files_that_our_own_checks_pass(folder: Path, version: str) -> None:
+    result = run("report", "--month", "2026-05", "--format", f"focus-{version}", "--out", "may.csv")
+    assert result.exit_code == 0, result.output
+    assert run("focus", "check", "may.csv").exit_code == 0
+    billed = sum((Decimal(row["BilledCost"]) for row in csv_of("may.csv")), Decimal(0))
+    assert billed == ledger_usd()
+
+
+def csv_of(name: str) -> list[dict[str, str]]:
+    with Path(name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_focus_files_are_of_every_charge_and_go_to_files(folder: Path) -> None:
+    assert (
+        "leave it out"
+        in run(
+            "report", "--month", "2026-05", "--by", "team", "--format", "focus-1.2", "--out", "x"
+        ).output
+    )
+    assert (
+        "is written to files" in run("report", "--month", "2026-05", "--format", "focus-1.2").output
+    )
