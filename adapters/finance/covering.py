@@ -18,6 +18,7 @@ from costplan.planner.commitments.values import PROVIDERS, Commitment
 from costplan.planner.finance.cover import HOUR_US, Covered, Fee, Segment, Use, cover_hours
 from costplan.planner.finance.tariff import Machine
 from costplan.planner.finance.terms import Terms
+from costplan.planner.ledger_months import month_bounds
 from costplan.planner.units import PICO_PER_USD
 
 if TYPE_CHECKING:
@@ -259,8 +260,10 @@ def add_charges(
     rows, said = [], {}
     for number, charge in enumerate(charges, start=1):
         begin, end = micros(charge.hour), micros(charge.hour + _HOUR)
-        said[-begin] = (-begin, instant_of(end).replace(tzinfo=None), "", "", "commitment",
-                        month or f"{charge.hour:%Y-%m}")  # fmt: skip
+        named = month or f"{charge.hour:%Y-%m}"
+        at = instant_of(end).replace(tzinfo=None)
+        first = micros(month_bounds(named)[0])
+        said[-begin] = (-begin, at, "", "", "commitment", named, first)
         is_fee = charge.purpose == "fee"
         rows.append((
             -number, charge.commitment + 1, -charge.commitment - 1, -charge.commitment - 1, -begin,
@@ -288,4 +291,4 @@ def _insert_charges(
     duck.register("batch", table)
     duck.execute("""INSERT INTO parts BY NAME SELECT *, 0 AS micros FROM batch""")
     duck.unregister("batch")
-    duck.executemany("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)", [list(r) for r in said])
+    duck.executemany("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in said])

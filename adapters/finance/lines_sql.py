@@ -169,7 +169,7 @@ def view(measures: Sequence[str]) -> str:
     made = {
         "kind": f"""CASE WHEN f.kind = {PURCHASE} THEN 'purchase' WHEN f.kind = {CREDIT}
             THEN 'credit' WHEN f.kind = {CORRECTION}
-            OR k.month > strftime(make_timestamp(f.start_us), '%Y-%m') THEN 'correction'
+            OR f.start_us < k.month_us THEN 'correction'
             ELSE 'usage' END""",
         "start_at": "make_timestamp(f.start_us)",
         "end_at": "make_timestamp(f.end_us)",

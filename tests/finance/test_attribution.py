@@ -11,8 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from costplan.adapters.finance.busy import used_us
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.units import unit_costs
 from costplan.adapters.store.database import connect
@@ -238,3 +240,20 @@ def test_a_tick_notes_what_ran_again_and_whose_the_workload_is(tmp_path: Path) -
     with closing(connect(path, read_only=True)) as db:
         rows = db.execute("SELECT end_us - begin_us, recomputed_us FROM again").fetchall()
     assert rows == [(1_000_000, 10_000_000), (60_000_000, 30_000_000), (1_000_000, 5_000_000)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_task_time_goes_back_to_where_it_was_spent(seed: int) -> None:
+    """Against a plain walk from each node's last entry to its first."""
+    dice = random.Random(seed)  # noqa: S311 - made-up data
+    node = np.sort(np.array([dice.randrange(4) for _ in range(30)]))
+    busy, thread = (
+        np.array([dice.choice([0, dice.randrange(most)]) for _ in node]) for most in (9000, 3600)
+    )
+    wanted, left, last = [], 0, -1
+    for of, counted, room in zip(node, busy, thread, strict=True):
+        left = counted + (left if of == last else 0)
+        last = of
+        wanted.append(min(left, room))
+        left -= wanted[-1]
+    assert used_us(node, busy, thread).tolist() == wanted
