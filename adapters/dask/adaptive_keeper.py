@@ -1,0 +1,159 @@
+"""What is kept of one cluster object for as long as it lives, whoever adapts it: where its load is
+from, who is being emptied, what was learnt, and a `scale` that loses nothing.
+
+Stock `SpecCluster.scale(n)` downwards takes the newest entries out of the plan and ends their
+processes: it asks for their retirement by the wrong names, so nothing is copied and what runs is
+cut off. Here entries whose workers have joined are put back in the same breath, and as many of
+those that are cheapest to empty leave in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from inspect import isawaitable
+from typing import Any
+
+from costplan.adapters.clock import utc_now
+from costplan.adapters.dask import adaptive_shim as shim
+from costplan.adapters.dask.adaptive_leaving import Leaving
+from costplan.adapters.dask.adaptive_options import BOOT_SECONDS, BOOT_TIMEOUT_SECONDS
+from costplan.adapters.dask.adaptive_roster import Roll, Roster
+from costplan.adapters.dask.adaptive_sources import (
+    Here,
+    Seen,
+    Source,
+    Told,
+    Unasked,
+    answers,
+)
+from costplan.adapters.dask.adaptive_stock import Stock
+from costplan.adapters.dask.session import session_of
+from costplan.planner.adaptive import Machine, Terms, to_shrink
+from costplan.planner.learnt import Learnt
+from costplan.planner.settings import Scaling, WorkerKind
+from costplan.planner.types import Resources
+
+logger = logging.getLogger("distributed.costplan")
+_KEPT = "_costplan_keeper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at a cluster: what its scheduler says, and who is there."""
+
+    seen: Seen
+    roll: Roll
+    at: datetime
+
+
+class Keeper:
+    """Of one cluster. All but `scale` runs on the cluster's loop."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.roster = Roster(cluster)
+        self.learnt = Learnt()
+        self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
+        self.keys: Mapping[str, Hashable] = {}
+        self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
+        if shim.is_spec(cluster):
+            cluster.scale = self.scale
+
+    async def _find(self, target_seconds: float) -> Source:
+        cluster = self.cluster
+        scheduler = shim.scheduler_here(cluster)
+        if scheduler is not None:
+            return Here(session_of(scheduler))
+        comm, address = cluster.scheduler_comm, str(cluster.scheduler_address)
+        if await answers(comm):
+            return Told(comm, address)
+        logger.warning(
+            "costplan: the scheduler at %s runs without our preload, so what tasks need and who is "
+            "connected is not seen; start it with --preload costplan.adapters.dask.preload",
+            address,
+        )
+        return Stock(comm, address, target_seconds, utc_now)
+
+    async def look(
+        self, target_seconds: float, timeout_seconds: float = BOOT_TIMEOUT_SECONDS
+    ) -> Look:
+        """What there is now, without the machines that are being emptied."""
+        leaving = self.leaving
+        if isinstance(leaving.source, Unasked):
+            leaving.source = await self._find(target_seconds)
+        seen = await leaving.source.see()
+        now = utc_now()
+        roll = self.roster.look(seen.load, leaving.workers(), leaving.names(), now, timeout_seconds)
+        self.keys = roll.keys
+        return Look(seen=seen, roll=roll, at=now)
+
+    async def _drop(self, machines: Sequence[Machine]) -> None:
+        names = [name for machine in machines for name in machine.names]
+        there = [self.keys.get(name, name) for name in names]
+        await shim.drop(self.cluster, there)
+
+    def scale(self, *args: Any, **kwargs: Any) -> Any:
+        """As the cluster's own `scale`; where it shrinks, workers are emptied first."""
+        if not shim.is_running(self.cluster):
+            return self.own_scale(*args, **kwargs)
+
+        async def run() -> None:
+            joined = shim.entries_with_workers(self.cluster)
+            before = dict(self.cluster.worker_spec)
+            result = self.own_scale(*args, **kwargs)
+            back = {
+                name: spec
+                for name, spec in before.items()
+                if name not in self.cluster.worker_spec and name in joined
+            }
+            # Dask looks at the plan in a callback of its loop, which is this one: not before now.
+            self.cluster.worker_spec.update(back)
+            if isawaitable(result):
+                await result
+            if back:
+                await self.empty(sum(joined[name] for name in back))
+
+        return self.cluster.sync(run)
+
+    async def empty(self, workers: int) -> None:
+        """Empties so many workers, those that are cheapest to empty, and returns when it begins."""
+        look = await self.look(5.0)
+        free = [m for m in look.roll.machines if m.is_ready]
+        self.leaving.begin(to_shrink(look.seen.load, free, self.learnt, _PLAIN, workers, look.at))
+
+
+_PLAIN = Terms(
+    kind=WorkerKind(
+        name="worker", need=Resources(vcpu_milli=0, memory_bytes=0), threads=1, resources={}
+    ),
+    scaling=Scaling(),
+    boot_guess_seconds=BOOT_SECONDS,
+)
+
+
+def _no_cluster(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("there is no cluster to scale")
+
+
+def keeper_of(cluster: Any) -> Keeper:
+    """The keeper of a cluster, begun where there is none."""
+    if cluster is None:
+        return Keeper(cluster)
+    kept = vars(cluster).get(_KEPT)
+    if not isinstance(kept, Keeper):
+        kept = Keeper(cluster)
+        setattr(cluster, _KEPT, kept)
+    return kept
+
+
+def drain_on_scale(cluster: Any) -> None:
+    """From now on `cluster.scale(n)` downwards empties workers before it ends them.
+
+    For a SpecCluster that nobody adapts; `CostAwareAdaptive` does it for those that it adapts.
+    """
+    if not shim.is_spec(cluster):
+        raise TypeError(f"{type(cluster).__name__} is no SpecCluster: its scale cannot be told")
+    keeper_of(cluster)
