@@ -9,8 +9,9 @@ a `worker_key`. It counts by the workers that it has or will have.
     limit   = maximum, and what the caps pay for where that is less
     wanted  = the work's workers, at least the floor and at most the limit
     short   = wanted - here, if positive; then nothing leaves
-    else    idle machines leave when their time is over, longest idle first, busy ones where more
-            are here than the work can occupy, and never so that fewer than `wanted` stay
+    else    idle machines leave when their time is over or what runs will outlast it, longest idle
+            first, busy ones where more are here than the work can occupy, and never so that fewer
+            than `wanted` stay
     here > limit: machines leave until it is kept, whatever they do, the cheapest to empty first
 
 A machine that must not be emptied now (a collective, a shuffle, an actor, a seceded task) stays.
@@ -25,7 +26,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from costplan.planner.drain import binding, drain_usd, mean_running_seconds
-from costplan.planner.holding import hold_seconds, most_threads, share_of
+from costplan.planner.holding import BOOT_FACTOR, hold_seconds, most_threads, share_of
 from costplan.planner.learn import from_load, surplus_since
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, WorkerLoad
@@ -175,15 +176,32 @@ def asked_by_work(
         wanted=demand.wanted,
         useful=demand.useful,
         reason=demand.reason,
-        waiting=_never_run(found.waiting, load),
+        waiting=_never_run(found.waiting, load, terms.kind),
     )
 
 
-def _never_run(waiting: Sequence[Waiting], load: Load) -> tuple[Waiting, ...]:
+def _never_run(waiting: Sequence[Waiting], load: Load, kind: WorkerKind) -> tuple[Waiting, ...]:
     """Tasks that wait for what no worker has. What workers that are here already can run, though
     no new one could, does not wait."""
     stuck = {(g.prefix, *sorted(g.need.items())) for g in load.groups if g.unrunnable}
-    return tuple(w for w in waiting if (w.prefix, *sorted(w.need.items())) in stuck)
+    return tuple(
+        replace(w, reason=_lacking(w.need, kind) or w.reason)
+        for w in waiting
+        if (w.prefix, *sorted(w.need.items())) in stuck
+    )
+
+
+def _lacking(need: Mapping[str, float], kind: WorkerKind) -> str:
+    """What a new worker lacks of a need, '' where it lacks nothing."""
+    lacking = [
+        f"{name}={amount:g}"
+        for name, amount in sorted(need.items())
+        if kind.resources.get(name, 0.0) < amount
+    ]
+    if not lacking:
+        return ""
+    what = " and ".join(lacking)
+    return f"new workers of this cluster have no {what} (if they have, say so in worker_resources)"
 
 
 def limit_of(here: int, terms: Terms, learnt: Learnt, load: Load | None) -> tuple[int | None, str]:
@@ -259,6 +277,26 @@ def decide(
     )
 
 
+def soonest_end_seconds(load: Load) -> float:
+    """Seconds until the first of the tasks that run ends, as far as can be told; 0 where none runs
+    or some wait for a worker.
+
+    Who waits for them all asks for nothing new before, so an idle worker has nothing to do until
+    then. One of a mean m that has run for a still takes m - a; one of which no like has finished,
+    or that has outlived the mean, as long again as it has run.
+
+    Example: means of 30 s, the oldest runs for 10 s: 20 s.
+    """
+    found = []
+    for group in load.groups:
+        if group.queued - group.unrunnable > 0:
+            return 0.0
+        if group.running:
+            age, mean = group.longest_running_seconds or 0.0, group.mean_task_seconds
+            found.append(age if mean is None or mean <= age else mean - age)
+    return min(found, default=0.0)
+
+
 def to_shrink(
     load: Load,
     machines: Sequence[Machine],
@@ -279,6 +317,7 @@ class _View:
         self._boot = boot_seconds(learnt, terms)
         self._running = mean_running_seconds(load.groups)
         self._usd = terms.usd_per_hour or NO_PRICE
+        self._soonest = soonest_end_seconds(load)
 
     def nobody_there(self) -> bool:
         """True where all who were connected have left."""
@@ -362,6 +401,8 @@ class _View:
         own = self._hold_of(machine)
         if seconds >= own:
             return f"idle for {seconds:.1f} s, kept for {own:.1f} s"
+        if seconds + self._soonest >= max(own, BOOT_FACTOR * self._boot):
+            return f"idle for {seconds:.1f} s, and what runs still takes {self._soonest:.1f} s"
         return "" if is_kept else "fewer are enough for bursts like the last ones"
 
     def _is_long_surplus(self, machine: Machine) -> bool:

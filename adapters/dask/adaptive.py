@@ -275,12 +275,14 @@ class CostAwareAdaptive(Adaptive):
         keeper, look = self._keeper, self._look
         if look is None:
             return
-        short = n - sum(m.size for m in look.roll.machines)
-        short -= await keeper.leaving.recall(short)
+        here = sum(m.size for m in look.roll.machines)
+        back = await keeper.leaving.recall(n - here)
         affordable = self._affordable_more()
-        short = short if affordable is None else min(short, affordable)
+        most = self.maximum - here - back
+        most = most if affordable is None else min(most, affordable)
+        short = min(n - here - back, most)
         if short > 0:
-            await shim.grow(self.cluster, short, keeper.own_scale)
+            await shim.grow(self.cluster, int(short), most, keeper.own_scale)
             keeper.roster.note_new(utc_now())
 
     async def scale_down(  # type: ignore[override]

@@ -9,6 +9,7 @@ those that are cheapest to empty leave in the background.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Keeper:
         self.roster = Roster(cluster)
         self.learnt = Learnt()
         self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
+        self._begun: set[asyncio.Task[None]] = set()
         self.keys: Mapping[str, Hashable] = {}
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
         if shim.is_spec(cluster):
@@ -100,23 +102,38 @@ class Keeper:
         if not shim.is_running(self.cluster):
             return self.own_scale(*args, **kwargs)
 
+        if self.cluster.called_from_running_loop:
+            return self._scale(*args, **kwargs)
+
         async def run() -> None:
-            joined = shim.entries_with_workers(self.cluster)
-            before = dict(self.cluster.worker_spec)
-            result = self.own_scale(*args, **kwargs)
-            back = {
-                name: spec
-                for name, spec in before.items()
-                if name not in self.cluster.worker_spec and name in joined
-            }
-            # Dask looks at the plan in a callback of its loop, which is this one: not before now.
-            self.cluster.worker_spec.update(back)
+            result = self._scale(*args, **kwargs)
             if isawaitable(result):
                 await result
-            if back:
-                await self.empty(sum(joined[name] for name in back))
 
         return self.cluster.sync(run)
+
+    def _scale(self, *args: Any, **kwargs: Any) -> Any:
+        """On the cluster's loop: Dask looks at the plan in a callback of it, so not in between."""
+        cluster = self.cluster
+        joined = shim.entries_with_workers(cluster)
+        before = dict(cluster.worker_spec)
+        result = self.own_scale(*args, **kwargs)
+        back = {
+            name: spec
+            for name, spec in before.items()
+            if name not in cluster.worker_spec and name in joined
+        }
+        cluster.worker_spec.update(back)
+        if back:
+            task = asyncio.ensure_future(self.empty(sum(joined[name] for name in back)))
+            self._begun.add(task)
+            task.add_done_callback(self._ended)
+        return result
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("costplan: the cluster was not scaled down: %s", task.exception())
 
     async def empty(self, workers: int) -> None:
         """Empties so many workers, those that are cheapest to empty, and returns when it begins."""

@@ -140,13 +140,13 @@ def entries_with_workers(cluster: Any) -> dict[Hashable, int]:
     return {name: len(workers) for name, workers in found.items() if workers}
 
 
-async def grow(cluster: Any, workers: int, scale: Any) -> int:
-    """Asks for so many workers more; `scale` is the cluster's own. Returns how many were asked for:
-    of entries with several workers one that would be too much is left out."""
+async def grow(cluster: Any, workers: int, most: float, scale: Any) -> int:
+    """Asks for so many workers more, where an entry has several for a few more than that, but never
+    for more than `most`. `scale` is the cluster's own. Returns how many were asked for."""
     if not is_spec(cluster):
         await _finished(scale(len(cluster.plan) + workers))
         return workers
-    asked, has_groups = _add_entries(cluster, workers)
+    asked, has_groups = _add_entries(cluster, workers, most)
     if not has_groups:
         await _finished(scale(len(cluster.worker_spec)))
     elif type(cluster).scale is not SpecCluster.scale:
@@ -156,7 +156,7 @@ async def grow(cluster: Any, workers: int, scale: Any) -> int:
     return asked
 
 
-def _add_entries(cluster: Any, workers: int) -> tuple[int, bool]:
+def _add_entries(cluster: Any, workers: int, most: float) -> tuple[int, bool]:
     """Puts new entries into the plan. None has the name of one that still ends: Dask would take the
     old object for the new one, and start nothing."""
     ending = [name for name in cluster.workers if name not in cluster.worker_spec]
@@ -167,7 +167,7 @@ def _add_entries(cluster: Any, workers: int) -> tuple[int, bool]:
             new = cluster.new_worker_spec()
             sizes = [max(1, len(spec.get("group", ()))) for spec in new.values()]
             has_groups = has_groups or any("group" in spec for spec in new.values())
-            if asked + sum(sizes) > workers:
+            if asked + sum(sizes) > most:
                 break
             asked += sum(sizes)
             cluster.worker_spec.update(new)

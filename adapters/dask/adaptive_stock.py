@@ -32,7 +32,7 @@ BUSY_STATES = (
 """States of a worker's tasks in which something is still to happen there."""
 FUTILE_SECONDS = 3.0
 """Workers that are asked for and get nothing for so long cannot run what waits."""
-TRY_AGAIN_SECONDS, LAST_TRY_SECONDS = 60.0, 600.0
+TRY_AGAIN_SECONDS, LAST_TRY_SECONDS = 20.0, 600.0
 BY_SCHEDULER = "(as the scheduler asks)"
 _REFUSED = "no running worker can take what it alone holds, or an actor lives on it"
 
@@ -74,7 +74,8 @@ class Stock:
         for address in gone:
             del self._idle_since[address]
         busy = [worker for worker in workers.values() if worker.processing]
-        asked = self._futile.clamp(asked, workers, bool(busy), now)
+        is_busy = any(_busy_tasks(said) for said in found.values())
+        asked = self._futile.clamp(asked, workers, is_busy, now)
         running = sum(worker.executing for worker in busy)
         more = sum(worker.processing for worker in busy) - running
         if asked and not workers:
@@ -103,7 +104,7 @@ class Stock:
         or a seceded task runs there."""
         metrics = said["metrics"]
         counts = metrics.get("task_counts", {})
-        busy = sum(counts.get(state, 0) for state in BUSY_STATES)
+        busy = _busy_tasks(said)
         long_running = counts.get("long-running", 0)
         executing = max(0, counts.get("executing", 0) - long_running)
         since = self._cordoned.get(address)
@@ -213,6 +214,12 @@ class Stock:
             return await getattr(self._comm, operation)(**arguments)
         except OSError as error:
             raise ClusterUnreachable(self._address, f"does not answer: {error}") from error
+
+
+def _busy_tasks(said: Mapping[str, Any]) -> int:
+    """Tasks that a worker has still something to do for, by its last heartbeat."""
+    counts = said["metrics"].get("task_counts", {})
+    return sum(counts.get(state, 0) for state in BUSY_STATES)
 
 
 class Futile:

@@ -1,9 +1,9 @@
-"""Measures `CostAwareAdaptive` beside stock `Adaptive`: the same cluster, the same line but one word.
+"""Measures `CostAwareAdaptive` beside stock `Adaptive` on the same cluster.
 
     python -m tests.bench.adaptive_dropin [--only bursty5 --only bimodal] [--boot 6] [--rounds 1]
 
-A real scheduler in the session's process, real workers of one thread, each a process that boots for a
-simulated while. Neither side is told how long a boot takes. `paid` is worker-seconds from the
+A real scheduler in the session's process, real workers of one thread, each a process that boots
+for a simulated while. Neither side is told how long a boot takes. `paid` is worker-seconds from the
 request to the end of the process, `events` the adaptive loop's own (up/down), `again` task runs
 beyond the first. Most tasks sleep, so that a busy computer changes little. The last table is ours
 over stock: below 1 is better.

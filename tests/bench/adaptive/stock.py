@@ -110,9 +110,7 @@ def measure(
             worker={"cls": Machine, "options": options},
             silence_logs=50,
         ) as cluster:
-            adaptive = cluster.adapt(
-                minimum=workload.minimum, maximum=workload.maximum, **adapt
-            )
+            adaptive = cluster.adapt(minimum=workload.minimum, maximum=workload.maximum, **adapt)
             failure, makespan = _run(workload, cluster, folder)
             _wait_for_end(bill, workload.minimum)
         machines = tuple(
