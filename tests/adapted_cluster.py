@@ -1,5 +1,5 @@
-"""Clusters of workers in this process for tests of `CostAwareAdaptive`: machines that boot when they
-are told to, fail to start, or have names of their own, and tasks that wait at gates."""
+"""Clusters of workers in this process for tests of `CostAwareAdaptive`: machines that boot when
+they are told to, fail to start, or have names of their own, and tasks that wait at gates."""
 
 from __future__ import annotations
 
@@ -105,20 +105,22 @@ async def adapted(
         "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": ":0"},
     }
     with dask.config.set(QUICK):
-        async with SpecCluster(
-            workers={at: spec(world, **options) for at in range(count)},
-            scheduler=scheduler,
-            worker=spec(world, **options),
-            asynchronous=True,
-        ) as cluster:
-            async with Client(cluster, asynchronous=True) as client:
-                try:
-                    yield cluster, client
-                finally:
-                    for gate in GATES.values():
-                        gate.set()
-                    world.booted.set()
-                    world.fails = 0
+        async with (
+            SpecCluster(
+                workers={at: spec(world, **options) for at in range(count)},
+                scheduler=scheduler,
+                worker=spec(world, **options),
+                asynchronous=True,
+            ) as cluster,
+            Client(cluster, asynchronous=True) as client,
+        ):
+            try:
+                yield cluster, client
+            finally:
+                for gate in GATES.values():
+                    gate.set()
+                world.booted.set()
+                world.fails = 0
 
 
 async def until(condition: Callable[[], object], what: Callable[[], object] = lambda: "") -> None:

@@ -36,14 +36,13 @@ from costplan.planner.adaptive import (
     Machine,
     Terms,
     asked_by_work,
-    decide,
     demand_text,
     limit_of,
-    to_shrink,
     wanted_workers,
     with_boots,
     with_load,
 )
+from costplan.planner.adaptive_leave import decide, to_shrink, window_seconds
 from costplan.planner.errors import ClusterUnreachable
 from costplan.planner.settings import Scaling
 
@@ -121,6 +120,7 @@ class CostAwareAdaptive(Adaptive):
         if kwargs:
             logger.warning("costplan: adapt does not use %s", ", ".join(sorted(kwargs)))
         self._keeper = keeper_of(cluster)
+        self._keeper.roster.worker_key = worker_key
         self._wait_count_given = wait_count
         self._gangs = Gangs()
         self._look: Look | None = None
@@ -246,7 +246,10 @@ class CostAwareAdaptive(Adaptive):
         wanted = target if limit is None else min(target, limit)
         if self._gangs.width() or look.seen.gang:
             wanted = max(wanted, here if limit is None else min(here, limit))
-        aim = Aim(wanted=wanted, useful=self._asked.useful, limit=limit)
+        recently = self._keeper.recently(
+            self._asked.useful, look.at, window_seconds(look.seen.load, learnt, terms, look.at)
+        )
+        aim = Aim(wanted=wanted, useful=self._asked.useful, recently=recently, limit=limit)
         decision = decide(look.seen.load, look.roll.machines, learnt, terms, aim, look.at)
         self._decision = decision
         if decision.short and self._may_grow(look.at):

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Any
+
+import dask.config
+from dask.utils import parse_timedelta
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.dask import adaptive_shim as shim
@@ -32,7 +37,8 @@ from costplan.adapters.dask.adaptive_sources import (
 )
 from costplan.adapters.dask.adaptive_stock import Stock
 from costplan.adapters.dask.session import session_of
-from costplan.planner.adaptive import Machine, Terms, to_shrink
+from costplan.planner.adaptive import Machine, Terms
+from costplan.planner.adaptive_leave import to_shrink
 from costplan.planner.learnt import Learnt
 from costplan.planner.settings import Scaling, WorkerKind
 from costplan.planner.types import Resources
@@ -56,13 +62,27 @@ class Keeper:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.roster = Roster(cluster)
-        self.learnt = Learnt()
+        self.learnt = Learnt(durations=configured_durations())
         self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
+        self._useful: deque[tuple[datetime, int]] = deque()
+        self._since: datetime | None = None
         self._begun: set[asyncio.Task[None]] = set()
         self.keys: Mapping[str, Hashable] = {}
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
         if shim.is_spec(cluster):
             cluster.scale = self.scale
+
+    def recently(self, useful: int, now: datetime, seconds: float) -> int:
+        """The most workers that could be occupied at once since so many seconds ago; more than any
+        cluster has where nobody has looked for so long."""
+        self._since = self._since or now
+        self._useful.append((now, useful))
+        oldest = now - timedelta(seconds=seconds)
+        while self._useful[0][0] < oldest:
+            self._useful.popleft()
+        if self._since > oldest:
+            return sys.maxsize
+        return max(count for _, count in self._useful)
 
     async def _find(self, target_seconds: float) -> Source:
         cluster = self.cluster
@@ -149,6 +169,12 @@ _PLAIN = Terms(
     scaling=Scaling(),
     boot_guess_seconds=BOOT_SECONDS,
 )
+
+
+def configured_durations() -> Mapping[str, tuple[int, float]]:
+    """Seconds of tasks by prefix that Dask's configuration says, of none that was seen."""
+    said = dask.config.get("distributed.scheduler.default-task-durations", {})
+    return {name: (0, float(parse_timedelta(value))) for name, value in said.items()}
 
 
 def _no_cluster(*_: Any, **__: Any) -> Any:

@@ -126,7 +126,9 @@ class Stock:
             sole_keys=counts.get("memory", 0),
             long_running=long_running,
             shuffling=is_bound and not long_running,
-            status=status if status in ("running", "paused") else "closing",
+            status={"init": "running"}.get(status, status)
+            if status in ("running", "paused", "init")
+            else "closing",
             idle_since=self._idle_since.get(address),
         )
 

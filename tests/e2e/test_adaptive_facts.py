@@ -162,7 +162,7 @@ def test_workers_with_names_of_their_own_are_known(kind: Any, is_ours: bool) -> 
             futures = client.map(gated, ["a"] * 8, range(8), pure=False)
             await until(lambda: sum(RUNS.values()) >= 4)
             del futures[4:]
-            await until(lambda: len([t for t in cluster.scheduler.tasks.values()]) <= 4)
+            await until(lambda: len(cluster.scheduler.tasks) <= 4)
             for _ in range(20):
                 await adaptive.adapt()
             GATES["a"].set()
