@@ -202,14 +202,15 @@ def test_pauses_that_were_seen_say_how_long() -> None:
     """After pauses of 20 s nothing is worth keeping, after pauses of 4 s all is."""
     seen = load(a=worker(idle=3.0))
     assert left(seen, [machine("a")], learnt=Learnt(idle_gaps=(20.0, 20.0))) == ["a"]
-    seen = load(a=worker(idle=6.0))
+    seen = load(a=worker(idle=5.0))
     assert left(seen, [machine("a")], learnt=Learnt(idle_gaps=(4.0, 4.0))) == []
 
 
 def test_nobody_there_wants_nothing() -> None:
     seen = load(clients=0, a=worker(idle=0.1))
     terms = replace(TERMS, least_hold_seconds=60.0)
-    assert left(seen, [machine("a"), machine("b", ready=False)], terms=terms) == ["b", "a"]
+    machines = [machine("a"), machine("b", ready=False)]
+    assert left(seen, machines, terms=terms) == ["a", "b"]
     assert left(load(a=worker(idle=10.0)), [machine("a")], terms=terms) == []
 
 
