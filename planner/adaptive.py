@@ -87,8 +87,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """`wanted` workers should be here; `useful` could be occupied now, at most `recently` since a
-    hold ago, and more than `limit` (None: any number) must not stay."""
+    """`wanted` workers should be here; `useful` could be occupied now and `recently` at most, while
+    there was work all the time; more than `limit` (None: any number) must not stay."""
 
     wanted: int
     useful: int

@@ -2,8 +2,9 @@
 
     short   = wanted - here, if positive; then nothing leaves
     else    idle machines leave when their time is over, when what runs will outlast it, or where
-            fewer were enough for all of that time; the longest idle first. Busy ones leave where
-            more are here than the work can occupy. Never so that fewer than `wanted` stay
+            fewer were enough for a while of steady work, as each of many is never idle for long
+            then; the longest idle first. Busy ones leave where more are here than the work can
+            occupy. Never so that fewer than `wanted` stay
     here > limit: machines leave until it is kept, whatever they do, the cheapest to empty first
 
 A machine that must not be emptied now (a collective, a shuffle, an actor, a seceded task) stays.
@@ -54,10 +55,10 @@ def decide(
     )
 
 
-def window_seconds(load: Load, learnt: Learnt, terms: Terms, now: datetime) -> float:
-    """For how long fewer workers must have been enough before the others leave: as long as the last
-    idle one is kept, and at least a boot."""
-    return max(_View(load, learnt, terms, now).hold(), boot_seconds(learnt, terms))
+def window_seconds(terms: Terms) -> float:
+    """For how long of uninterrupted work fewer workers must have been enough before the others
+    leave: the target, in which all work is to be done anyway."""
+    return max(float(terms.scaling.target_seconds), terms.least_hold_seconds)
 
 
 def soonest_end_seconds(load: Load) -> float:
@@ -168,7 +169,7 @@ class _View:
                 continue
             reason = self._time_is_over(machine, is_kept=machine in kept, busy=busy)
             if not reason and machine.size <= spare and self._idle_seconds(machine) is not None:
-                reason = "fewer have been enough for as long as idle ones are kept"
+                reason = "fewer have been enough for a while of steady work"
             if reason:
                 left -= machine.size
                 spare -= machine.size

@@ -246,9 +246,7 @@ class CostAwareAdaptive(Adaptive):
         wanted = target if limit is None else min(target, limit)
         if self._gangs.width() or look.seen.gang:
             wanted = max(wanted, here if limit is None else min(here, limit))
-        recently = self._keeper.recently(
-            self._asked.useful, look.at, window_seconds(look.seen.load, learnt, terms, look.at)
-        )
+        recently = self._keeper.recently(self._asked.useful, look.at, window_seconds(terms))
         aim = Aim(wanted=wanted, useful=self._asked.useful, recently=recently, limit=limit)
         decision = decide(look.seen.load, look.roll.machines, learnt, terms, aim, look.at)
         self._decision = decision

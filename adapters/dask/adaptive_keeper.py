@@ -65,7 +65,7 @@ class Keeper:
         self.learnt = Learnt(durations=configured_durations())
         self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
         self._useful: deque[tuple[datetime, int]] = deque()
-        self._since: datetime | None = None
+        self._working_since: datetime | None = None
         self._begun: set[asyncio.Task[None]] = set()
         self.keys: Mapping[str, Hashable] = {}
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
@@ -73,14 +73,14 @@ class Keeper:
             cluster.scale = self.scale
 
     def recently(self, useful: int, now: datetime, seconds: float) -> int:
-        """The most workers that could be occupied at once since so many seconds ago; more than any
-        cluster has where nobody has looked for so long."""
-        self._since = self._since or now
+        """The most workers that could be occupied at once in the last seconds; more than any
+        cluster has where there was not work for all of that time."""
+        self._working_since = (self._working_since or now) if useful else None
         self._useful.append((now, useful))
         oldest = now - timedelta(seconds=seconds)
         while self._useful[0][0] < oldest:
             self._useful.popleft()
-        if self._since > oldest:
+        if self._working_since is None or self._working_since > oldest:
             return sys.maxsize
         return max(count for _, count in self._useful)
 
