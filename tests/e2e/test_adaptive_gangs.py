@@ -97,11 +97,11 @@ def test_xgboost_trains_through_a_scale_down(tmp_path: Path) -> None:
 
     gate = tmp_path / "gate"
     with (
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         ThreadPoolExecutor(1) as beside,
     ):
-        table = client.persist(dd.from_map(part, range(6)))
+        table = client.persist(dd.from_map(part, range(4)))
         wait(table)
         matrix = dxgb.DaskDMatrix(client, table[list(COLUMNS)], table["y"])
         waits = [Waits(str(gate))]
@@ -109,16 +109,16 @@ def test_xgboost_trains_through_a_scale_down(tmp_path: Path) -> None:
             dxgb.train, client, MODEL, matrix, num_boost_round=ROUNDS, callbacks=waits
         )
         try:
-            _wait_until(lambda: training.done() or begun(str(gate)).count(WAITS_AFTER) == 3)
+            _wait_until(lambda: training.done() or begun(str(gate)).count(WAITS_AFTER) == 2)
             adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, maximum=1, interval="50ms")
             _wait_until(lambda: "maximum of 1" in " ".join(adaptive.explain()))
             for _ in range(5):
                 cluster.sync(adaptive.adapt)
-            assert len(cluster.scheduler.workers) == 3
+            assert len(cluster.scheduler.workers) == 2
         finally:
             gate.touch()
         assert training.result(timeout=60)["booster"].num_boosted_rounds() == ROUNDS
-        assert sorted(begun(str(gate))) == sorted([*range(ROUNDS)] * 3)
+        assert sorted(begun(str(gate))) == sorted([*range(ROUNDS)] * 2)
         _wait_until(lambda: len(cluster.worker_spec) == 1)
         assert adaptive._keeper.leaving.lost == []
 
