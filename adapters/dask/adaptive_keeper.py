@@ -71,6 +71,10 @@ class Keeper:
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
         if shim.is_spec(cluster):
             cluster.scale = self.scale
+        scheduler = shim.scheduler_here(cluster)
+        if scheduler is not None:
+            # Not at the first look: what is submitted until then is to be seen, too.
+            cluster.loop.add_callback(session_of, scheduler)
 
     def recently(self, useful: int, now: datetime, seconds: float) -> int:
         """The most workers that could be occupied at once in the last seconds; more than any

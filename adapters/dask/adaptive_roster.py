@@ -1,7 +1,8 @@
 """The machines of a cluster object: which of its entries have joined, and since when each is paid.
 
-A worker that fits no entry is counted but never let go, and as many entries that have nobody yet
-are not counted beside it: one of them is probably its own.
+A worker that fits no entry is counted but never let go. As many entries that have nobody yet are
+not counted beside it, as one of them is probably its own, and none of them is given up meanwhile: a
+worker may have joined before the cluster has taken note of the object that it is of.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from costplan.planner.load import Load
 LOST_SECONDS = 15.0
 """A worker that has left unasked may come back within so long: its nanny starts it again."""
 _WHOSE = "which of the cluster's entries it belongs to is not known"
+_WHOSE_WORKER = "a worker is there that may be its own"
 
 
 @dataclass(slots=True)
@@ -85,14 +87,14 @@ class Roster:
                 continue
             if workers and all(_is_leaving(load, w, hidden) for w in workers):
                 continue
-            claimed = not workers and unclaimed > 0 and entry.started
-            if claimed:
+            if not workers and unclaimed > 0:
                 unclaimed -= 1  # one of the strangers is probably this one's worker
                 continue
             if not workers and self._is_over(entry, life, now, timeout_seconds):
                 failed.append(name)
                 continue
-            machines.append(_machine(entry, life, workers))
+            stays = "" if workers else _WHOSE_WORKER if strangers else _starting(entry)
+            machines.append(_machine(entry, life, workers, stays))
         machines += [
             Machine(
                 names=(worker,), workers=(worker,), size=1, asked_at=now, number=0, stays=_WHOSE
@@ -207,13 +209,20 @@ def _joined_up(group: Sequence[Machine]) -> Machine:
     )
 
 
-def _machine(entry: Entry, life: _Life, workers: Sequence[str]) -> Machine:
+def _starting(entry: Entry) -> str:
+    """Why an entry without a worker is not given up now: Dask ends no start half-way, and the
+    worker would have begun to work when it is ended."""
+    return "" if entry.started else "it is being started"
+
+
+def _machine(entry: Entry, life: _Life, workers: Sequence[str], stays: str) -> Machine:
     return Machine(
         names=(str(entry.name),),
         workers=tuple(workers),
         size=max(len(entry.expected), len(workers)),
         asked_at=life.lost_at or life.asked_at,
         number=life.number,
+        stays=stays,
     )
 
 

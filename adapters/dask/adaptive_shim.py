@@ -135,9 +135,10 @@ def owners(
 
 
 def entries_with_workers(cluster: Any) -> dict[Hashable, int]:
-    """Entries that have workers with the scheduler, and how many."""
-    found, _ = owners(entries(cluster), joined(cluster))
-    return {name: len(workers) for name, workers in found.items() if workers}
+    """Entries that have workers with the scheduler, and how many; where some fit no entry, all that
+    may have one."""
+    found, strangers = owners(entries(cluster), joined(cluster))
+    return {n: max(1, len(workers)) for n, workers in found.items() if workers or strangers}
 
 
 async def grow(cluster: Any, workers: int, most: float, scale: Any) -> int:

@@ -175,6 +175,39 @@ def test_workers_with_names_of_their_own_are_known(kind: Any, is_ours: bool) -> 
     run(scene())
 
 
+def test_workers_of_which_nobody_can_say_whose_they_are_are_left_alone() -> None:
+    """Two work whose names fit no entry, and a third machine is being started. Neither a maximum of
+    one nor a scaling by hand ends any of them."""
+
+    async def scene() -> None:
+        world = World(alias=True)
+        async with adapted(world) as (cluster, client):
+            world.booted.clear()
+            adaptive = cluster.adapt(
+                Adaptive=CostAwareAdaptive, minimum=2, maximum=2, interval="20ms"
+            )
+            await until(lambda: world.launches == 2)
+            world.booted.set()
+            await until(lambda: len(cluster.scheduler.workers) == 2)
+            world.booted.clear()
+            adaptive.minimum = adaptive.maximum = 3
+            await until(lambda: world.launches == 3)
+            running = client.map(gated, ["a"] * 2, range(2), pure=False)
+            await until(lambda: sum(RUNS.values()) == 2)
+            for worker in cluster.workers.values():
+                worker.name = "forgotten"
+            adaptive.minimum = adaptive.maximum = 1
+            for _ in range(10):
+                await adaptive.adapt()
+            cluster.scale(0)
+            assert len(cluster.scheduler.workers) == 2
+            GATES["a"].set()
+            await client.gather(running)
+            assert set(RUNS.values()) == {1}
+
+    run(scene())
+
+
 @BOTH
 def test_launches_that_fail_are_tried_again(kind: Any, is_ours: bool) -> None:
     """The first two launches come to nothing. Stock counts them as workers for ever."""

@@ -63,9 +63,15 @@ def test_a_gang_can_be_announced_by_its_tasks_or_with_the_arguments() -> None:
             await client.gather([future, other])
             del future, other
             await until(lambda: not cluster.worker_spec)
-            cluster.adapt(Adaptive=CostAwareAdaptive, gang=2)
-            assert await client.submit(number, 7) == 7
-            await until(lambda: len(cluster.scheduler.workers) == 2)
+            adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, gang=2)
+            future = client.submit(gated, "b", 7)
+            await until(
+                lambda: len(cluster.scheduler.workers) == 2,
+                lambda: (adaptive.explain(), adaptive.log, adaptive._look),
+            )
+            GATES["b"].set()
+            await future
+            del future
             await until(lambda: not cluster.worker_spec)
 
     run(scene())
