@@ -215,7 +215,7 @@ def test_launches_that_fail_are_tried_again(kind: Any, is_ours: bool) -> None:
     async def scene() -> None:
         world = World(fails=2)
         async with adapted(world) as (cluster, client):
-            cluster.adapt(Adaptive=kind, minimum=2, maximum=3, interval="20ms")
+            adaptive = cluster.adapt(Adaptive=kind, minimum=2, maximum=3, interval="20ms")
             futures = client.map(gated, ["a"] * 6, range(6), pure=False)
             await until(lambda: world.launches == 2 and not world.fails)
             if is_ours:
@@ -223,8 +223,8 @@ def test_launches_that_fail_are_tried_again(kind: Any, is_ours: bool) -> None:
                 GATES["a"].set()
                 await client.gather(futures)
             else:
-                for _ in range(50):
-                    await asyncio.sleep(0.01)
+                for _ in range(20):
+                    await adaptive.adapt()
                 assert world.launches == 2
                 assert len(cluster.worker_spec) == 2
 
@@ -294,11 +294,13 @@ def test_idle_workers_go_at_once_when_nobody_is_left() -> None:
     async def scene() -> None:
         world = World()
         async with adapted(world) as (cluster, client):
-            cluster.adapt(Adaptive=CostAwareAdaptive, maximum=2, interval="20ms", wait_count=10**6)
+            adaptive = cluster.adapt(
+                Adaptive=CostAwareAdaptive, maximum=2, interval="20ms", wait_count=10**6
+            )
             assert await client.gather(client.map(number, range(4))) == [0, 1, 2, 3]
             await until(lambda: not cluster.scheduler.tasks)
             for _ in range(20):
-                await asyncio.sleep(0.01)
+                await adaptive.adapt()
             assert len(world.alive) >= 1
             await client.close()
             await until(lambda: not world.alive and not cluster.worker_spec)

@@ -3,7 +3,6 @@ own tests hold it to, said in our words. What differs is in docs/dask-plugin.md.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any
 
@@ -80,8 +79,9 @@ def test_brief_pauses_do_not_make_it_flap() -> None:
         async with adapted(World()) as (cluster, client):
             adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, interval="20 ms", wait_count=50)
             for at in range(10):
-                await client.submit(number, at, seconds=0.04)
-                await asyncio.sleep(0.04)
+                await client.submit(number, at, seconds=0.02)
+                for _ in range(3):
+                    await adaptive.adapt()
             assert statuses(adaptive) == ["up"]
 
     run(scene())
