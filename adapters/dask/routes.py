@@ -18,6 +18,7 @@ from costplan.adapters.dask.endpoint_wire import (
 )
 from costplan.adapters.dask.guarded import Guarded, GuardedBody
 from costplan.adapters.dask.load_sample import LoadSampler
+from costplan.adapters.dask.session import act
 from costplan.adapters.dask.work_routes import work_handlers
 
 DRAINS_PER_SECOND = 20.0
@@ -77,19 +78,7 @@ class DrainHandler(GuardedBody):
             self.set_header("Retry-After", "1")
             self.refuse(429, "too many drains at once")
             return
-        self.finish(json.dumps(self._act(body)))
-
-    def _act(self, body: DrainBody) -> dict[str, Any]:
-        drains, names = self._drains, body.workers
-        match body.action:
-            case "cordon":
-                return drains.cordon(names, body.token, force=body.force)
-            case "uncordon":
-                return drains.uncordon(names)
-            case "retire":
-                return drains.retire(names, body.token, force=body.force)
-            case "status":
-                return drains.answer(names)
+        self.finish(json.dumps(act(self._drains, body)))
 
 
 def handlers(

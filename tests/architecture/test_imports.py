@@ -25,13 +25,25 @@ NOT_IN_CORE = {
     "tempfile", "threading", "time", "tornado", "urllib", "uuid",
 }  # fmt: skip
 CLOCKS_AND_DICE = {"now", "utcnow", "today"}
-RUNS_IN_A_SCHEDULER = {"adapters/dask/plugin.py", "adapters/dask/evacuation.py"}
+RUNS_IN_A_SCHEDULER = {
+    "adapters/dask/plugin.py",
+    "adapters/dask/evacuation.py",
+    "adapters/dask/gang_watch.py",
+}
+RUNS_IN_A_SESSION = {
+    "adapters/dask/adaptive.py",
+    "adapters/dask/adaptive_keeper.py",
+    "adapters/dask/adaptive_options.py",
+    "adapters/dask/adaptive_shim.py",
+}
+"""In the process of a person who has the cluster object, and all that it may do, anyway."""
 SENDS_TO_A_CLUSTER = {"adapters/backtest/dask_spread.py", "adapters/dask/as_client.py"}
 RUNS_IN_A_WORKER = {"adapters/node/agent.py"}
 """Sent to machines as text: nothing imports it."""
 SPEAKS_DASK = {
     "adapters/dask/sample_child.py",
     *RUNS_IN_A_SCHEDULER,
+    *RUNS_IN_A_SESSION,
     *RUNS_IN_A_WORKER,
     *SENDS_TO_A_CLUSTER,
     "adapters/dask/dashboard.py",  # in the scheduler
