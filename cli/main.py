@@ -11,6 +11,7 @@ import typer
 
 from costplan.cli import (
     apply,
+    budget,
     commitments,
     doctor,
     down,
@@ -19,6 +20,7 @@ from costplan.cli import (
     focus,
     forecast,
     init,
+    ledger,
     pause,
     prices,
     recommend,
@@ -77,7 +79,9 @@ app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
 app.command()(simulate.simulate)
+app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
 app.add_typer(focus.app, name="focus")

@@ -67,6 +67,7 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
+from costplan.planner.owner_config import OwnerSection, sharing_contradictions
 from costplan.planner.provider_config_models import (
     AwsSection,
     AzureSection,
@@ -74,7 +75,9 @@ from costplan.planner.provider_config_models import (
     LocalSection,
     ProviderSection,
 )
+from costplan.planner.report_config import ReportsSection
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
+from costplan.planner.speed_config import NO_SPEEDS, SpeedSection
 from costplan.planner.units import usd_text
 
 _SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
@@ -239,6 +242,7 @@ class DaemonSection(Section):
     budget: SpendingSection = SpendingSection()
     safety: SafetySection = SafetySection()
     forecast: ForecastSection = ForecastSection()
+    speed: SpeedSection = NO_SPEEDS
     calendar: tuple[JobSection, ...] = ()
     where: WhereSection = WhereSection()
     machines: MachinesSection = MachinesSection()
@@ -247,6 +251,8 @@ class DaemonSection(Section):
     interruption: InterruptionSection = InterruptionSection()
     overhead: OverheadSection = OverheadSection()
     limits: LimitsSection = LimitsSection()
+    owner: OwnerSection = OwnerSection()
+    reports: ReportsSection = ReportsSection()
     tags: Annotated[dict[TagName, Text], Field(default_factory=dict)]
 
 
@@ -259,6 +265,7 @@ def daemon_contradictions(file: DaemonSection) -> _Found:
     yield from _time_contradictions(file.scaling, file.cadence)
     yield from _budget_contradictions(file.budget)
     yield from _calendar_contradictions(file)
+    yield from sharing_contradictions(file.reports.sharing)
     yield from market_contradictions(file.market)
     yield from place_contradictions(file.where, file.limits)
 

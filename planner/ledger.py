@@ -39,6 +39,11 @@ class LedgerEntry:
     'correction', which takes back what was charged too much and is below zero. `is_estimate`
     says that the source derived the price instead of reading it. `charge` is 'machine', or 'disk'
     or 'address' of a line beside the machine's for the same time, which has no task-time.
+
+    `on_demand_usd_per_hour` is what the same costs on demand, as it was known when this was
+    written (None: nobody knew). `account` is who pays, `resource_id` what the cloud calls the
+    machine, and `vcpu_milli`, `memory_bytes` and `gpus` are the machine's; '' and 0 where
+    nobody said.
     """
 
     node_id: str
@@ -55,12 +60,36 @@ class LedgerEntry:
     workload: str
     is_estimate: bool = False
     charge: str = MACHINE
+    on_demand_usd_per_hour: Decimal | None = None
+    account: str = ""
+    resource_id: str = ""
+    vcpu_milli: int = 0
+    memory_bytes: int = 0
+    gpus: int = 0
 
     def __post_init__(self) -> None:
         require_utc(self.start, "start")
         require_utc(self.end, "end")
         if self.start >= self.end:
             raise InvariantBroken(f"an interval must not be empty: {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An entry as it stands in the ledger, for good.
+
+    `recorded_at` is when it was written, by the tick `tick_id`, while the plan `plan_id` was in
+    force. `month` ('2026-10') is the one that it is issued in: that of its start, or a later one
+    where that was closed before. `reason` says why, where no tick wrote it.
+    """
+
+    entry_id: int
+    entry: LedgerEntry
+    recorded_at: datetime
+    month: str
+    tick_id: str = ""
+    plan_id: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ from costplan.planner.learn import (
     surplus_since,
 )
 from costplan.planner.ledger import LedgerEntry, Meter
+from costplan.planner.ledger_facts import with_facts
+from costplan.planner.load import Load
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
@@ -96,6 +98,7 @@ def tick(
         settings=settings,
         now=now,
         is_reborn=is_reborn(learnt, now),
+        is_seen=_is_seen(snapshot.load, state.load),
         learnt=learnt,
     )
     nodes = order_notices(nodes, snapshot.notices, world)
@@ -146,6 +149,7 @@ def tick(
         nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )
     entries = with_charges(entries, settings.extras)
+    entries = with_facts(entries, nodes, readings.quotes, settings.account)
     after = replace(
         state,
         nodes=MappingProxyType(_remembered(nodes, meters, now)),
@@ -177,6 +181,11 @@ def _within_account(settings: Settings, readings: Readings) -> Settings:
     limits = settings.limits
     both = (*limits.quotas, *readings.quotas)
     return replace(settings, limits=replace(limits, quotas=both))
+
+
+def _is_seen(load: Load | None, last: Load | None) -> bool:
+    """True where a load is the one of the last tick, and says nothing of what came since."""
+    return load is not None and last is not None and load.at == last.at
 
 
 def _why_held(mode: Mode, control: Control, now: datetime) -> str:

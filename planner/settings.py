@@ -11,6 +11,8 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from costplan.planner.calendar import ScheduledJob
+from costplan.planner.finance.lines import Owner
+from costplan.planner.finance.sharing import Sharing
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Extras,
@@ -141,10 +143,25 @@ class Forecasting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRules:
+    """Whether the speeds of machine types are learnt from the workload's tasks, and speeds that
+    are known: multiples by pattern of a type's name, which are believed whatever is measured.
+    `prior` are those that hold until something is, and that it starts from."""
+
+    learn: bool = True
+    factors: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(dict[str, float]())
+    )
+    prior: Mapping[str, float] = field(default_factory=lambda: MappingProxyType(dict[str, float]()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
-    Of the rules, shares and quotas are those of `recommend`.
+    Of the rules, shares and quotas are those of `recommend`. `account` is who pays for machines
+    ('' where nobody said), `owner` for whom the workload runs, and `sharing` who bears what no
+    work can be named for.
     """
 
     cluster: str
@@ -162,7 +179,11 @@ class Settings:
     budget: Budget = Budget()
     safety: Safety = Safety()
     forecast: Forecasting = Forecasting()
+    speed: SpeedRules = SpeedRules()
     calendar: tuple[ScheduledJob, ...] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""
     user_data_ref: str = ""
+    account: str = ""
+    owner: Owner = Owner()
+    sharing: Sharing = Sharing()

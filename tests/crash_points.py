@@ -49,6 +49,10 @@ ONLY_SIMULATED = ("daemon.cordon.failed", "daemon.retire.failed", "daemon.uncord
 """The scheduler cannot be reached in just that moment: nothing durable lies between these and
 `.before`, and tests/sim/test_crashes.py has deaths among faults of every call."""
 
+OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.archive.noting",
+                 "ledger.archive.noted")  # fmt: skip
+"""Not of the daemon: a command of a person dies. tests/finance/test_archive.py has them."""
+
 PLACES = (
     *OF_A_TICK,
     "daemon.start.before_lease",
@@ -70,6 +74,7 @@ PLACES = (
     "local.terminate.after_signal",
     "down.requested",
     *OF_A_MACHINE,
+    *OF_THE_LEDGER,
 )
 """Every place that the code names."""
 

@@ -7,6 +7,7 @@ microseconds of UTC without a zone in their type, since DuckDB would put them in
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -80,19 +81,23 @@ _BATCH = 10_000
 class Book:
     """Charge lines in a DuckDB connection of their own; a context manager that closes it.
 
-    `threads` and `memory_mib` bound what DuckDB takes.
+    `threads` and `memory_mib` bound what DuckDB takes. With `spill` its tables are on disk, in a
+    folder of their own that goes with the book: many lines need not fit in memory.
     """
 
-    def __init__(self, *, threads: int = 2, memory_mib: int = 1024) -> None:
+    def __init__(self, *, threads: int = 2, memory_mib: int = 1024, spill: bool = False) -> None:
         import duckdb
 
+        self._folder = tempfile.TemporaryDirectory(prefix="costplan-book-") if spill else None
+        where = ":memory:" if self._folder is None else f"{self._folder.name}/book.duckdb"
         self.db: duckdb.DuckDBPyConnection = duckdb.connect(
+            where,
             config={
                 "threads": threads,
                 "memory_limit": f"{memory_mib}MiB",
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-            }
+            },
         )
         self.db.execute("SET TimeZone = 'UTC'")
         # It would write to standard output, among what is reported.
@@ -107,7 +112,13 @@ class Book:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives all that it took back."""
         self.db.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def add(self, lines: Iterable[ChargeLine]) -> None:
         """Takes lines in; the table is made by the first call."""

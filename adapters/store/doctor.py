@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+
+import orjson
 
 from costplan.adapters.store.database import OldStore, connect, told
 from costplan.adapters.store.lease import LeaseRow, is_dead, read_lease
 from costplan.adapters.store.schema import VERSION
 from costplan.planner.doctor import Finding, ok, problem, warning
-from costplan.planner.wording import counted, span_text
+from costplan.planner.wording import span_text
 
 AREA = "store"
-
-_OVERLAPS = """
-    SELECT node_id, count(*) FROM (
-        SELECT node_id, start,
-            lag("end") OVER (PARTITION BY node_id ORDER BY start, "end") AS before
-        FROM entries WHERE json_extract(data, '$.kind') = 'usage')
-    WHERE before > start GROUP BY node_id ORDER BY node_id"""
-"""Nodes with usage that is charged twice. Instants are written so that text sorts as they do."""
 
 
 def store_findings(path: Path, now: datetime) -> Iterator[Finding]:
@@ -39,9 +35,9 @@ def store_findings(path: Path, now: datetime) -> Iterator[Finding]:
         with told(path):
             said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             lease = read_lease(connection)
-            entries = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
-            twice = connection.execute(_OVERLAPS).fetchall()
+            entries = connection.execute("SELECT sum(rows) FROM entries").fetchone()[0] or 0
             last = connection.execute("SELECT max(at) FROM ticks").fetchone()[0]
+            found = tuple(_ledger(connection, path, entries)) if said == "ok" else ()
     finally:
         connection.close()
     if said != "ok":
@@ -51,12 +47,7 @@ def store_findings(path: Path, now: datetime) -> Iterator[Finding]:
         return
     size = path.stat().st_size / 2**20
     yield ok(AREA, f"{path}: whole, version {VERSION}, {size:,.1f} MiB")
-    if twice:
-        names = ", ".join(name for name, _ in twice[:5])
-        text = f"{counted(sum(count for _, count in twice), 'interval')} charged twice, of {names}"
-        yield problem("ledger", text, "please report it, with a copy of the store")
-    else:
-        yield ok("ledger", f"{entries:,} entries, none of which overlap")
+    yield from found
     age = "" if last is None else _age(last, now)
     if lease is None or lease.until <= lease.since:
         yield ok("daemon", f"none runs{age}")
@@ -66,6 +57,23 @@ def store_findings(path: Path, now: datetime) -> Iterator[Finding]:
     else:
         text = f"process {lease.pid} on {lease.host} is gone without giving its lease back{age}"
         yield warning("daemon", text, "start it: costplan run")
+
+
+def _ledger(db: sqlite3.Connection, path: Path, entries: int) -> Iterator[Finding]:
+    """Whether the ledger adds up."""
+    from costplan.adapters.finance.audit import audit
+
+    launches = {
+        node_id: datetime.fromisoformat(at)
+        for node_id, data in db.execute("SELECT node_id, data FROM nodes")
+        if (at := orjson.loads(zlib.decompress(data))["launched_at"]) is not None
+    }
+    wrong = list(audit(db, path, launches))
+    for text, remedy in wrong:
+        yield problem("ledger", text, remedy)
+    if not wrong:
+        text = f"{entries:,} entries, none of which overlap and none of which is missing"
+        yield ok("ledger", text)
 
 
 def is_driven(lease: LeaseRow | None, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from costplan.adapters.store.demand import drop_old_demand
 from costplan.adapters.store.journal import drop_forgotten
 from costplan.adapters.store.parts import split
+from costplan.adapters.store.work import drop_old_work
 
 KEEP_QUIET = 1_000
 KEEP_DECIDED = 5_000
@@ -31,6 +32,7 @@ def prune(db: sqlite3.Connection, now: datetime) -> None:
     db.execute("DELETE FROM intents WHERE outcome IS NOT NULL AND ended_at < ?", (old,))
     drop_forgotten(db, old)
     drop_old_demand(db, now)
+    drop_old_work(db, now)
 
 
 def _drop_parts(db: sqlite3.Connection) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+
+from costplan.adapters.store import again, entries, owners, plans
 from costplan.adapters.store.parts import blob_of
+from costplan.adapters.store.upgrade import pack_entries
+
+Step = str | Callable[[sqlite3.Connection], None]
+"""A statement, or what no statement can do."""
 
 APPLICATION_ID = 0x636F7374
 """'cost' in ASCII: what tells a store from any other SQLite file."""
 
 _NOTHING = blob_of("null")
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         # One row while somebody drives the cluster; `fence` counts takings of it.
@@ -77,7 +85,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES (x'{_NOTHING.digest.hex()}', x'{_NOTHING.data.hex()}', x'')""",  # noqa: S608 - ours
         f"UPDATE ticks SET refs = CAST(refs || x'{_NOTHING.digest.hex()}' AS BLOB)",  # noqa: S608 - ours
     ),
+    (
+        # What was computed and for what, in steps of a quarter of an hour; instants in epoch
+        # milliseconds. A label's span is its path and its tags are an object, both as JSON.
+        """CREATE TABLE work_labels (
+            id INTEGER PRIMARY KEY, prefix TEXT NOT NULL, span TEXT NOT NULL, tags TEXT NOT NULL,
+            UNIQUE (prefix, span, tags))""",
+        """CREATE TABLE work (
+            step INTEGER NOT NULL, node_id TEXT NOT NULL,
+            label INTEGER NOT NULL REFERENCES work_labels (id), start INTEGER NOT NULL,
+            "end" INTEGER NOT NULL, busy_us INTEGER NOT NULL, tasks INTEGER NOT NULL,
+            rows INTEGER NOT NULL, PRIMARY KEY (step, node_id, label)) WITHOUT ROWID""",
+    ),
+    (
+        # The ledger in blocks that nobody may change, with what finance asks for.
+        "DROP INDEX entries_by_time",
+        "ALTER TABLE entries RENAME TO old_entries",
+        *entries.TABLES,
+        owners.TABLE,
+        again.TABLE,
+        pack_entries,
+        "DROP TABLE old_entries",
+    ),
+    (plans.TABLE,),
 )
-"""Statements that lead from version n to n + 1; the last is the newest."""
+"""Steps that lead from version n to n + 1; the last is the newest."""
 
 VERSION = len(MIGRATIONS)

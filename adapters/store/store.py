@@ -18,24 +18,25 @@ from typing import Any, Self
 
 from costplan.adapters.faults import reach
 from costplan.adapters.store import control
+from costplan.adapters.store.again import write_again
 from costplan.adapters.store.bodies import Packer
 from costplan.adapters.store.database import connect, identity, require_in_place, told
 from costplan.adapters.store.demand import read_clusters, read_demand, write_demand
+from costplan.adapters.store.entries import Known, Recording, write_entries
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
+from costplan.adapters.store.ledger import read_recorded, total_pico
+from costplan.adapters.store.owners import write_owner
 from costplan.adapters.store.parts import blob_of, closure
+from costplan.adapters.store.plans import read_plans, write_plan
 from costplan.adapters.store.records import StoredTick, TickCommit
 from costplan.adapters.store.retention import prune
-from costplan.adapters.store.ticks import (
-    read_state,
-    read_tick,
-    write_blobs,
-    write_entries,
-    write_tick,
-)
+from costplan.adapters.store.ticks import read_state, read_tick, write_blobs, write_tick
+from costplan.adapters.store.work import NodeOf, read_seen, read_work, write_work
 from costplan.planner.asked import DemandPart
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError, StoreError
+from costplan.planner.finance.expected import Stretch
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
 from costplan.planner.status import Lease
@@ -47,10 +48,10 @@ from costplan.planner.tick import (
     State,
 )
 from costplan.planner.types import Phase
+from costplan.planner.units import usd_from_pico
+from costplan.planner.work import WorkBatch, WorkRow
 
 __all__ = ["LeaseHeld", "LeaseLost", "Store", "StoreError", "StoredTick", "TickCommit"]
-
-_FOREVER = "9999-12-31T23:59:59.999999+00:00"
 
 
 class Store:
@@ -64,6 +65,7 @@ class Store:
         self._stored: dict[str, Node] = {}
         self._kept: frozenset[bytes] = frozenset()
         self._fence: int | None = None
+        self._known = Known()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, clock: Callable[[], datetime]) -> Store:
@@ -91,6 +93,7 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
+                self._known = Known()
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
@@ -177,8 +180,12 @@ class Store:
             write_tick(db, tick, packed)
             write_outcomes(db, tick.readings.outcomes)
             write_intents(db, tick.tick_id, tick.at, tick.actions)
-            write_entries(db, tick.entries)
+            write_entries(db, tick.entries, _recording(tick), self._known)
+            if tick.entries:
+                write_owner(db, tick.settings, tick.at)
+            write_again(db, tick)
             write_demand(db, tick.settings.cluster, tick.demand)
+            write_plan(db, tick)
             reach("store.commit.in")
         self._stored = dict(tick.state_after.nodes)
         # What the newest tick refers to is never let go of.
@@ -236,17 +243,21 @@ class Store:
         self, start: datetime | None = None, end: datetime | None = None,
         workload: str | None = None,
     ) -> tuple[LedgerEntry, ...]:  # fmt: skip
-        """Ledger entries that touch [start, end), in the order of their start and node."""
-        rows = self._rows(
-            """SELECT data FROM entries WHERE "end" > ?1 AND start < ?2
-            AND (?3 IS NULL OR workload = ?3) ORDER BY start, node_id, id""",
-            (_bound(start, ""), _bound(end, _FOREVER), workload),
-        )
-        return tuple(decode(data.encode(), LedgerEntry) for (data,) in rows)
+        """Ledger entries that touch [start, end), in the order of their start and node, those of
+        archived months too. Raises StoreError."""
+        with self._reading() as db:
+            found = [
+                each
+                for each in read_recorded(db, self.path, start, end)
+                if workload in (None, each.entry.workload)
+            ]
+        found.sort(key=lambda each: (each.entry.start, each.entry.node_id, each.entry_id))
+        return tuple(each.entry for each in found)
 
     def total_usd(self) -> Decimal:
         """The exact sum of the ledger."""
-        return sum((Decimal(usd) for (usd,) in self._rows("SELECT usd FROM entries")), Decimal(0))
+        with self._reading() as db:
+            return usd_from_pico(total_pico(db))
 
     def nodes(
         self, *, including_gone: bool = True, since: datetime | None = None
@@ -259,13 +270,15 @@ class Store:
         )
         return tuple(decode(zlib.decompress(data), Node) for (data,) in rows)
 
+    def plans(self, start: datetime, end: datetime) -> tuple[Stretch, ...]:
+        """The fleets that plans expected during [start, end), in the order of time."""
+        with self._reading() as db:
+            return read_plans(db, start, end)
+
     # Demand
 
     def demand(self, cluster: str) -> tuple[DemandPart, ...]:
-        """What was asked for of each kind of worker of a cluster, a part a step, by kind and time.
-
-        Raises StoreError.
-        """
+        """What was asked for of each kind of worker of a cluster, a part a step, in order."""
         with self._reading() as db:
             return read_demand(db, cluster)
 
@@ -273,6 +286,26 @@ class Store:
         """Clusters whose demand is known, by name."""
         with self._reading() as db:
             return read_clusters(db)
+
+    # Work
+
+    def keep_work(self, batch: WorkBatch, node_of: NodeOf) -> None:
+        """Keeps windows of finished work that are new; raises LeaseLost and StoreError."""
+        with self._writing() as db:
+            self._check_fence(db)
+            write_work(db, batch, node_of)
+
+    def work_seen(self) -> tuple[str, int]:
+        """The scheduler and the number of the last window that was kept."""
+        with self._reading() as db:
+            return read_seen(db)
+
+    def work(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[WorkRow, ...]:
+        """Finished work in steps that touch [start, end)."""
+        with self._reading() as db:
+            return tuple(read_work(db, start, end))
 
     # What the operator says
 
@@ -359,5 +392,7 @@ class Store:
                 copy.close()
 
 
-def _bound(at: datetime | None, default: str) -> str:
-    return default if at is None else at.astimezone(UTC).isoformat(timespec="microseconds")
+def _recording(tick: TickCommit) -> Recording:
+    plan = tick.plan or tick.state_after.plan
+    plan_id = "" if plan is None else plan.plan_id
+    return Recording(at=tick.at, tick_id=tick.tick_id, plan_id=plan_id)

@@ -24,9 +24,8 @@ from costplan.adapters.store.bodies import (
 )
 from costplan.adapters.store.parts import Blob, split, whole
 from costplan.adapters.store.records import Body, StoredTick, TickCommit
-from costplan.planner.codec import decode, encode
+from costplan.planner.codec import decode
 from costplan.planner.errors import InputError
-from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
 from costplan.planner.tick import State
@@ -64,25 +63,6 @@ def write_blobs(db: sqlite3.Connection, blobs: Iterable[Blob]) -> None:
     db.executemany(
         "INSERT OR IGNORE INTO blobs (digest, data, parts) VALUES (?, ?, ?)",
         [(blob.digest, blob.data, blob.parts) for blob in blobs],
-    )
-
-
-def write_entries(db: sqlite3.Connection, entries: Iterable[LedgerEntry]) -> None:
-    """Adds to the ledger."""
-    db.executemany(
-        """INSERT INTO entries (node_id, start, "end", usd, workload, data)
-        VALUES (?, ?, ?, ?, ?, ?)""",
-        [
-            (
-                entry.node_id,
-                entry.start.isoformat(timespec="microseconds"),
-                entry.end.isoformat(timespec="microseconds"),
-                str(entry.usd),
-                entry.workload,
-                encode(entry, LedgerEntry).decode(),
-            )
-            for entry in entries
-        ],
     )
 
 

@@ -409,7 +409,8 @@ def _documented() -> dict[str, list[str]]:
 def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
     path = re.sub(r"^provider\.(local|aws|gcp|azure)\.", "provider.", path)
-    for plain in ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates"):
+    lists = ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates")
+    for plain in (*lists, "reports.sharing.shares", "reports.gl_accounts"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
 

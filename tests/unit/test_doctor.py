@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,8 @@ import pytest
 
 from costplan.adapters.checks import run_checks
 from costplan.adapters.store.doctor import store_findings
+from costplan.adapters.store.entries import Known, Recording, write_entries
+from costplan.adapters.store.ledger import read_recorded
 from costplan.cli.doctor_view import doctor_view
 from costplan.cli.render import terminal_text
 from costplan.planner.doctor import (
@@ -180,26 +183,21 @@ def test_a_store_is_whole_and_says_who_drives(tmp_path: Path) -> None:
     write_store(path)
     found = {one.area: one for one in store_findings(path, NOW)}
     assert [one.health for one in found.values()] == [Health.OK] * 3
-    assert "entries, none of which overlap" in found["ledger"].text
+    assert "none of which overlap and none of which is missing" in found["ledger"].text
     assert "drives the cluster; last tick 3s ago" in found["daemon"].text
 
 
 def test_a_second_that_is_charged_twice_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "costplan.db"
     write_store(path)
-    with sqlite3.connect(path) as db:
-        node, start, end = db.execute(
-            'SELECT node_id, min(start), max("end") FROM entries GROUP BY node_id'
-        ).fetchone()
-        db.execute(
-            'INSERT INTO entries (node_id, start, "end", usd, workload, data) '
-            "SELECT node_id, ?, ?, usd, workload, data FROM entries WHERE node_id = ? LIMIT 1",
-            (start, end, node),
-        )
-    db.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        (again,) = [row for row in read_recorded(db, path) if row.entry_id == 1]
+        write_entries(db, [again.entry], Recording(at=NOW), Known())
+    node = again.entry.node_id
     found = {one.area: one for one in store_findings(path, NOW)}
     assert found["ledger"].health is Health.PROBLEM
-    assert node in found["ledger"].text
+    assert f"{node} (machine)" in found["ledger"].text
+    assert "charged twice" in found["ledger"].text
 
 
 def test_a_store_of_an_older_version_is_no_problem(tmp_path: Path) -> None:

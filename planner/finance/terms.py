@@ -1,0 +1,43 @@
+"""By which terms a ledger becomes charge lines: whose it is, who bears what, what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from costplan.planner.commitments.values import Commitment, Rules
+from costplan.planner.finance.lines import Owner
+from costplan.planner.finance.sharing import Sharing
+from costplan.planner.finance.tariff import Tariff
+from costplan.planner.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the configuration says beside the ledger.
+
+    `owner` has the defaults of what nobody said when it was spent, `tags` are those of every
+    machine, `account` is whose machines are that the ledger says no account of. `tariff` is what
+    machines cost under the `commitments`, and `rules` are those of their bill.
+    """
+
+    cluster: str = ""
+    account: str = ""
+    owner: Owner = Owner()
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
+    sharing: Sharing = Sharing()
+    commitments: tuple[Commitment, ...] = ()
+    tariff: Tariff = Tariff()
+    rules: Rules = Rules(sustained_use=False)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """What the settings say of it; they know of no commitments."""
+    return Terms(
+        cluster=settings.cluster,
+        account=settings.account,
+        owner=settings.owner,
+        tags=settings.tags,
+        sharing=settings.sharing,
+    )
