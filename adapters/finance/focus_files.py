@@ -94,7 +94,7 @@ class CsvFile:
         text = pa.schema([pa.field(column.name, pa.string()) for column in schema])
         self._sql = "SELECT " + ", ".join(_text(column) for column in schema) + " FROM step"  # noqa: S608 - our names
         self._db = duckdb.connect(config={"threads": 2})
-        self._db.execute("SET TimeZone = 'UTC'")
+        self._db.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         self._writer = csv.CSVWriter(
             path, text, write_options=csv.WriteOptions(quoting_style="needed")
         )

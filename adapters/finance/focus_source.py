@@ -127,7 +127,7 @@ def open_source(path: Path) -> Source:
     staged = None
     db = duckdb.connect(config={"threads": 2, "memory_limit": "1GiB"})
     try:
-        db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if kind == ".csv" and path.stat().st_size >= _SMALL_BYTES:
             staged = TemporaryDirectory(prefix="costplan-focus-")
             scan = _staged(db, scan, Path(staged.name))
