@@ -94,6 +94,20 @@ def written(source: Source) -> Asked | None:
     return None
 
 
+def with_commitments(asked: Asked, source: Source, flag: Path | None) -> Asked:
+    """What is asked for, with the commitments that its file and a flag name.
+
+    Raises InputError where they are wrong.
+    """
+    workload = asked.workload
+    if workload is None or (flag is None and not workload.held.file):
+        return asked
+    from costplan.cli.held_source import with_files
+
+    base = Path() if source.file is None else source.file.parent
+    return replace(asked, workload=replace(workload, held=with_files(workload.held, base, flag)))
+
+
 def observed(source: Source) -> Asked:
     """What the scheduler has to do; raises InputError where it cannot be looked at."""
     from costplan.adapters.dask.sample import TlsFiles, sample

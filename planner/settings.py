@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from costplan.planner.calendar import ScheduledJob
+from costplan.planner.held.values import NOTHING_HELD, Held
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Extras,
@@ -144,7 +145,8 @@ class Forecasting:
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
-    Of the rules, shares and quotas are those of `recommend`.
+    Of the rules, shares and quotas are those of `recommend`. `held` are commitments that the
+    machines may use.
     """
 
     cluster: str
@@ -166,3 +168,4 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""
     user_data_ref: str = ""
+    held: Held = NOTHING_HELD

@@ -22,9 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from costplan.planner.optimize.master import Duals
 from costplan.planner.optimize.problem import Floats, Problem
+from costplan.planner.optimize.twins import is_commitment, is_twin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,45 @@ def lower_bound(problem: Problem, reduced: Reduced, earns: Floats) -> float:
     """The bound in dollars per hour; `earns` [K] is V_k or anything above it."""
     if not problem.offers or reduced.constant <= 0:
         return 0.0
+    if problem.twins is not None:
+        return _bound_with_twins(problem, reduced.cost, reduced.constant, earns[problem.klass])
     used = lower_bound_terms(problem, reduced, earns)
     return reduced.constant / max(float(used.max()), 1e-9)
+
+
+def lower_bound_at(
+    problem: Problem, reduced: Reduced, earns: Floats, offers: NDArray[np.intp]
+) -> float:
+    """The bound for fleets of some of the offers only."""
+    part = problem.take(offers)
+    if reduced.constant <= 0:
+        return 0.0
+    earned = earns[part.klass]
+    return _bound_with_twins(part, reduced.cost[offers], reduced.constant, earned)
+
+
+def _bound_with_twins(problem: Problem, cost: Floats, constant: float, earned: Floats) -> float:
+    """The same bound where some offers cost nearly nothing, so that what they earn above their
+    cost is no share of it: the multipliers of what there is of commitments are raised until none
+    earns more. Any multipliers >= 0 will do; `cost` [O] is net of those that were given."""
+    above = np.where(is_twin(problem), earned - cost, 0.0)
+    limits = [limit for limit in problem.limits if is_commitment(limit)]
+    if limits and (above > 0).any():
+        units = np.stack([limit.per_node for limit in limits])
+        most = np.array([limit.most for limit in limits])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = np.where(units > 0, most[:, None] / units, np.inf)
+        cheapest = np.argmin(price, axis=0)
+        raised = np.zeros(len(limits))
+        wanted = np.flatnonzero((above > 0) & np.isfinite(price.min(axis=0)))
+        each = above[wanted] / units[cheapest[wanted], wanted]
+        np.maximum.at(raised, cheapest[wanted], each)
+        constant -= float(raised @ most)
+        if constant <= 0:
+            return 0.0
+    plain = ~is_twin(problem)
+    used = 1.0 + (earned[plain] - cost[plain]) / problem.cost[plain]
+    return constant / max(float(used.max(initial=0.0)), 1.0)
 
 
 def lower_bound_terms(problem: Problem, reduced: Reduced, earns: Floats) -> Floats:

@@ -17,6 +17,7 @@ from costplan.planner.optimize.columns import Relaxation
 from costplan.planner.optimize.master import Master
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
+from costplan.planner.optimize.twins import settled, siblings
 
 MOST_WORKERS = 60
 MOST_MIXES = 250_000
@@ -43,6 +44,7 @@ def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet
     np.maximum.at(earned, classes, patterns @ relaxation.duals.pi)
     offers = np.flatnonzero(net - earned[problem.klass] <= room)
     offers = np.union1d(_enough(problem, offers), np.flatnonzero(fleet.bought))
+    offers = siblings(problem, offers)
     master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, fleet.cost)))
     master.add_offers(offers)
     master.add_patterns(classes, patterns)
@@ -74,7 +76,8 @@ def by_tree(problem: Problem, relaxation: Relaxation) -> Fleet | None:
     known[classes] = True
     offers = _enough(problem, np.flatnonzero(known[problem.klass]))
     master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, relaxation.value)))
-    master.add_offers(np.union1d(relaxation.offers[relaxation.nodes > 1e-9], offers))
+    offers = np.union1d(relaxation.offers[relaxation.nodes > 1e-9], offers)
+    master.add_offers(siblings(problem, offers))
     master.add_patterns(classes, relaxation.patterns[columns])
     found = master.solve_whole(most_nodes=TREE_NODES, gap=TREE_GAP)
     return None if found is None else _fleet(problem, master, found[1], found[2])
@@ -83,12 +86,13 @@ def by_tree(problem: Problem, relaxation: Relaxation) -> Fleet | None:
 def _fleet(problem: Problem, master: Master, bought: Ints, configured: Ints) -> Fleet:
     whole = np.zeros(problem.offers, dtype=np.int64)
     whole[np.array(master.offers, dtype=np.int64)] = bought
+    whole, cost = settled(problem, whole)
     return Fleet(
         bought=whole,
         classes=np.array(master.pattern_classes, dtype=np.int64),
         patterns=np.array(master.patterns, dtype=np.int64),
         configured=configured,
-        cost=float(problem.cost @ whole),
+        cost=cost,
     )
 
 
@@ -106,6 +110,7 @@ def _enough(problem: Problem, offers: Ints) -> Ints:
         if limit.name != "budget.usd_per_hour":
             _, code = np.unique(limit.per_node[offers], return_inverse=True)
             way = way * (int(code.max(initial=0)) + 1) + code.reshape(-1)
+            _, way = np.unique(way, return_inverse=True)
     cost, price, klass = problem.cost[offers], problem.price[offers], problem.klass[offers]
     order = np.lexsort((offers, price, cost, way, klass))
     group = np.stack([klass[order], way[order]])

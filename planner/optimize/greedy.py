@@ -129,6 +129,7 @@ def _shelves(problem: Problem) -> Iterator[NDArray[np.intp]]:
     group = 2 * problem.klass + problem.is_spot
     for limit in problem.limits:
         group = 3 * group + np.sign(limit.per_node).astype(np.int64) + 1
+        _, group = np.unique(group, return_inverse=True)
     order = np.lexsort((problem.cost, group))
     sorted_group = group[order]
     starts = np.flatnonzero(np.r_[True, sorted_group[1:] != sorted_group[:-1]])

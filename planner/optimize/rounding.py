@@ -17,6 +17,8 @@ from costplan.planner.optimize.columns import Relaxation
 from costplan.planner.optimize.cover import cover
 from costplan.planner.optimize.pool import Lots, Pool
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
+from costplan.planner.optimize.twins import room as paid_room
+from costplan.planner.optimize.twins import settled, within
 
 WIDEST_POOL = 3000
 MOST_LOTS = 12
@@ -173,6 +175,7 @@ def _lots(problem: Problem, price: Floats, vcpu: float) -> tuple[Lots, Ints]:
     if problem.pool_share < 1:
         whole = np.floor(problem.pool_share * vcpu / problem.vcpu + 1e-9).astype(np.int64)
         room = np.where(problem.is_spot, whole, room)
+    room = paid_room(problem, room)
     offers = np.flatnonzero(room > 0)
     group = 2 * problem.klass + problem.is_spot
     offers = offers[np.lexsort((price[offers], group[offers]))]
@@ -200,15 +203,16 @@ def _buy(problem: Problem, pool: Pool, nodes: Ints, also: Ints, prices: _Prices)
     direct[behind[place]] = taken[place]
     bought: Ints | None = direct
     whole = (taken.sum(axis=1) == group_nodes).all()
-    if not whole or any(lim.per_node @ direct > lim.most + 1e-9 for lim in problem.limits):
+    if not whole or not within(problem, direct, 1e-9):
         class_nodes = group_nodes.reshape(-1, 2).sum(axis=1)
         bought = assign(problem, class_nodes, also, prices.net)
     if bought is None:
         return None
+    bought, cost = settled(problem, bought)
     return Fleet(
         bought=bought,
         classes=pool.groups // 2,
         patterns=pool.patterns[:, :-1],
         configured=nodes,
-        cost=float(problem.cost @ bought),
+        cost=cost,
     )

@@ -1,0 +1,34 @@
+"""Commitments from the files that a workload, a configuration or a flag names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costplan.adapters.text_file import read_text
+
+if TYPE_CHECKING:
+    from costplan.planner.held.values import Held
+
+_MOST_BYTES = 64 * 2**20
+
+
+def with_files(held: Held, base: Path, flag: Path | None = None) -> Held:
+    """What is held with what its file holds, and that of a flag; relative paths start at `base`.
+
+    Raises InputError where a file is wrong, or names what is held already.
+    """
+    from costplan.planner.held.config import joined
+
+    named = [base / held.file] if held.file else []
+    for path in (*named, *(() if flag is None else (flag,))):
+        held = joined(held, _read(path), str(path))
+    return held
+
+
+def _read(path: Path) -> Held:
+    from costplan.planner.commitments.file import GUIDE
+    from costplan.planner.held.config import parse_held
+
+    text = read_text(path, absent=f"see {GUIDE} for an example", most_bytes=_MOST_BYTES)
+    return parse_held(text, str(path))
