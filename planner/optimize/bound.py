@@ -24,9 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from costplan.planner.errors import InvariantBroken
 from costplan.planner.optimize.master import Duals
 from costplan.planner.optimize.problem import Floats, Problem
-from costplan.planner.optimize.twins import is_commitment, is_twin
+from costplan.planner.optimize.twins import is_commitment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +77,18 @@ def _bound_with_twins(problem: Problem, cost: Floats, constant: float, earned: F
     """The same bound where some offers cost nearly nothing, so that what they earn above their
     cost is no share of it: the multipliers of what there is of commitments are raised until none
     earns more. Any multipliers >= 0 will do; `cost` [O] is net of those that were given."""
-    above = np.where(is_twin(problem), earned - cost, 0.0)
+    twins = problem.twins
+    if twins is None:
+        raise InvariantBroken("a bound with twins of a problem without them")
+    above = np.where(twins.is_twin, earned - cost, 0.0)
     limits = [limit for limit in problem.limits if is_commitment(limit)]
     if limits and (above > 0).any():
-        units = np.stack([limit.per_node for limit in limits])
-        most = np.array([limit.most for limit in limits])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            price = np.where(units > 0, most[:, None] / units, np.inf)
-        cheapest = np.argmin(price, axis=0)
-        raised = np.zeros(len(limits))
-        wanted = np.flatnonzero((above > 0) & np.isfinite(price.min(axis=0)))
-        each = above[wanted] / units[cheapest[wanted], wanted]
-        np.maximum.at(raised, cheapest[wanted], each)
-        constant -= float(raised @ most)
+        wanted, raised = np.flatnonzero(above > 0), np.zeros(len(limits))
+        np.maximum.at(raised, twins.pool[wanted], above[wanted] / twins.units[wanted])
+        constant -= float(raised @ np.array([limit.most for limit in limits]))
         if constant <= 0:
             return 0.0
-    plain = ~is_twin(problem)
+    plain = ~twins.is_twin
     used = 1.0 + (earned[plain] - cost[plain]) / problem.cost[plain]
     return constant / max(float(used.max(initial=0.0)), 1.0)
 

@@ -17,7 +17,7 @@ from costplan.planner.optimize.bound import lower_bound, reduced_costs
 from costplan.planner.optimize.knapsack import Knapsack, Priced
 from costplan.planner.optimize.master import Duals, Master
 from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
-from costplan.planner.optimize.twins import scale_of
+from costplan.planner.optimize.twins import scale_of, unseen
 from costplan.planner.units import GIB
 
 MOST_ROUNDS = 200
@@ -82,14 +82,14 @@ def relax(
         present[problem.klass] = True
         known = present[seed.classes] & (seed.configured > 1e-9)
         master.add_patterns(seed.classes[known], seed.patterns[known])
-    bound, point, opening, most = 0.0, None, 0.7, MOST_OPEN
+    bound, point, opening, most, nothing = 0.0, None, 0.7, MOST_OPEN, unseen(problem)
     for _ in range(MOST_ROUNDS):
         reduced = reduced_costs(problem, duals)
         class_price = cheapest(problem, reduced.cost)
         upper = knapsack.bound(duals.pi)
         priced = knapsack.price(duals.pi, upper, _open(upper, opening * class_price, most))
         bound = max(bound, lower_bound(problem, reduced, priced.upper))
-        if point is not None and point.objective <= bound * (1 + tolerance):
+        if point is not None and point.objective <= bound * (1 + tolerance) + nothing:
             break
         if bound >= cutoff:
             break

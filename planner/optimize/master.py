@@ -159,7 +159,7 @@ class Master:
         )
 
     def solve_whole(
-        self, *, most_nodes: int, gap: float = 0.0
+        self, *, most_nodes: int, gap: float = 0.0, gap_usd: float = 1e-9
     ) -> tuple[float, Ints, Ints, bool] | None:
         """The optimum in whole nodes: cost, nodes by offer and by pattern, and whether proven.
 
@@ -177,7 +177,7 @@ class Master:
             ("solver", "choose"),
             ("presolve", "on"),
             ("mip_rel_gap", gap),
-            ("mip_abs_gap", 1e-9),
+            ("mip_abs_gap", gap_usd),
             ("mip_max_nodes", most_nodes),
         ):
             self.solver.setOptionValue(option, value)

@@ -22,7 +22,7 @@ from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.held.machines import Tariff
 from costplan.planner.held.reach import reach_of
 from costplan.planner.optimize.offers import Candidates, matching
-from costplan.planner.optimize.twins import LEAST_SHARE, LIMIT, Copies, Twins, copies_of
+from costplan.planner.optimize.twins import LEAST_SHARE, LIMIT, Copies, Twins, copies_of, twins_of
 from costplan.planner.place import extra_pico, site_reading
 from costplan.planner.risk import cost_factor
 from costplan.planner.types import Market
@@ -142,7 +142,7 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
     order = order[np.argsort(cost[order], kind="stable")]
     order = order[np.argsort(site[order] * len(capacity) + klass[order], kind="stable")]
     if workload.held.is_any:
-        twins = Twins(is_twin=order >= len(able), whole=whole[order], gaps=reach.gaps)
+        twins = twins_of(copies, order - len(able), whole[order], reach.gaps)
         limits = tuple(_paid(copies, order - len(able)))
     rows = rows[order]
     vcpu = catalogue.vcpu_milli[rows] / 1000.0

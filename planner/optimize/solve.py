@@ -27,7 +27,7 @@ from costplan.planner.optimize.greedy import greedy
 from costplan.planner.optimize.knapsack import Knapsack
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet, round_up
-from costplan.planner.optimize.twins import is_commitment, most_paid, scale_of, slack
+from costplan.planner.optimize.twins import is_commitment, most_paid, scale_of, stake, unseen
 
 PROVEN = 1e-9
 ASTRAY = 0.02
@@ -121,17 +121,17 @@ class _Sites:
         problem, fits = self.problem, self.problem.fits()
         size, scale, paid = np.maximum(problem.capacity, 1), scale_of(problem), most_paid(problem)
         share = np.where(fits, (problem.needs[None] / size[:, None]).max(axis=2), np.inf)
-        looks: list[tuple[float, int]] = []
+        looks: list[tuple[float, float, int]] = []
         for site, offers in self.offers.items():
             least = np.full(len(problem.capacity), np.inf)
             np.minimum.at(least, problem.klass[offers], scale[offers])
             here = np.isfinite(least)
             each = (share[here] * least[here, None]).min(axis=0) if here.any() else np.array(np.inf)
-            of_nodes = max(float((each * problem.count).sum()) - float(paid[site]), 0.0)
-            total = of_nodes + float(problem.site_usd[site])
-            if np.isfinite(total):
-                looks.append((total, site))
-        self.able = [site for _, site in sorted(looks)]
+            of_nodes, once = float((each * problem.count).sum()), float(problem.site_usd[site])
+            if np.isfinite(of_nodes):
+                left = max(of_nodes - float(paid[site]), 0.0)
+                looks.append((left + once, of_nodes + once, site))
+        self.able = [site for _, _, site in sorted(looks)]
         return self.able
 
     def most_promising(self) -> int | None:
@@ -194,7 +194,8 @@ class _Sites:
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
                 termination = "optimal" if proven else termination
-            if fleet is not None and fleet.cost > bound * (1 + WIDE / self.effort):
+            wide = WIDE / self.effort
+            if fleet is not None and fleet.cost > bound * (1 + wide) + wide * stake(part):
                 fleet, bound = branch(part, self.knapsack, relaxation, fleet, self.effort)
             if fleet is not None:
                 cost = fleet.cost + once
@@ -241,7 +242,7 @@ class _Sites:
         elif termination == "optimal":
             # Proven for its own site, while another site's bound is lower.
             termination = "gap"
-        bound = max(0.0, bound - slack(self.problem))
+        bound = max(0.0, bound - unseen(self.problem))
         return Solution(
             problem=self.problem,
             site=site,
@@ -260,11 +261,11 @@ def _whole(
     rounded under tighter limits where neither keeps them. A slow search for a fleet that went
     astray is worth it only where the site may well beat `cutoff`."""
     fleet = round_up(problem, relaxation, effort=effort)
-    if fleet is not None and fleet.close:
+    if fleet is not None and (fleet.close or fleet.cost <= unseen(problem)):
         return fleet, "gap"
     packed = greedy(problem)
-    astray = fleet is None or fleet.cost > relaxation.bound * (1 + ASTRAY)
-    if astray and (fleet is None or relaxation.bound * (1 + ASTRAY) < cutoff):
+    near = relaxation.bound * (1 + ASTRAY) + ASTRAY * stake(problem)
+    if fleet is None or near < min(fleet.cost, cutoff):
         grown = by_tree(problem, relaxation)
         if fleet is None or (grown is not None and grown.cost < fleet.cost):
             fleet = grown

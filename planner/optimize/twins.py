@@ -40,16 +40,31 @@ CLOSE = 1e-9
 class Twins:
     """Which offers [O] are twins, and what each costs where no commitment pays, `whole` [O].
 
-    `gaps` are what is held and cannot be counted on.
+    `pool` [O] is the commitment of which a twin takes the least share of all there is, its place
+    among the limits that are commitments, and `units` [O] how many units; -1 where it is no twin.
+    `sets` [O] are alike for twins of the same commitments, and `amounts` [O] for those that take as
+    much of each. `gaps` are what is held and cannot be counted on.
     """
 
     is_twin: Bools
     whole: Floats
+    pool: Ints
+    units: Floats
+    sets: Ints
+    amounts: Ints
     gaps: tuple[Gap, ...] = ()
 
     def take(self, offers: NDArray[np.intp]) -> Twins:
         """The same of these offers."""
-        return replace(self, is_twin=self.is_twin[offers], whole=self.whole[offers])
+        return replace(
+            self,
+            is_twin=self.is_twin[offers],
+            whole=self.whole[offers],
+            pool=self.pool[offers],
+            units=self.units[offers],
+            sets=self.sets[offers],
+            amounts=self.amounts[offers],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +95,44 @@ def copies_of(reach: Reach, rows: NDArray[np.intp]) -> Copies:
         pools=reach.pools,
         units=units,
     )
+
+
+def twins_of(copies: Copies, copy: NDArray[np.intp], whole: Floats, gaps: tuple[Gap, ...]) -> Twins:
+    """The twins among offers, whose places among the copies are `copy` [O], below 0 for none."""
+    units, is_copy, place = copies.units, copy >= 0, np.maximum(copy, 0)
+    if not units.size:
+        none = np.zeros(len(copy), dtype=np.int64)
+        return Twins(is_twin=is_copy, whole=whole, pool=none - 1, units=none.astype(np.float64),
+                     sets=none, amounts=none, gaps=gaps)  # fmt: skip
+    most = np.array([pool.most for pool in copies.pools])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(units > 0, most[:, None] / units, np.inf)
+    pool = np.argmin(share, axis=0)
+    # Sums with weights that nothing else adds up to name what a twin takes.
+    weights = np.sqrt(np.arange(len(units)) + 2.0)
+    codes = []
+    for taken in ((units > 0).astype(np.float64), units):
+        _, code = np.unique(weights @ taken, return_inverse=True)
+        codes.append(np.where(is_copy, code[place] + 1, 0))
+    return Twins(
+        is_twin=is_copy,
+        whole=whole,
+        pool=np.where(is_copy, pool[place], -1),
+        units=np.where(is_copy, units[pool, np.arange(units.shape[1])][place], 0.0),
+        sets=codes[0],
+        amounts=codes[1],
+        gaps=gaps,
+    )
+
+
+def ways(problem: Problem, offers: Ints, way: Ints, *, exactly: bool) -> Ints:
+    """Ways of being limited of some offers, told apart by the commitments that pay for them and,
+    where `exactly`, by how much each takes."""
+    if problem.twins is None:
+        return way
+    code = (problem.twins.amounts if exactly else problem.twins.sets)[offers]
+    _, both = np.unique(way * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
+    return np.asarray(both)
 
 
 def is_commitment(limit: Limit) -> bool:
@@ -113,7 +166,22 @@ def most_paid(problem: Problem) -> Floats:
     return found
 
 
-def slack(problem: Problem) -> float:
+def stake(problem: Problem) -> float:
+    """About what commitments take off the cost of a fleet, in dollars an hour: a gap is small by
+    what the fleet would cost without them, for with them it may cost next to nothing."""
+    if problem.twins is None or not problem.offers:
+        return 0.0
+    fits, size = problem.fits(), np.maximum(problem.capacity, 1)
+    share = np.where(fits, (problem.needs[None] / size[:, None]).max(axis=2), np.inf)
+    each = np.full(len(problem.count), np.inf)
+    for shape in range(len(each)):
+        each[shape] = (share[problem.klass, shape] * problem.twins.whole).min()
+    listed = float((each * problem.count).sum())
+    paid = float(most_paid(problem).max())
+    return min(listed, paid) if np.isfinite(listed) else paid
+
+
+def unseen(problem: Problem) -> float:
     """By how much the least costs of twins may raise the cost of a fleet, in dollars an hour."""
     if problem.twins is None:
         return 0.0
@@ -126,16 +194,15 @@ def slack(problem: Problem) -> float:
     return found
 
 
-def room(problem: Problem, most: Ints) -> Ints:
-    """`most` [O] nodes of each offer, or what commitments pay for of its twins, rounded up."""
-    if problem.twins is None:
-        return most
-    found = most.astype(np.float64)
-    for limit in filter(is_commitment, problem.limits):
-        used = limit.per_node > 0
-        whole = np.ceil(limit.most / limit.per_node[used] - CLOSE)
-        found[used] = np.minimum(found[used], whole)
-    return found.astype(np.int64)
+def paid_nodes(problem: Problem, offers: Ints, nodes: Floats, unlimited: int) -> Ints:
+    """How many nodes of each offer [O] there are where commitments pay for those `nodes` of
+    `offers` that are twins, rounded up."""
+    found = np.full(problem.offers, unlimited, dtype=np.int64)
+    if problem.twins is not None:
+        found[problem.twins.is_twin] = 0
+        twin = problem.twins.is_twin[offers]
+        found[offers[twin]] = np.ceil(nodes[twin] - CLOSE).astype(np.int64)
+    return found
 
 
 def plain(limits: Iterable[Limit]) -> tuple[Limit, ...]:
