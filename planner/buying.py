@@ -8,7 +8,7 @@ kind. Its bound for the whole demand is what no fleet, however it came to be, co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from math import ceil
@@ -39,7 +39,8 @@ class Column:
     """A machine that could be bought: offers that will do, the first preferred, and its workers.
 
     `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
-    interruptions make be done again, of the first `risk_usd_per_hour`.
+    interruptions make be done again, of the first `risk_usd_per_hour`. Where commitments pay for
+    it (`paid_by`), the dollars are what is left, and `takes` what it takes of which rows.
     """
 
     keys: tuple[OfferKey, ...]
@@ -48,6 +49,8 @@ class Column:
     expected_usd_per_hour: float
     resources: Resources
     risk_usd_per_hour: float = 0.0
+    takes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    paid_by: tuple[str, ...] = ()
 
 
 def missing_kinds(
@@ -98,10 +101,14 @@ def workers_on(kind: WorkerKind, size: Resources) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown)."""
+    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown).
+
+    `left` is what of commitments may be bought with, in units by the names of their rows.
+    """
 
     columns: tuple[Column, ...]
     bound_usd_per_hour: float
+    left: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _PriceList:
@@ -158,7 +165,7 @@ class Shop:
     def __init__(
         self, offers: Sequence[Offer], quotes: Sequence[Quote], settings: Settings
     ) -> None:
-        self.settings = settings
+        self.settings, self.offers = settings, offers
         self.priced = priced_offers(offers, quotes)
         goods = _goods(_PriceList(self.priced, settings))
         self.rows = tuple(goods.key)
@@ -188,6 +195,23 @@ class Shop:
                 self._pack(short, replace(market, allow=firm))
         self._add_plain(wanted)
         return Shelf(columns=tuple(map(self._column, self.found)), bound_usd_per_hour=whole)
+
+    def places(self, kind: str) -> Mapping[int, int]:
+        """How many workers of a kind each row has room for, of those that have room for one."""
+        found = next(each for each in self.settings.kinds if each.name == kind)
+        return self._full(found)
+
+    def column(self, row: int, workers: Mapping[str, int]) -> Column:
+        """A machine of a row with workers on it."""
+        return self._column((row, tuple(sorted((n, c) for n, c in workers.items() if c))))
+
+    def usd_of(self, key: OfferKey) -> Decimal:
+        """What a node of an offer costs an hour."""
+        return self._usd_by_key[key]
+
+    @cached_property
+    def _usd_by_key(self) -> Mapping[OfferKey, Decimal]:
+        return {key: self.usd[row] for row, key in self.key.items()}
 
     @cached_property
     def catalogue(self) -> Catalogue:

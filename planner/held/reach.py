@@ -34,11 +34,15 @@ _LIKE_OURS = ("linux", "shared")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Commitments by name, and how many units of all of them there are; `unit` is in words."""
+    """Commitments by name, and how many units of all of them there are; `unit` is in words.
+
+    `scales` are units of the pool in one of each commitment's own.
+    """
 
     names: tuple[str, ...]
     most: float
     unit: str
+    scales: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ class _Draft:
 
     unit: str
     names: list[str] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
     most: Fraction = Fraction(0)
 
 
@@ -80,7 +85,12 @@ def reach_of(tariff: Tariff, rows: Rows) -> Reach:
     builder.add_resources()
     return Reach(
         pools=tuple(
-            Pool(names=tuple(draft.names), most=float(draft.most), unit=draft.unit)
+            Pool(
+                names=tuple(draft.names),
+                most=float(draft.most),
+                unit=draft.unit,
+                scales=tuple(draft.scales),
+            )
             for draft in builder.drafts.values()
         ),
         paid=tuple(builder.paid),
@@ -106,6 +116,7 @@ class _Builder:
                 self.members.append(bought)
             draft = self.drafts[key]
             draft.names.append(bought.commitment_id)
+            draft.scales.append(float(scale))
             draft.most += bought.capacity * scale
 
     def _here(self, labels: Labels, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -24,11 +24,11 @@ def held_plan(cover: FleetCover | None) -> HeldPlan | None:
             )
             for each in cover.nodes
         ),
-        uses=tuple(map(_used, cover.uses)),
+        uses=tuple(map(commitment_used, cover.uses)),
     )
 
 
-def _used(use: CommitmentUse) -> CommitmentUsed:
+def commitment_used(use: CommitmentUse) -> CommitmentUsed:
     known = use.is_price_known
     return CommitmentUsed(
         commitment_id=use.commitment_id,

@@ -88,6 +88,16 @@ def usable(held: Held, at: datetime) -> tuple[Held, tuple[Gap, ...]]:
     return replace(held, commitments=tuple(left), used=_nothing()), tuple(gaps)
 
 
+def leased(held: Held, leases: Mapping[str, Fraction]) -> Held:
+    """What is held, of which only so much may be used of each commitment."""
+    used = dict(held.used)
+    for each in held.commitments:
+        name = each.commitment_id
+        others = each.capacity - min(each.capacity, leases.get(name, Fraction(0)))
+        used[name] = max(used.get(name, Fraction(0)), others)
+    return replace(held, used=MappingProxyType(used))
+
+
 def less(commitment: Commitment, used: Fraction) -> Commitment:
     """The commitment without an amount that others use."""
     if not used:

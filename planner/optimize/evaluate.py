@@ -25,12 +25,7 @@ from costplan.planner.held.price import FleetCover, cover_of
 from costplan.planner.optimize.evaluate_place import PlaceCosts, node_usd, place_costs
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Market, OfferKey, Packing, PoolPlan, WorkerShape
-from costplan.planner.units import (
-    SECONDS_PER_HOUR,
-    usd_from_fraction,
-    usd_from_pico,
-    usd_text,
-)
+from costplan.planner.units import SECONDS_PER_HOUR, usd_from_fraction, usd_from_pico, usd_text
 from costplan.planner.workload import Overhead, Quota, Workload
 
 CLOSE = Decimal("1e-9")
@@ -104,14 +99,11 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
     whole = max(vcpu_milli, 1)
     place = place_costs([(p.key, p.nodes, m.vcpu_milli) for p, m in priced], workload)
     of_machines = usd_from_pico(sum(pool.nodes * m.price_pico for pool, m in priced))
-    cover = cover_of(
-        [
-            (pool.key, pool.nodes, m.vcpu_milli, m.memory_bytes, m.gpus, m.price_pico)
-            for pool, m in priced
-        ],
-        catalogue,
-        workload.held,
-    )
+    billed = [
+        (pool.key, pool.nodes, m.vcpu_milli, m.memory_bytes, m.gpus, m.price_pico)
+        for pool, m in priced
+    ]
+    cover = cover_of(billed, catalogue, workload.held)
     expected = _expected(priced, workload)
     if cover is not None:
         of_machines -= usd_from_fraction(cover.saved_usd)
