@@ -100,12 +100,14 @@ def with_commitments(asked: Asked, source: Source, flag: Path | None) -> Asked:
     Raises InputError where they are wrong.
     """
     workload = asked.workload
-    if workload is None or (flag is None and not workload.held.file):
+    if workload is None or not (flag or workload.held.file or workload.held.ledger):
         return asked
-    from costplan.cli.held_source import with_files
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.held_source import with_files, without_leased
 
     base = Path() if source.file is None else source.file.parent
-    return replace(asked, workload=replace(workload, held=with_files(workload.held, base, flag)))
+    held = without_leased(with_files(workload.held, base, flag), base, utc_now())
+    return replace(asked, workload=replace(workload, held=held))
 
 
 def observed(source: Source) -> Asked:

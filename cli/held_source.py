@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from costplan.adapters.text_file import read_text
@@ -24,6 +28,18 @@ def with_files(held: Held, base: Path, flag: Path | None = None) -> Held:
     for path in (*named, *(() if flag is None else (flag,))):
         held = joined(held, _read(path), str(path))
     return held
+
+
+def without_leased(held: Held, base: Path, now: datetime) -> Held:
+    """What is held, less what clusters have leased of it in its ledger."""
+    if not held.ledger:
+        return held
+    from costplan.adapters.store.commitment_leases import leased_by_all
+
+    used = dict(held.used)
+    for name, amount in leased_by_all(base / held.ledger, now).items():
+        used[name] = used.get(name, Fraction(0)) + amount
+    return replace(held, used=MappingProxyType(used))
 
 
 def _read(path: Path) -> Held:

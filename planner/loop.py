@@ -22,6 +22,7 @@ from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.held.account import paid_since
 from costplan.planner.held.fleet import HeldNow, held_now, paid_assets
 from costplan.planner.held.report import commitment_used
+from costplan.planner.held.wants import wants_of
 from costplan.planner.launching import order_drains, with_new_nodes
 from costplan.planner.learn import (
     from_boots,
@@ -90,7 +91,7 @@ def tick(
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     state_now = replace(state, learnt=learnt, meters=meters)
     seen = replace(readings, quotes=whole_quotes(readings.quotes, settings.extras))
-    held = _held(settings, readings, nodes.values())
+    held, use = _held(settings, readings, state, nodes.values())
     snapshot = assemble(seen, nodes, state_now, settings, held)
     learnt = from_load(learnt, snapshot.load, now)
     world = World(
@@ -138,7 +139,8 @@ def tick(
         made = applied_moves(snapshot, state_now, settings, fleet, wanted) or plan_moves(
             replace(snapshot, quotes=quotes), state_now, settings, fleet, wanted, held
         )
-        made = replace(made, held=_held_use(held, readings))
+        use = _wanting(use, held, settings, fleet, wanted)
+        made = replace(made, held=use)
         view = GuardView(snapshot=snapshot, state=state_now, settings=settings)
         plan = apply(policies, made, view)
         learnt = from_exchanges(learnt, plan, nodes, settings, now)
@@ -164,7 +166,7 @@ def tick(
         spent_by_day=add_by_day(state.spent_by_day, entries, now),
         paid_by_day=paid_since(state, now),
         paid_usd_per_hour=total(snapshot.paid_usd.values()),
-        held=_held_use(held, readings),
+        held=use,
         at=now,
         plan_key=key if plan is not None or wanted.is_met else state.plan_key,
     )
@@ -189,15 +191,31 @@ def _learnt(
     return from_answers(learnt, readings.outcomes, state.nodes, readings)
 
 
-def _held(settings: Settings, readings: Readings, nodes: Iterable[Node]) -> HeldNow | None:
-    """What commitments pay of the nodes that are there or were asked for."""
+def _held(
+    settings: Settings, readings: Readings, state: State, nodes: Iterable[Node]
+) -> tuple[HeldNow | None, HeldUse | None]:
+    """What commitments pay of the nodes that are there or were asked for, and as it is told."""
     there = [node for node in nodes if is_alive(node)]
-    return held_now(
+    held = held_now(
         settings.held, there, readings.offers, readings.quotes, readings.at, readings.leases
     )
+    return held, _held_use(held, readings, state)
 
 
-def _held_use(held: HeldNow | None, readings: Readings) -> HeldUse | None:
+def _wanting(
+    use: HeldUse | None,
+    held: HeldNow | None,
+    settings: Settings,
+    fleet: Sequence[Asset],
+    wanted: Needs,
+) -> HeldUse | None:
+    """What is used of commitments, with what more could be, where they are shared."""
+    if use is None or held is None or not use.is_shared:
+        return use
+    return replace(use, wants=MappingProxyType(wants_of(held, settings, fleet, wanted.short)))
+
+
+def _held_use(held: HeldNow | None, readings: Readings, state: State) -> HeldUse | None:
     if held is None:
         return None
     return HeldUse(
@@ -205,6 +223,7 @@ def _held_use(held: HeldNow | None, readings: Readings) -> HeldUse | None:
         uses=tuple(map(commitment_used, held.uses)),
         is_shared=readings.leases is not None,
         gaps=held.gaps,
+        wants=MappingProxyType({}) if state.held is None else state.held.wants,
     )
 
 

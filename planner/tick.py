@@ -313,12 +313,16 @@ class RejectedPlan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldUse:
     """What commitments pay of the fleet an hour, what is used of each, and why some of it is not
-    counted on. `is_shared` says that a ledger keeps clusters from counting on the same."""
+    counted on. `is_shared` says that a ledger keeps clusters from counting on the same; `wants` is
+    how much of each the last plan could use, in its own unit."""
 
     pays_usd_per_hour: Decimal
     uses: tuple[CommitmentUsed, ...]
     is_shared: bool
     gaps: tuple[Gap, ...] = ()
+    wants: Mapping[str, Fraction] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Fraction]())
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

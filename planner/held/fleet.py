@@ -23,6 +23,7 @@ from costplan.planner.nodes import Node
 from costplan.planner.types import Gap, Market, Offer, OfferKey, Quote
 from costplan.planner.units import pico_from_usd, usd_from_fraction
 
+MOST_TARIFFS = 4
 LEAST_SHARE = Decimal("0.001")
 """A node that is paid for counts as this share of its price, so that it goes where nothing is left
 for it to do: other machines may use the commitment then."""
@@ -32,10 +33,12 @@ for it to do: other machines may use the commitment then."""
 class HeldNow:
     """What is held at a moment, how machines are billed then, and what that pays of nodes.
 
-    `paid_usd` is dollars an hour by node, of those that have some.
+    `paid_usd` is dollars an hour by node, of those that have some. `whole` is the tariff with what
+    other clusters have leased, too.
     """
 
     tariff: Tariff
+    whole: Tariff
     gaps: tuple[Gap, ...]
     cover: FleetCover
     paid_usd: Mapping[str, Decimal]
@@ -46,20 +49,23 @@ class HeldNow:
         return self.cover.uses
 
 
-class _Last:
-    """The tariff that was made last, and of what: prices are the same for many ticks."""
+_Made = tuple[Sequence[Offer], Sequence[Quote], Held, Tariff]
 
-    made: tuple[Sequence[Offer], Sequence[Quote], Held, Tariff] | None = None
+
+class _Last:
+    """The tariffs that were made last, and of what: prices are the same for many ticks."""
+
+    made: tuple[_Made, ...] = ()
 
 
 def tariff_of(offers: Sequence[Offer], quotes: Sequence[Quote], held: Held) -> Tariff:
     """How machines on offer are billed, with what is held."""
-    known = _Last.made
-    if known is not None and known[0] is offers and known[1] is quotes and known[2] == held:
-        return known[3]
+    for known in _Last.made:
+        if known[0] is offers and known[1] is quotes and known[2] == held:
+            return known[3]
     every = [replace(offer, available=True) for offer in offers]
     tariff = Tariff(catalogue_of(priced_offers(every, quotes)), held)
-    _Last.made = (offers, quotes, held, tariff)
+    _Last.made = ((offers, quotes, held, tariff), *_Last.made[: MOST_TARIFFS - 1])
     return tariff
 
 
@@ -77,8 +83,11 @@ def held_now(
     """
     if not held.is_any:
         return None
-    ours, gaps = usable(held if leases is None else leased(held, leases), now)
-    tariff = tariff_of(offers, quotes, ours)
+    ours, gaps = usable(held, now)
+    whole = tariff = tariff_of(offers, quotes, ours)
+    if leases is not None:
+        ours, _ = usable(leased(ours, leases), now)
+        tariff = tariff_of(offers, quotes, ours)
     priced = {quote.key: quote for quote in quotes}
     sizes = {offer.key: offer.resources for offer in offers}
     by_key: dict[OfferKey, list[str]] = {}
@@ -107,6 +116,7 @@ def held_now(
                 paid[next(nodes_of)] = usd
     return HeldNow(
         tariff=tariff,
+        whole=whole,
         gaps=gaps,
         cover=cover,
         paid_usd=MappingProxyType({name: usd for name, usd in paid.items() if usd}),
