@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from costplan.cli.wording import plain, usd
+from costplan.cli.wording import usd
+from costplan.planner.explain_held import use_text
 from costplan.planner.plan import CommitmentUsed, HeldPlan
 
 _MOST_SHOWN = 6
-_THOUSANDTH = Decimal("0.001")
 
 
 def held_lines(held: HeldPlan, *, explain: bool) -> Iterator[str]:
@@ -23,7 +23,7 @@ def held_lines(held: HeldPlan, *, explain: bool) -> Iterator[str]:
     yield text
     ordered = sorted(held.uses, key=lambda each: (-_idle_share(each), each.commitment_id))
     shown = ordered if explain or len(ordered) <= _MOST_SHOWN else ordered[: _MOST_SHOWN - 1]
-    yield from map(_use, shown)
+    yield from map(use_text, shown)
     if len(shown) < len(ordered):
         yield f"and {len(ordered) - len(shown)} more, which --explain lists"
 
@@ -31,18 +31,3 @@ def held_lines(held: HeldPlan, *, explain: bool) -> Iterator[str]:
 def _idle_share(each: CommitmentUsed) -> Decimal:
     whole = each.used + each.idle
     return each.idle / whole if whole else Decimal(0)
-
-
-def _use(each: CommitmentUsed) -> str:
-    whole, unit = each.used + each.idle, "$/h" if each.unit == "USD" else plain(each.unit)
-    text = f"{plain(each.commitment_id)}: {_amount(each.used)} of {_amount(whole)} {unit}"
-    if not each.idle:
-        return text
-    paid = each.idle_usd_per_hour
-    return f"{text}, {_amount(each.idle)} idle" + (f" ({usd(paid)}/h)" if paid else "")
-
-
-def _amount(number: Decimal) -> str:
-    """A quantity with three digits at most after the point."""
-    text = f"{number.quantize(_THOUSANDTH):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

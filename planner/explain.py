@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from costplan.planner.explain_actions import action_text
 from costplan.planner.explain_ahead import ahead_lines
+from costplan.planner.explain_held import held_lines
 from costplan.planner.nodes import Node
 from costplan.planner.tick import (
     Action,
@@ -85,6 +86,7 @@ def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="decision", lines=(decision_text(plan), *_proof(plan)))
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
+    yield Section(title="commitments", lines=tuple(held_lines(plan.held)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
     yield Section(title="allowed", lines=tuple(_allowed(plan.verdicts)))

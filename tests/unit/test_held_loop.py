@@ -6,15 +6,22 @@ from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+from costplan.adapters.leasing import Leasing
+from costplan.cli.metrics import Metrics
+from costplan.cli.status_document import status_document
 from costplan.planner.commitments.values import Commitment, Kind, Product
+from costplan.planner.explain import Told, explain_tick
+from costplan.planner.explain_held import held_lines
 from costplan.planner.held.values import Held
 from costplan.planner.loop import Ticked
 from costplan.planner.settings import Budget
+from costplan.planner.status import status_of
 from costplan.planner.tick import ActionOutcome, DrainNode, NewNode
 from costplan.planner.types import Market
-from tests.fleets import kind, rules
+from tests.fleets import kind, readings, rules
 from tests.unit.test_loop import WORK, Daemon
 
 
@@ -136,3 +143,43 @@ def test_the_order_of_commitments_is_nothing_to_a_plan() -> None:
 def more_reserved() -> tuple[Commitment, ...]:
     """One more instance."""
     return (replace(reserved(1).commitments[0], commitment_id="another"),)
+
+
+def test_two_clusters_never_count_on_the_same_machine(tmp_path: Path) -> None:
+    held = reserved(4, ledger=str(tmp_path / "shared.db"))
+    daemons = [Daemon(settings=rules(kind(), held=held, cluster=name)) for name in ("a", "b")]
+    leasings = [Leasing(), Leasing()]
+    outcomes: list[tuple[ActionOutcome, ...]] = [(), ()]
+    for _ in range(12):
+        for place, daemon in enumerate(daemons):
+            told = leasings[place].told(readings(daemon.now + 60), daemon.state, daemon.settings)
+            ticked = daemon.tick(WORK, passing=60, outcomes=outcomes[place], leases=told.leases)
+            outcomes[place] = daemon.answer(ticked)
+        uses = [daemon.state.held for daemon in daemons]
+        assert sum(use.used for held_use in uses if held_use for use in held_use.uses) <= 4
+    firm = [sum(node.key.market is Market.ON_DEMAND for node in daemon.nodes) for daemon in daemons]
+    assert sum(firm) == 4
+    assert all(len(daemon.nodes) >= 3 for daemon in daemons)
+
+
+def test_what_commitments_pay_is_told(tmp_path: Path) -> None:
+    daemon, first = grown(reserved(4))
+    assert first.plan is not None
+    told = Told(
+        tick_id="t", at=first.snapshot.at, mode=first.snapshot.mode, gaps=(), plan=first.plan,
+        actions=first.actions,
+    )  # fmt: skip
+    sections = {each.title: each.lines for each in explain_tick(told).sections}
+    daemon.tick(WORK)
+    assert sections["commitments"][-1].startswith("all of it counts as this cluster's own")
+    lines = tuple(held_lines(daemon.state.held))
+    assert lines[0] == "commitments pay $3.00/h of the machines that run"
+    assert lines[1] == "ri: 3 of 4 m.large-hours, 1 idle ($0.50/h)"
+    status = status_of(daemon.state, daemon.settings, lease=None, last=None, now=first.snapshot.at)
+    form = status_document(status)["commitments"]
+    assert (form["pays_usd_per_hour"], form["uses"][0]["idle"]) == ("3.00", "1.00")
+    metrics = Metrics(lambda: None)
+    metrics.tick(status, kind="plan", seconds=0.1)
+    shown = metrics.text().decode()
+    assert 'costplan_commitment_used{commitment="ri",unit="m.large-hours"} 3.0' in shown
+    assert 'costplan_commitment_idle{commitment="ri",unit="m.large-hours"} 1.0' in shown
