@@ -150,8 +150,7 @@ def _as_billed(found: Found, catalogue: Catalogue, workload: Workload) -> Found 
     best = min(able, key=lambda each: each.checked.expected_usd_per_hour)
     if best is found:
         return found
-    shown = replace(best, problem=replace(best.problem, twins=found.problem.twins))
-    return _bounded(shown, found, None)
+    return _bounded(best, found, None)
 
 
 def _is_as_planned(found: Found, workload: Workload) -> bool:

@@ -30,7 +30,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
     | {
         "commitment_rates.provider": "provider: aws",
         "commitment_rates.instance_type": "instance_type: m5.large",
-        "commitment_rates.rates": "rates: {compute_sp: 0.07}",
+        "commitment_rates.rates": "{compute_sp: 0.07}",
+        "commitments_used": "{ri-1: 3}",
         "commitments_owner.account": 'account: "123456789012"',
     }
 )
@@ -65,7 +66,9 @@ def held_contradictions(file: HeldSection) -> Iterator[tuple[str, str, str]]:
 def _unknown_used(used: Iterable[str], known: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for name in used:
         if name not in known:
-            way_out = suggestion(name, known) or f"known are {', '.join(known) or 'none'}"
+            way_out = (
+                suggestion(name, known) or f"known are {', '.join(dict.fromkeys(known)) or 'none'}"
+            )
             yield f"commitments_used.{name}", f"{shown(name)} is no commitment here", way_out
 
 
