@@ -57,7 +57,8 @@ def assemble(
     if readings.outlook is not None:
         text += f"|{digest(readings.outlook, Outlook)}"
     if held is not None:
-        text += f"|{sorted(paid.items())!r}|{held.tariff.held!r}"
+        amounts = [(each.commitment_id, each.capacity) for each in held.tariff.held.commitments]
+        text += f"|{sorted(paid.items())!r}|{amounts!r}"
     paid_usd = paid_since(state, readings.at)
     return Snapshot(
         at=readings.at,
