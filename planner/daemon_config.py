@@ -36,8 +36,8 @@ from costplan.planner.daemon_config_models import (
     SafetySection,
     SchedulerSection,
     SpendingSection,
-    daemon_contradictions,
 )
+from costplan.planner.daemon_contradictions import daemon_contradictions
 from costplan.planner.errors import InputError
 from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.held.config import BY_KIND, held_contradictions, held_of
