@@ -188,20 +188,21 @@ class _Builder:
 
     def _rates(self, plan: Commitment, places: Rows) -> Floats:
         """Dollars an hour of a plan that machines take, not a number where nobody says."""
-        found: dict[tuple[int, int, int], float] = {}
-        rates = np.full(len(places), np.nan)
         listed, rows = self.listed, self.rows[places]
-        columns = (listed.provider.codes, listed.instance_type.codes, listed.region.codes)
+        like = listed.provider.codes[rows].astype(np.int64) * len(listed.region.names)
+        like = (like + listed.region.codes[rows]) * len(listed.instance_type.names)
+        like += listed.instance_type.codes[rows]
+        _, first, inverse = np.unique(like, return_index=True, return_inverse=True)
         names = (f"{plan.kind}_{plan.term}", str(plan.kind))
-        for place, like in enumerate(zip(*(c[rows].tolist() for c in columns), strict=True)):
-            if like not in found:
-                row = int(rows[place])
-                of_machine = self.tariff.rates(
-                    listed.provider[row], listed.instance_type[row], listed.region[row]
-                )
-                rate = of_machine.get(names[0], of_machine.get(names[1]))
-                found[like] = np.nan if rate is None else float(rate)
-            rates[place] = found[like]
+        each = np.full(len(first), np.nan)
+        for place, row in enumerate(rows[first].tolist()):
+            of_machine = self.tariff.rates(
+                listed.provider[row], listed.instance_type[row], listed.region[row]
+            )
+            rate = of_machine.get(names[0], of_machine.get(names[1]))
+            if rate is not None:
+                each[place] = float(rate)
+        rates: Floats = each[inverse]
         if plan.kind is Kind.FLEXIBLE_CUD and plan.discount is not None:
             without_gpus = listed.gpus[rows] == 0
             discounted = self.price[places] * (1 - float(plan.discount))
