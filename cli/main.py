@@ -22,6 +22,7 @@ from costplan.cli import (
     pause,
     prices,
     recommend,
+    reconcile,
     reload,
     replay,
     report,
@@ -76,6 +77,7 @@ app.command()(down.down)
 app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
+app.command()(reconcile.reconcile)
 app.command()(simulate.simulate)
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(ledger.app, name="ledger")

@@ -50,8 +50,10 @@ ONLY_SIMULATED = ("daemon.cordon.failed", "daemon.retire.failed", "daemon.uncord
 `.before`, and tests/sim/test_crashes.py has deaths among faults of every call."""
 
 OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.archive.noting",
-                 "ledger.archive.noted")  # fmt: skip
-"""Not of the daemon: a command of a person dies. tests/finance/test_archive.py has them."""
+                 "ledger.archive.noted", "ledger.restate.written",
+                 "ledger.restate.noted")  # fmt: skip
+"""Not of the daemon: a command of a person dies. tests/finance/test_archive.py and
+test_restate.py have them."""
 
 PLACES = (
     *OF_A_TICK,

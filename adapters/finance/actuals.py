@@ -37,9 +37,7 @@ def import_actuals(
         subject = str(files[0]) if len(files) == 1 else f"{len(files)} files of actuals"
         check_texts(duck, opened.format, subject)
         duck.execute(TYPED)
-        duck.execute(
-            f"ALTER TABLE actuals ADD COLUMN is_here BOOLEAN DEFAULT false",  # noqa: F541
-        )
+        duck.execute("ALTER TABLE actuals ADD COLUMN is_here BOOLEAN DEFAULT false")
         duck.execute(
             "UPDATE actuals SET is_here = true WHERE start_at >= ? AND start_at < ?", [start, end]
         )

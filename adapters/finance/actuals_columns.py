@@ -42,8 +42,6 @@ def column_of(names: Sequence[str], there: Collection[str]) -> str | None:
     return _found(names, there)
 
 
-
-
 CUR = Format(
     name="aws-cur-2.0",
     title="AWS CUR 2.0",
@@ -173,7 +171,9 @@ def format_of(there: Collection[str], asked: str, subject: str) -> Format:
     tried = [each for each in FORMATS if asked in ("auto", each.name)]
     near = min(tried, key=lambda each: len(each.missing(there)) / len(each.needed))
     missing = near.missing(there)
-    if len(missing) == len(near.needed) or (asked == "auto" and len(missing) > len(near.needed) // 2):
+    if len(missing) == len(near.needed) or (
+        asked == "auto" and len(missing) > len(near.needed) // 2
+    ):
         names = ", ".join(each.title for each in tried)
         raise InputError(
             subject, f"has no columns of {names}", "see docs/reconcile.md for what is read"

@@ -43,7 +43,8 @@ def found_files(patterns: Sequence[str]) -> tuple[Path, ...]:
     """The files that names and patterns stand for, in order; raises InputError for none."""
     files: set[Path] = set()
     for pattern in patterns:
-        names = glob.glob(pattern, recursive=True) if glob.has_magic(pattern) else [pattern]
+        is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
+        names = glob.glob(pattern, recursive=True) if is_pattern else [pattern]  # noqa: PTH207 - absolute ones too
         here = [Path(name) for name in names if Path(name).is_file()]
         if not here:
             raise InputError(f"--actuals {pattern}", "there is no such file", "name the export")

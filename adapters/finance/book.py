@@ -142,9 +142,8 @@ class Book:
         self, sql: str, *parameters: object, rows: int = 65_536
     ) -> Iterator[pyarrow.RecordBatch]:
         """The answer of a query as Arrow record batches, for files with a row for each line."""
-        reader: pyarrow.RecordBatchReader = self.db.execute(sql, list(parameters)).to_arrow_reader(
-            rows
-        )
+        asked = self.db.sql(sql, params=list(parameters))
+        reader: pyarrow.RecordBatchReader = asked.to_arrow_reader(rows)
         yield from reader
 
 

@@ -75,7 +75,7 @@ class StateSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Causes:
-    """Why the effective dollars of known machines differ: theirs less ours, in parts that add up."""
+    """Why the effective dollars of known machines differ: theirs less ours, in exact parts."""
 
     price_usd: Decimal
     quantity_usd: Decimal
