@@ -35,7 +35,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
             )
             for row in rows
         ),
-        styles=("plain",) * len(rows),
+        styles=tuple("plain" for _ in rows),
     )
     return View(title="the ledger by month", blocks=(grid,))
 

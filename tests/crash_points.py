@@ -50,10 +50,10 @@ ONLY_SIMULATED = ("daemon.cordon.failed", "daemon.retire.failed", "daemon.uncord
 `.before`, and tests/sim/test_crashes.py has deaths among faults of every call."""
 
 OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.archive.noting",
-                 "ledger.archive.noted", "ledger.restate.written",
-                 "ledger.restate.noted")  # fmt: skip
-"""Not of the daemon: a command of a person dies. tests/finance/test_archive.py and
-test_restate.py have them."""
+                 "ledger.archive.noted")  # fmt: skip
+"""Not of the daemon: a command of a person dies. tests/finance/test_archive.py has them."""
+OF_A_RESTATEMENT = ("ledger.restate.written", "ledger.restate.noted")
+"""The same; tests/finance/test_restate.py has them."""
 
 PLACES = (
     *OF_A_TICK,
@@ -77,6 +77,7 @@ PLACES = (
     "down.requested",
     *OF_A_MACHINE,
     *OF_THE_LEDGER,
+    *OF_A_RESTATEMENT,
 )
 """Every place that the code names."""
 

@@ -71,6 +71,7 @@ CUR = Format(
         "ri_unused_upfront": ("reservation_unused_amortized_upfront_fee_for_billing_period",),
         "ri_unused_fee": ("reservation_unused_recurring_fee",),
         "instance_type": ("product_instance_type",),
+        "tags": ("resource_tags", "resource_tags_user_costplan_cluster"),
     },
 )
 
@@ -105,6 +106,7 @@ FOCUS = Format(
         "meter": ("x_UsageType", "SkuMeter", "x_SkuMeterName", "ChargeDescription"),
         "meter_category": ("x_SkuMeterCategory",),
         "resource_type": ("ResourceType",),
+        "tags": ("Tags",),
         "details": ("SkuPriceDetails", "x_SkuDetails"),
     },
 )
@@ -128,6 +130,7 @@ GCP = Format(
         "service": ("service.description",),
         "type": ("cost_type",),
         "credits": ("credits",),
+        "tags": ("labels",),
         "sku": ("sku.id",),
     },
 )
@@ -155,6 +158,7 @@ AZURE = Format(
         "benefit": ("benefitId",),
         "usd": ("costInUsd",),
         "details": ("additionalInfo",),
+        "tags": ("tags",),
         "sku": ("meterId",),
     },
 )

@@ -79,6 +79,7 @@ def open_raw(duck: duckdb.DuckDBPyConnection, files: Sequence[Path], asked: str)
     if empty:
         raise InputError(str(empty[0]), "is empty", "export it again")
     subject = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    sha256 = digest(files)
     import duckdb
 
     try:
@@ -86,7 +87,7 @@ def open_raw(duck: duckdb.DuckDBPyConnection, files: Sequence[Path], asked: str)
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise InputError(subject, f"cannot be read: {first}", "export it again") from error
-    return Opened(format=form, files=tuple(files), sha256=digest(files))
+    return Opened(format=form, files=tuple(files), sha256=sha256)
 
 
 def _kind(file: Path) -> str:

@@ -12,7 +12,7 @@ from costplan.adapters.finance.actuals_columns import Format
 COLUMNS = (
     "provider", "account", "resource", "start_text", "end_text", "sku", "kind", "quantity",
     "unit", "hours", "core_hours", "instance_type", "market", "filed", "rated", "effective",
-    "currency", "category", "commitment_id", "line_id", "file",
+    "currency", "category", "commitment_id", "line_id", "tags", "file",
 )  # fmt: skip
 
 _MACHINE_METER = "(BoxUsage|SpotUsage|DedicatedUsage|HeavyUsage|HostUsage|SchedUsage)"
@@ -61,7 +61,7 @@ SELECT 'aws', account, resource, start, "end", meter,
         WHEN 'RIFee' THEN (coalesce({_number("ri_unused_upfront")}, 0)
             + coalesce({_number("ri_unused_fee")}, 0))::VARCHAR
         ELSE cost END,
-    currency, type, coalesce(sp_id, ri_id, ''), coalesce(line_id, ''), file
+    currency, type, coalesce(sp_id, ri_id, ''), coalesce(line_id, ''), tags, file
 FROM raw"""  # noqa: S608 - ours
 
 _FOCUS_PROVIDER = """CASE WHEN provider ILIKE '%aws%' OR provider ILIKE '%amazon%' THEN 'aws'
@@ -95,7 +95,7 @@ SELECT {_FOCUS_PROVIDER}, account, resource, start, "end", coalesce(meter, ''), 
         '$.InstanceType'), regexp_extract(coalesce(meter, ''), 'Usage:(.+)$', 1)),
     CASE WHEN pricing = 'Dynamic' OR said LIKE '%SpotUsage%' THEN 'spot' ELSE 'on_demand' END,
     cost, coalesce(contracted, CASE WHEN commitment IS NULL THEN cost END, listed, cost),
-    effective, currency, type, coalesce(commitment, ''), '', file
+    effective, currency, type, coalesce(commitment, ''), '', tags, file
 FROM (SELECT *, concat_ws(' ', meter, resource_type) AS said FROM raw)"""  # noqa: S608 - ours
 
 _CREDITS = """coalesce(list_sum(list_transform(
@@ -121,7 +121,7 @@ SELECT 'gcp', account, resource, start, "end", meter, {_GCP_KIND}, quantity, coa
         THEN {_hours("quantity", "unit")} END, '',
     CASE WHEN regexp_matches(meter, '(?i)(spot|preemptible)') THEN 'spot' ELSE 'on_demand' END,
     ({_number("cost")} + {_CREDITS})::VARCHAR, cost, ({_number("cost")} + {_CREDITS})::VARCHAR,
-    currency, coalesce(type, 'regular'), '', '', file
+    currency, coalesce(type, 'regular'), '', '', tags, file
 FROM raw"""  # noqa: S608 - ours
 
 _AZURE_KIND = """CASE
@@ -150,7 +150,7 @@ SELECT 'azure', account, resource, start, NULL, meter, {_AZURE_KIND}, quantity,
         coalesce(({_number("paygo")} * {_number("quantity")})::VARCHAR, {_AZURE_COST})
         ELSE {_AZURE_COST} END,
     {_AZURE_COST}, CASE WHEN usd IS NOT NULL THEN 'USD' ELSE currency END, type,
-    coalesce(reservation, benefit, ''), '', file
+    coalesce(reservation, benefit, ''), '', tags, file
 FROM raw"""  # noqa: S608 - ours
 
 _BY_FORMAT = {"aws-cur-2.0": _CUR, "focus": _FOCUS, "gcp": _GCP, "azure": _AZURE}
@@ -172,6 +172,12 @@ def staged(form: Format) -> str:
     return f"CREATE TABLE texts AS WITH t ({names}) AS ({_BY_FORMAT[form.name]}) SELECT * FROM t"  # noqa: S608 - ours
 
 
+_CLUSTER = (
+    r"""(?i)costplan[-_:]cluster["']*\s*[,:=]\s*(?:["']*value["']*\s*[:=]\s*)?["']*([a-z0-9._-]+)"""
+).replace("'", "''")
+"""The cluster's name in tags as the providers write them: an object, a list of keys and values,
+or Azure's pairs."""
+
 TYPED = f"""
 CREATE TABLE actuals AS
 SELECT *, CASE WHEN end_text IS NULL THEN start_at + INTERVAL 1 DAY ELSE {instant("end_text")} END
@@ -189,7 +195,7 @@ FROM (
         TRY_CAST(rated AS DECIMAL(38,12)) AS rated_usd,
         TRY_CAST(effective AS DECIMAL(38,12)) AS effective_usd,
         upper(coalesce(currency, '')) AS currency, coalesce(category, '') AS category,
-        commitment_id, line_id, file
+        commitment_id, line_id, regexp_extract(coalesce(tags, ''), '{_CLUSTER}', 1) AS cluster, file
     FROM texts)
 """  # noqa: S608 - ours
 """The rows with their values. One that cannot be read is NULL here, and is named by the checks."""

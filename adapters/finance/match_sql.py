@@ -71,7 +71,7 @@ CREATE TABLE theirs AS
 SELECT key, date_trunc('{grain}', start_at) AS bucket, any_value(account) AS account,
     max(instance_type) AS instance_type, any_value(market) AS market,
     sum(rated_usd) AS usd, sum(effective_usd) AS effective_usd, sum(filed_usd) AS filed_usd,
-    sum(hours) AS hours, sum(core_hours) AS core_hours
+    sum(hours) AS hours, sum(core_hours) AS core_hours, max(cluster) AS cluster
 FROM actuals WHERE is_here AND (kind = 'machine'
     OR (kind = 'other' AND hours IS NOT NULL AND key IN (SELECT key FROM known)))
 GROUP BY 1, 2
@@ -89,7 +89,8 @@ WITH pairs AS (
         k.node_id, coalesce(t.account, o.account) AS account,
         coalesce(nullif(t.instance_type, ''), o.instance_type, '') AS instance_type,
         o.key IS NOT NULL AS has_ours, t.key IS NOT NULL AS has_theirs,
-        k.key IS NOT NULL AS is_known,
+        k.key IS NOT NULL OR t.cluster IN (SELECT cluster FROM lines WHERE cluster != '')
+            AS is_known,
         o.hours AS ours_hours,
         coalesce(t.hours, CASE WHEN o.vcpu > 0 THEN
             (t.core_hours::DOUBLE / o.vcpu::DOUBLE)::DECIMAL(38,12) ELSE t.core_hours END)
