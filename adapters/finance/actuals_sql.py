@@ -69,6 +69,12 @@ _FOCUS_PROVIDER = """CASE WHEN provider ILIKE '%aws%' OR provider ILIKE '%amazon
     WHEN provider ILIKE '%google%' OR provider ILIKE 'gcp' THEN 'gcp'
     ELSE lower(coalesce(provider, '')) END"""
 
+_IS_MACHINE = """regexp_matches(coalesce(unit, priced_unit), '(?i)^(hours?|hrs?|seconds?)$')
+    AND NOT regexp_matches(said, '(?i)(mbps|ebs.?optimi|credit|software|license)')
+    AND (regexp_matches(resource, '(?i)((^|/)i-[^/]+$|/virtualmachines/|/instances/)')
+        OR service_category = 'Compute' AND service IN ('Virtual Machines', 'Compute Engine'))"""
+"""A row of FOCUS without a meter of a name that is known: time of what is named like a machine."""
+
 _FOCUS_KIND = f"""CASE
     WHEN type = 'Tax' THEN 'tax'
     WHEN type IN ('Credit', 'Adjustment') THEN 'credit'
@@ -78,13 +84,12 @@ _FOCUS_KIND = f"""CASE
     WHEN commitment_status = 'Unused' THEN 'commitment'
     WHEN meter_category = 'Virtual Machines' THEN 'machine'
     WHEN regexp_matches(said, '{_MACHINE_METER}') THEN 'machine'
-    WHEN regexp_matches(said, '(?i)(EBS:|volume|snapshot|\\bdisks?\\b|storage)') THEN 'disk'
-    WHEN regexp_matches(said, '(?i)(PublicIPv4|ElasticIP|ip address|external ip)')
-        THEN 'address'
-    WHEN regexp_matches(said, '(?i)(DataTransfer|data transfer|-Bytes|NatGateway|egress)')
+    WHEN regexp_matches(said, '(?i)(ipv4|elastic ?ip|ip address|external ip)') THEN 'address'
+    WHEN regexp_matches(said, '(?i)(data ?transfer|data ingress|-Bytes|nat ?gateway|egress)')
         THEN 'traffic'
-    WHEN service_category = 'Compute' AND regexp_matches(unit, '(?i)^(hours?|hrs?|seconds?)$')
-        THEN 'machine'
+    WHEN regexp_matches(said, '(?i)(EBS:|volume|snapshot|provisioned storage|\\bdisks?\\b)')
+        THEN 'disk'
+    WHEN {_IS_MACHINE} THEN 'machine'
     ELSE 'other' END"""
 
 _FOCUS = f"""
@@ -93,10 +98,10 @@ SELECT {_FOCUS_PROVIDER}, account, resource, start, "end", coalesce(meter, ''), 
     {_hours("coalesce(quantity, priced_quantity)", "coalesce(unit, priced_unit)")}, NULL,
     coalesce(json_extract_string(CASE WHEN json_valid(details) THEN details END,
         '$.InstanceType'), regexp_extract(coalesce(meter, ''), 'Usage:(.+)$', 1)),
-    CASE WHEN pricing = 'Dynamic' OR said LIKE '%SpotUsage%' THEN 'spot' ELSE 'on_demand' END,
+    CASE WHEN pricing = 'Dynamic' OR said ILIKE '%spot%' THEN 'spot' ELSE 'on_demand' END,
     cost, coalesce(contracted, CASE WHEN commitment IS NULL THEN cost END, listed, cost),
     effective, currency, type, coalesce(commitment, ''), '', tags, file
-FROM (SELECT *, concat_ws(' ', meter, resource_type) AS said FROM raw)"""  # noqa: S608 - ours
+FROM (SELECT *, concat_ws(' ', meter, description) AS said FROM raw)"""  # noqa: S608 - ours
 
 _CREDITS = """coalesce(list_sum(list_transform(
     from_json(CASE WHEN json_valid(credits) THEN credits END, '[{"amount":"VARCHAR"}]'),

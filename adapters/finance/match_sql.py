@@ -72,11 +72,10 @@ SELECT key, date_trunc('{grain}', start_at) AS bucket, any_value(account) AS acc
     max(instance_type) AS instance_type, any_value(market) AS market,
     sum(rated_usd) AS usd, sum(effective_usd) AS effective_usd, sum(filed_usd) AS filed_usd,
     sum(hours) AS hours, sum(core_hours) AS core_hours, max(cluster) AS cluster
-FROM actuals WHERE is_here AND (kind = 'machine'
-    OR (kind = 'other' AND hours IS NOT NULL AND key IN (SELECT key FROM known)))
+FROM actuals WHERE is_here AND kind = 'machine'
 GROUP BY 1, 2
 """
-"""The provider's machines by hour; what a known machine is charged for by the hour is its time."""
+"""The provider's machines by hour; all SKUs of one together."""
 
 
 def matched() -> str:
@@ -145,8 +144,7 @@ FROM matched WHERE state != 'foreign'"""
 KINDS = """
 SELECT a.kind, a.rows, a.usd, o.usd FROM (
     SELECT kind, count(*) AS rows, sum(filed_usd) AS usd FROM actuals
-    WHERE is_here AND kind != 'machine' AND NOT (kind = 'other' AND hours IS NOT NULL
-        AND key IN (SELECT key FROM known)) GROUP BY 1
+    WHERE is_here AND kind != 'machine' GROUP BY 1
 ) a LEFT JOIN (
     SELECT charge AS kind, sum(billed_usd) AS usd FROM lines WHERE charge != 'machine'
     AND provider IN (SELECT DISTINCT provider FROM actuals) GROUP BY 1
