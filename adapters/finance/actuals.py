@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costplan.adapters.finance.actuals_checks import check_rows, check_texts
+from costplan.adapters.finance.actuals_checks import check_rows, check_texts, check_values
 from costplan.adapters.finance.actuals_files import Opened, found_files, open_raw
 from costplan.adapters.finance.actuals_sql import TYPED, staged
 from costplan.adapters.finance.stage import Told
@@ -36,11 +36,8 @@ def import_actuals(
         duck.execute(staged(opened.format))
         subject = str(files[0]) if len(files) == 1 else f"{len(files)} files of actuals"
         check_texts(duck, opened.format, subject)
-        duck.execute(TYPED)
-        duck.execute("ALTER TABLE actuals ADD COLUMN is_here BOOLEAN DEFAULT false")
-        duck.execute(
-            "UPDATE actuals SET is_here = true WHERE start_at >= ? AND start_at < ?", [start, end]
-        )
+        duck.execute(TYPED, [start, end])
+        check_values(duck, opened.format, subject)
         progress("checking the actuals")
         check_rows(duck, opened.format, subject, month)
     except BaseException:

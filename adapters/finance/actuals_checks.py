@@ -16,12 +16,13 @@ _AS_NUMBER = r"^\d+(\.\d+)?[eE]\+?\d+$|^\d{9,}\.0+$"
 
 
 def check_texts(duck: duckdb.DuckDBPyConnection, form: Format, subject: str) -> None:
-    """Refuses values that are none of their column's kind."""
+    """Refuses a file without rows, and ids that something took for numbers."""
     [(rows,)] = duck.execute("SELECT count(*) FROM texts").fetchall()
     if not rows:
         raise InputError(subject, "has no rows", "export the month again")
     for name in ("account", "resource"):
-        query = f"SELECT {name} FROM texts WHERE regexp_matches({name}, $1)"  # noqa: S608 - ours
+        query = f"""SELECT {name} FROM texts WHERE (contains({name}, '.') OR contains({name}, '+'))
+            AND regexp_matches({name}, $1)"""  # noqa: S608 - ours
         found = _one(duck, query, _AS_NUMBER)
         if found is not None:
             raise InputError(
@@ -31,7 +32,9 @@ def check_texts(duck: duckdb.DuckDBPyConnection, form: Format, subject: str) -> 
             )
     if form.provider == "aws":
         found = _one(
-            duck, "SELECT account FROM texts WHERE NOT regexp_full_match(account, '[0-9]{12}')"
+            duck,
+            """SELECT account FROM (SELECT DISTINCT account FROM texts)
+            WHERE NOT regexp_full_match(account, '[0-9]{12}')""",
         )
         if found is not None:
             raise InputError(
@@ -39,28 +42,34 @@ def check_texts(duck: duckdb.DuckDBPyConnection, form: Format, subject: str) -> 
                 f"{found!r} is no account of AWS, which has 12 digits",
                 "export it anew: as a number it loses leading zeros",
             )
-    for name, column in (("start_text", "start"), ("end_text", "end")):
-        if column not in form.needed:
-            continue
-        found = _one(
-            duck,
-            f"SELECT coalesce({name}, '') FROM texts WHERE {instant(name)} IS NULL",  # noqa: S608
-        )
-        if found is not None:
+
+
+_VALUES = (
+    # Of a row's text, its value, what it is called, what it has to be, whether it must be there.
+    ("start_text", "start_at", "start", "time", True),
+    ("end_text", "end_at", "end", "time", False),
+    ("filed", "filed_usd", "cost", "number", True),
+    ("rated", "rated_usd", "cost", "number", False),
+    ("effective", "effective_usd", "cost", "number", False),
+    ("quantity", "quantity", "quantity", "number", False),
+)
+
+
+def check_values(duck: duckdb.DuckDBPyConnection, form: Format, subject: str) -> None:
+    """Refuses text that is no time or number where one must be: counted first, and looked for only
+    where one is missing."""
+    values = ", ".join(f"count({value})" for _, value, *_ in _VALUES)
+    texts = ", ".join("count(*)" if must else f"count({text})" for text, *_, must in _VALUES)
+    [have] = duck.execute(f"SELECT {values} FROM actuals").fetchall()  # noqa: S608 - ours
+    [want] = duck.execute(f"SELECT {texts} FROM texts").fetchall()  # noqa: S608 - ours
+    for (text, _, column, what, must), here, there in zip(_VALUES, have, want, strict=True):
+        if here < there:
+            value = instant(text) if what == "time" else f"TRY_CAST({text} AS DECIMAL(38,12))"
+            empty = "true" if must else f"{text} IS NOT NULL"
+            query = f"SELECT coalesce({text}, '') FROM texts WHERE {value} IS NULL AND {empty}"  # noqa: S608
+            found = _one(duck, query)
             raise InputError(
-                f"{subject}: {form.needed[column][0]}", f"{found!r} is no time", "export it anew"
-            )
-    for name in ("filed", "rated", "effective", "quantity"):
-        empty = "true" if name == "filed" else f"{name} IS NOT NULL"
-        found = _one(
-            duck,
-            f"""SELECT coalesce({name}, '') FROM texts
-            WHERE TRY_CAST({name} AS DECIMAL(38,12)) IS NULL AND {empty}""",  # noqa: S608
-        )
-        if found is not None:
-            column = "quantity" if name == "quantity" else "cost"
-            raise InputError(
-                f"{subject}: {form.needed[column][0]}", f"{found!r} is no number", "export it anew"
+                f"{subject}: {form.needed[column][0]}", f"{found!r} is no {what}", "export it anew"
             )
 
 
@@ -92,6 +101,14 @@ def check_rows(
     _check_twice(duck, subject)
 
 
+_MAY_HAVE_IDS = """SELECT count(*) > count(DISTINCT hash(line_id, start_at, end_at, category))
+    FROM actuals WHERE line_id != ''"""
+_MAY_BE_FILES = "SELECT count(DISTINCT file) > 1 FROM actuals"
+_MAY_OVERLAP = """SELECT count(DISTINCT epoch_us(end_at) - epoch_us(start_at)) > 1 OR bool_or(
+    epoch_us(start_at) % greatest(epoch_us(end_at) - epoch_us(start_at), 1) != 0)
+    FROM actuals WHERE kind = 'machine'"""
+"""What is quickly asked before what takes long. Rows of one length on its marks do not overlap."""
+
 _SAME_ID = """SELECT line_id || ' of ' || min(start_at)::VARCHAR FROM actuals
     WHERE line_id != '' GROUP BY line_id, start_at, end_at, category HAVING count(*) > 1 LIMIT 1"""
 _SAME_ROW = """SELECT resource || ' at ' || start_at::VARCHAR FROM (
@@ -109,12 +126,12 @@ _OVERLAP = """SELECT resource || ' at ' || start_at::VARCHAR FROM (
 
 def _check_twice(duck: duckdb.DuckDBPyConnection, subject: str) -> None:
     way_out = "name each row's file once: an hourly or a daily export, and no older copy of it"
-    for query, what in (
-        (_SAME_ID, "is there twice"),
-        (_SAME_ROW, "is in two files"),
-        (_OVERLAP, "begins before the row before it has ended"),
+    for may_be, query, what in (
+        (_MAY_HAVE_IDS, _SAME_ID, "is there twice"),
+        (_MAY_BE_FILES, _SAME_ROW, "is in two files"),
+        (_MAY_OVERLAP, _OVERLAP, "begins before the row before it has ended"),
     ):
-        found = _one(duck, query)
+        found = _one(duck, query) if _one(duck, may_be) else None
         if found is not None:
             raise InputError(subject, f"overlaps itself: {found} {what}", way_out)
 

@@ -164,11 +164,9 @@ _BY_FORMAT = {"aws-cur-2.0": _CUR, "focus": _FOCUS, "gcp": _GCP, "azure": _AZURE
 def instant(name: str) -> str:
     """An instant of UTC as microseconds without zone. Text without a zone is UTC, as all three
     providers say of theirs; '... UTC' is how BigQuery writes it, and Azure MM/DD/YYYY."""
-    plain = f"replace({name}, ' UTC', 'Z')"
-    return f"""coalesce(
-        timezone('UTC', TRY_CAST(CASE WHEN regexp_matches({plain}, '(Z|[+-]\\d\\d(:?\\d\\d)?)$')
-            AND regexp_matches({plain}, '\\d:\\d') THEN {plain} END AS TIMESTAMPTZ)),
-        TRY_CAST({plain} AS TIMESTAMP), try_strptime({name}, '%m/%d/%Y'))"""
+    return f"""CASE WHEN length({name}) > 19 AND regexp_matches({name}, '[+-]\\d\\d(:?\\d\\d)?$')
+        THEN timezone('UTC', TRY_CAST({name} AS TIMESTAMPTZ))
+        ELSE coalesce(TRY_CAST({name} AS TIMESTAMP), try_strptime({name}, '%m/%d/%Y')) END"""
 
 
 def staged(form: Format) -> str:
@@ -185,11 +183,12 @@ or Azure's pairs."""
 
 TYPED = f"""
 CREATE TABLE actuals AS
-SELECT *, CASE WHEN end_text IS NULL THEN start_at + INTERVAL 1 DAY ELSE {instant("end_text")} END
+SELECT * EXCLUDE (end_text), start_at >= $1 AND start_at < $2 AS is_here,
+    CASE WHEN end_text IS NULL THEN start_at + INTERVAL 1 DAY ELSE {instant("end_text")} END
     AS end_at
 FROM (
     SELECT provider, coalesce(account, '') AS account, coalesce(resource, '') AS resource,
-        lower(trim(regexp_replace(coalesce(resource, ''), '^.*/', ''))) AS key,
+        lower(trim(split_part(coalesce(resource, ''), '/', -1))) AS key,
         {instant("start_text")} AS start_at, end_text, coalesce(sku, '') AS sku, kind,
         TRY_CAST(quantity AS DECIMAL(38,12)) AS quantity, unit,
         TRY_CAST(hours AS DECIMAL(38,12)) AS hours,

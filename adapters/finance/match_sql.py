@@ -6,37 +6,45 @@
 
 from __future__ import annotations
 
-_KEY = """lower(trim(regexp_replace(
-    CASE WHEN resource_id = '' THEN node_id ELSE resource_id END, '^.*/', '')))"""
+_KEY = """lower(trim(split_part(
+    CASE WHEN resource_id = '' THEN node_id ELSE resource_id END, '/', -1)))"""
+
+
+SLIM = f"""
+CREATE TABLE slim AS SELECT {_KEY} AS key, node_id, cluster, provider, account, instance_type,
+    market, vcpu, charge, kind, start_at, end_at, micros, list_usd, effective_usd, billed_usd
+FROM lines"""  # noqa: S608 - ours
+"""What of the lines is looked at, read once."""
 
 
 def known(*, has_items: bool) -> str:
     """The statement that makes `known`: machines of the book, and those of other months where the
     store's own names are at hand."""
-    named = f"SELECT DISTINCT {_KEY} AS key, node_id FROM"
-    more = f" UNION {named} items WHERE charge = 'machine'" if has_items else ""
+    more = ""
+    if has_items:
+        more = f" UNION SELECT DISTINCT {_KEY}, node_id FROM items WHERE charge = 'machine'"  # noqa: S608
     return f"""CREATE TABLE known AS SELECT key, min(node_id) AS node_id FROM (
-        {named} lines WHERE charge = 'machine'{more}) GROUP BY 1"""  # noqa: S608 - ours
+        SELECT DISTINCT key, node_id FROM slim WHERE charge = 'machine'{more}) GROUP BY 1"""  # noqa: S608 - ours
 
 
-OURS = f"""
+OURS = """
 CREATE TABLE ours AS
 WITH cells AS (
-    SELECT {_KEY} AS key, account, instance_type, market, vcpu, start_at, end_at,
+    SELECT key, account, instance_type, market, vcpu, start_at, end_at,
         kind != 'credit' AS is_time, CASE WHEN list_usd < 0 THEN -micros ELSE micros END AS micros,
         list_usd, effective_usd
-    FROM lines WHERE charge = 'machine' AND start_at >= $1 AND start_at < $2
+    FROM slim WHERE charge = 'machine' AND start_at >= $1 AND start_at < $2
         AND provider IN (SELECT DISTINCT provider FROM actuals)
 ), whole AS (
-    SELECT *, date_trunc('{{grain}}', start_at) AS bucket FROM cells
-    WHERE end_at <= date_trunc('{{grain}}', start_at) + INTERVAL 1 {{grain}}
+    SELECT *, date_trunc('{grain}', start_at) AS bucket FROM cells
+    WHERE end_at <= date_trunc('{grain}', start_at) + INTERVAL 1 {grain}
 ), marks AS (
-    SELECT *, unnest(generate_series(date_trunc('{{grain}}', start_at),
-        end_at - INTERVAL 1 MICROSECOND, INTERVAL 1 {{grain}})) AS bucket FROM cells
-    WHERE end_at > date_trunc('{{grain}}', start_at) + INTERVAL 1 {{grain}}
+    SELECT *, unnest(generate_series(date_trunc('{grain}', start_at),
+        end_at - INTERVAL 1 MICROSECOND, INTERVAL 1 {grain})) AS bucket FROM cells
+    WHERE end_at > date_trunc('{grain}', start_at) + INTERVAL 1 {grain}
 ), reach AS (
     SELECT *, epoch_us(greatest(bucket, start_at)) - epoch_us(start_at) AS from_us,
-        epoch_us(least(bucket + INTERVAL 1 {{grain}}, end_at)) - epoch_us(start_at) AS to_us,
+        epoch_us(least(bucket + INTERVAL 1 {grain}, end_at)) - epoch_us(start_at) AS to_us,
         epoch_us(end_at) - epoch_us(start_at) AS whole_us
     FROM marks
 ), cut AS (
@@ -62,7 +70,7 @@ FROM (SELECT key, account, instance_type, market, vcpu, is_time, bucket, micros,
         list_usd, effective_usd FROM whole UNION ALL SELECT * FROM cut)
 GROUP BY key, bucket
 HAVING sum(micros) != 0 OR sum(list_usd) != 0
-"""  # noqa: S608 - ours
+"""
 """The ledger's machines by hour; what lies over a border is cut there, by time. A list price is
 what time costs for how it was bought, before commitments."""
 
@@ -88,7 +96,7 @@ WITH pairs AS (
         k.node_id, coalesce(t.account, o.account) AS account,
         coalesce(nullif(t.instance_type, ''), o.instance_type, '') AS instance_type,
         o.key IS NOT NULL AS has_ours, t.key IS NOT NULL AS has_theirs,
-        k.key IS NOT NULL OR t.cluster IN (SELECT cluster FROM lines WHERE cluster != '')
+        k.key IS NOT NULL OR t.cluster IN (SELECT cluster FROM slim WHERE cluster != '')
             AS is_known,
         o.hours AS ours_hours,
         coalesce(t.hours, CASE WHEN o.vcpu > 0 THEN
@@ -146,7 +154,7 @@ SELECT a.kind, a.rows, a.usd, o.usd FROM (
     SELECT kind, count(*) AS rows, sum(filed_usd) AS usd FROM actuals
     WHERE is_here AND kind != 'machine' GROUP BY 1
 ) a LEFT JOIN (
-    SELECT charge AS kind, sum(billed_usd) AS usd FROM lines WHERE charge != 'machine'
+    SELECT charge AS kind, sum(billed_usd) AS usd FROM slim WHERE charge != 'machine'
     AND provider IN (SELECT DISTINCT provider FROM actuals) GROUP BY 1
 ) o USING (kind) ORDER BY a.kind"""
 

@@ -13,6 +13,7 @@ from costplan.adapters.finance.match_sql import (
     KINDS,
     OURS,
     PAIRS,
+    SLIM,
     STATES,
     THEIRS,
     known,
@@ -62,6 +63,7 @@ def reconcile(
     start, end = (each.replace(tzinfo=None) for each in month_bounds(month))
     grain = _grain(book)
     progress(f"matching by machine and {grain}")
+    db.execute(SLIM)
     db.execute(known(has_items=_has(book, "items")))
     _check_account(book)
     db.execute(OURS.format(grain=grain), [start, end])
@@ -159,7 +161,7 @@ def _hours(lasts: timedelta) -> float:
 
 def _check_account(book: Book) -> None:
     ours = {name for (name,) in book.rows(
-        "SELECT DISTINCT account FROM lines WHERE account != '' AND provider IN "
+        "SELECT DISTINCT account FROM slim WHERE account != '' AND provider IN "
         "(SELECT provider FROM actuals)")}  # fmt: skip
     theirs = {name for (name,) in book.rows(
         "SELECT DISTINCT lower(account) FROM actuals WHERE account != '' AND is_here")}  # fmt: skip
@@ -175,7 +177,7 @@ def _check_account(book: Book) -> None:
         )
     [(providers, lines)] = book.rows(
         """SELECT (SELECT string_agg(DISTINCT provider, ', ') FROM actuals WHERE provider NOT IN
-        (SELECT provider FROM lines)), (SELECT count(*) FROM lines)"""
+        (SELECT provider FROM slim)), (SELECT count(*) FROM slim)"""
     )
     if lines and providers and not met:
         raise InputError(

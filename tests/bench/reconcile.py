@@ -32,15 +32,17 @@ def write_bill(file: Path, rows: int, known: list[str]) -> None:
     cost = np.where(np.arange(count) % 1000, 0.05, 0.06)
     same = {
         "line_item_line_item_type": "Usage",
-        "line_item_usage_type": "BoxUsage:m5.xlarge",
         "line_item_currency_code": "USD",
         "line_item_usage_account_id": "111122223333",
     }
+    kinds = ("m5.xlarge", "c5.xlarge", "r5.xlarge", "m6i.xlarge")
+    meters = [f"{('SpotUsage', 'BoxUsage')[n % 2]}:{kinds[n % 4]}" for n in range(machines)]
     table = pa.table({
         "identity_line_item_id": pa.array(np.arange(count)).cast(pa.string()),
         "line_item_usage_start_date": pa.array(starts),
         "line_item_usage_end_date": pa.array(starts + np.timedelta64(1, "h")),
         "line_item_resource_id": pa.array(names * HOURS),
+        "line_item_usage_type": pa.array(meters * HOURS),
         "line_item_usage_amount": pa.array(np.ones(count)),
         "line_item_unblended_cost": pa.array(cost),
         **{name: pa.array([value] * count) for name, value in same.items()},
@@ -59,13 +61,13 @@ def main(rows: int = 1_000_000, entries: int = 1_000_000) -> None:
                 "SELECT DISTINCT CASE resource_id WHEN '' THEN node_id ELSE resource_id END "
                 "FROM lines ORDER BY 1")]  # fmt: skip
         write_bill(file, rows, known)
-        begin = time.perf_counter()
+        begin = time.process_time()
         with open_book(path, **span) as book:
-            opened = time.perf_counter()
+            opened = time.process_time()
             source = import_actuals(book.db, [str(file)], "2026-10")
-            read = time.perf_counter()
+            read = time.process_time()
             made = reconcile(book, source, "2026-10")
-        end = time.perf_counter()
+        end = time.process_time()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{made.source.rows:,} rows against {entries:,} entries of {len(known):,} machines")
     print(f"open the ledger {opened - begin:.1f} s, read the bill {read - opened:.1f} s, "
