@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from costplan.adapters.finance.actuals import import_actuals
+from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.reconcile import pairs, reconcile
 from costplan.planner.finance.actuals import (
@@ -257,3 +258,21 @@ def test_a_machine_that_the_ledger_never_saw_is_ours_by_its_tag(tmp_path: Path, 
     _, found = against(path, file, terms=Terms(cluster="trainer"))
     state = MatchState.FOREIGN if name == "other" else MatchState.MISSED
     assert found["i-leak", 0].state is state
+
+
+def test_a_real_file_is_told_apart(shared_data: Path) -> None:
+    """A thousand rows of real bills in FOCUS 1.0, whose descriptions say what each is."""
+    file = shared_data / "billing_focus_1_0_sample.parquet"
+    with Book() as book:
+        import_actuals(book.db, [str(file)], "2024-09")
+        [(rows, untied)] = book.rows(
+            f"""SELECT count(*), (SELECT sum(BilledCost::DECIMAL(38,12)) FROM '{file}')
+            - sum(filed_usd) FROM actuals"""  # noqa: S608 - ours
+        )
+        machines = book.rows(
+            f"""SELECT count(*), sum(quantity) FROM actuals WHERE kind = 'machine'
+            UNION ALL SELECT count(*), sum(ConsumedQuantity)::DECIMAL(38,12) FROM '{file}'
+            WHERE regexp_matches(ChargeDescription, 'per (On Demand|Spot).*Instance Hour')"""  # noqa: S608
+        )
+    assert (rows, untied) == (1000, 0)
+    assert machines[0] == machines[1]
