@@ -22,3 +22,17 @@ def beside(target: Path, data: bytes) -> Iterator[Path]:
         yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """A name in the target's folder to write a file at; where the block ends well, what is there
+    then comes to the target's place, and nothing otherwise."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

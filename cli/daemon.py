@@ -28,6 +28,7 @@ from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
 from costplan.cli.signals import signals_as_events
 from costplan.cli.wiring import Ports, differing
+from costplan.cli.work_exchange import EXCHANGE_SECONDS, WorkExchange
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError, InputError, StoreError
 from costplan.planner.foretell import Foreteller
@@ -79,6 +80,7 @@ class Daemon:
         self._more = member_of(config.settings)
         self._foreteller = Foreteller((), clock(), self._more)
         self._policies = default_policies()
+        self._exchange = WorkExchange(ports.work, store, config.settings.cluster)
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
 
@@ -120,6 +122,7 @@ class Daemon:
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
+            self._exchange_work: min(EXCHANGE_SECONDS, cadence.plan_seconds),
         }
 
     async def _observe(self) -> None:
@@ -147,6 +150,10 @@ class Daemon:
     async def _prune(self) -> None:
         with suppress(StoreError):
             await asyncio.to_thread(self.store.prune, self._clock())
+
+    async def _exchange_work(self) -> None:
+        with suppress(StoreError, LeaseLost):  # what cannot be kept now is asked for again
+            await asyncio.to_thread(self._exchange.exchange, self._state)
 
     def _on_done(self, done: Done) -> None:
         """Comes from a thread of the executor."""

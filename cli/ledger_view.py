@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from costplan.adapters.store.months import MonthRow
 from costplan.adapters.store.reconciled import IssuedRow
-from costplan.cli.view import Column, Grid, Line, View
+from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
 from costplan.planner.wording import counted
@@ -17,6 +17,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
     """The months as a table."""
     if not rows:
         return View(title="the ledger", blocks=(Line("it has no entries", "quiet"),))
+    plain: Style = "plain"
     grid = Grid(
         columns=(
             Column(head="month"),
@@ -35,7 +36,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
             )
             for row in rows
         ),
-        styles=tuple("plain" for _ in rows),
+        styles=tuple(plain for _ in rows),
     )
     return View(title="the ledger by month", blocks=(grid,))
 

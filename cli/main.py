@@ -11,11 +11,13 @@ import typer
 
 from costplan.cli import (
     apply,
+    budget,
     commitments,
     doctor,
     down,
     drain,
     explain,
+    focus,
     forecast,
     init,
     ledger,
@@ -79,10 +81,12 @@ app.command()(replay.replay)
 app.command()(report.report)
 app.command()(reconcile.reconcile)
 app.command()(simulate.simulate)
+app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
+app.add_typer(focus.app, name="focus")
 
 
 def main() -> None:

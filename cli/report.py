@@ -1,4 +1,4 @@
-"""`costplan report`: what was spent, on what, what of it did no work, and what was saved."""
+"""`costplan report`: what was spent, for whom, what of it did no work, and what was saved."""
 
 from __future__ import annotations
 
@@ -17,38 +17,87 @@ if TYPE_CHECKING:
     from costplan.planner.report import Books, Report
 
 FORMATS = ("table", "json", "csv", "html", "md")
+"""Of any stretch of time; a month has more."""
+
 _WHEN = "like 2026-05-04, 2026-05-04T12:00Z, or 24h for so long ago"
 
 
-def report(
+def report(  # noqa: PLR0913, PLR0917 - one parameter a flag
     config: ConfigFile = None,
     store: StoreFile = None,
+    month: Annotated[
+        str | None, typer.Option("--month", metavar="YYYY-MM", help="A month. [this one so far]")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="NAMES", help="Like team,workload or tag:model; line: every charge."
+        ),
+    ] = None,
+    view: Annotated[
+        str | None, typer.Option("--view", help="amortised or cash dollars. [amortised]")
+    ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help=f"Its begin, {_WHEN}.")
+        str | None, typer.Option("--from", metavar="TIME", help=f"Instead of a month: {_WHEN}.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Its end.")] = None,
     output: Annotated[
-        str, typer.Option("--format", help="table, json, html, md, or csv: the entries.")
+        str,
+        typer.Option(
+            "--format",
+            help="table, html, xlsx, csv, journal, json, md, pdf, focus-1.2 or focus-1.4"
+            " (of a month).",
+        ),
     ] = "table",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")
     ] = None,
 ) -> None:
-    """Show what was spent and on what, the waste, and what was saved against doing it simply.
+    """Show what a month cost, for whom, the waste, and what was saved against doing it simply.
 
-    It reads the store only, so it also works while the daemon does not run.
+    It reads the store only, so it also works while the daemon does not run. With --from or --to it
+    looks closely at any stretch of time.
     """
     from costplan.cli.cluster_store import opened
-    from costplan.cli.out_file import check_out, write_out
-    from costplan.cli.render import write
+    from costplan.cli.out_file import check_out
 
-    check_word("--format", output, FORMATS)
-    if out is not None:
+    is_stretch = start is not None or end is not None
+    if is_stretch:
+        _check_stretch(output, month=month, by=by, view=view)
+    if out is not None and not output.startswith("focus-"):
         check_out(out)
     with opened(config, store, read_only=True) as cluster:
-        now = cluster.now()
-        since, until = _period(start, end, now)
-        made = _made(cluster, since, until, now)
+        if is_stretch:
+            _write_stretch(cluster, start, end, output, out)
+            return
+        from costplan.cli.statement import Asked, report_month
+
+        report_month(
+            cluster,
+            Asked(month=month, by=by, view=view or "amortised", output=output, out=out),
+        )
+
+
+def _check_stretch(output: str, **others: str | None) -> None:
+    """Raises InputError where something is asked that only a month has."""
+    from costplan.planner.errors import InputError
+
+    for name, value in others.items():
+        if value is not None:
+            way_out = "use one or the other"
+            raise InputError(f"--{name} {value}", "does not go with --from and --to", way_out)
+    check_word("--format", output, FORMATS)
+
+
+def _write_stretch(
+    cluster: Cluster, start: str | None, end: str | None, output: str, out: Path | None
+) -> None:
+    from costplan.cli.out_file import write_out
+    from costplan.cli.render import write
+
+    now = cluster.now()
+    since, until = _period(start, end, now)
+    made = _made(cluster, since, until, now)
     text = _text(made, output, is_file=out is not None)
     if out is None:
         write(text)

@@ -101,8 +101,8 @@ def entries_csv(report: Report) -> str:
             (
                 _instant(entry.start),
                 _instant(entry.end),
-                *map(_cell, (entry.node_id, key.provider, key.region, key.zone)),
-                *map(_cell, (key.instance_type, key.market, entry.workload)),
+                *map(spreadsheet_text, (entry.node_id, key.provider, key.region, key.zone)),
+                *map(spreadsheet_text, (key.instance_type, key.market, entry.workload)),
                 entry.use.value,
                 entry.kind,
                 money_text(entry.usd_per_hour),
@@ -110,14 +110,14 @@ def entries_csv(report: Report) -> str:
                 repr(entry.busy_seconds),
                 repr(entry.thread_seconds),
                 str(entry.is_estimate).lower(),
-                _cell(entry.rate_source),
+                spreadsheet_text(entry.rate_source),
                 entry.charge,
             )
         )
     return out.getvalue()
 
 
-def _cell(text: str) -> str:
+def spreadsheet_text(text: str) -> str:
     """A name that a spreadsheet does not take for a formula."""
     shown = plain(text)
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown

@@ -48,7 +48,7 @@ def page_text(report: Report) -> str:
             split=_split(report, digits),
             tables=_tables(report, digits),
             others=_others(report, digits),
-            interruptions=interruption_lines(report),
+            interruptions=interruption_lines(report.interruptions),
             notes=notes(report, digits),
             entries=f"{len(report.entries):,}",
         )

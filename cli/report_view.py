@@ -69,7 +69,7 @@ def _facts(report: Report) -> Iterable[tuple[str, tuple[str, ...]]]:
         hours = hours_text(total.thread_seconds)
         yield "busy", (f"{busy_text(total)} of {hours} thread-hours, ready or draining",)
     yield "waste", (f"{share_text(report.split.waste_usd, total.usd)} of the dollars",)
-    yield "interrupted", interruption_lines(report)
+    yield "interrupted", interruption_lines(report.interruptions)
     number = len(report.entries)
     yield "ledger", ("1 entry" if number == 1 else f"{number:,} entries",)
 

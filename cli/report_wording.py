@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
-from costplan.planner.report import Report, Row
+from costplan.planner.report import Interruptions, Report, Row
 from costplan.planner.units import SECONDS_PER_HOUR
 from costplan.planner.wording import counted, percent
 
@@ -71,9 +71,8 @@ def period_text(report: Report) -> str:
     return f"{instant_text(start, seconds=seconds)} to {until} UTC"
 
 
-def interruption_lines(report: Report) -> tuple[str, ...]:
+def interruption_lines(seen: Interruptions) -> tuple[str, ...]:
     """What ended against our will, a line each; one that says none where there was none."""
-    seen = report.interruptions
     lines = []
     if seen.noticed:
         emptied = f"{seen.emptied} of them emptied in time"

@@ -11,18 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from math import ceil
+from math import ceil, inf
 from types import MappingProxyType
+
+import numpy as np
 
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.fleet_view import expected_usd
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
-from costplan.planner.optimize.problem import build
+from costplan.planner.optimize.problem import Floats, build
 from costplan.planner.optimize.single import Machine, cheapest, worth_looking_at
 from costplan.planner.optimize.solve import solve
 from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.speed import PLAIN, Speeds
 from costplan.planner.spread import spreads
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources, WorkerShape
 from costplan.planner.units import usd_from_pico
@@ -39,7 +42,8 @@ class Column:
     """A machine that could be bought: offers that will do, the first preferred, and its workers.
 
     `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
-    interruptions make be done again, of the first `risk_usd_per_hour`.
+    interruptions make be done again, and is for the work of a machine of speed 1; both together,
+    of the first, are `risk_usd_per_hour`, which is negative of a fast one.
     """
 
     keys: tuple[OfferKey, ...]
@@ -156,15 +160,20 @@ class Shop:
     """What is on offer at a moment: a shelf for whatever workers are wanted."""
 
     def __init__(
-        self, offers: Sequence[Offer], quotes: Sequence[Quote], settings: Settings
+        self,
+        offers: Sequence[Offer],
+        quotes: Sequence[Quote],
+        settings: Settings,
+        speeds: Speeds = PLAIN,
     ) -> None:
-        self.settings = settings
+        self.offers, self.settings, self.speeds = offers, settings, speeds
         self.priced = priced_offers(offers, quotes)
         goods = _goods(_PriceList(self.priced, settings))
         self.rows = tuple(goods.key)
         self.key, self.usd, self.size, self.room = goods.key, goods.usd, goods.size, goods.room
         self.cost = {
             row: expected_usd(key, self.usd[row], self.priced[row][1], settings)
+            / speeds.factor(key.instance_type)
             for row, key in self.key.items()
         }
         self.found: dict[_Found, None] = {}
@@ -193,6 +202,14 @@ class Shop:
     def catalogue(self) -> Catalogue:
         """The price list in columns."""
         return catalogue_of(self.priced)
+
+    @cached_property
+    def _factors(self) -> Floats:
+        """Speeds of the catalogue's rows."""
+        types = self.catalogue.instance_type
+        factors = np.array([self.speeds.factor(name) for name in types.names])
+        found: Floats = factors[types.codes]
+        return found
 
     def _candidates(self, workload: Workload) -> Candidates:
         """The rows that may be bought, which do not depend on how many workers are wanted."""
@@ -241,6 +258,8 @@ class Shop:
             return 0.0 if bought is None else bought.cost
         workload = self._workload(count, market)
         problem = build(self.catalogue, self._candidates(workload), workload)
+        if not self.speeds.is_plain:
+            problem = problem.at_speed(self._factors)
         solution = solve(problem) if problem.offers else None
         if solution is None:
             return 0.0
@@ -326,6 +345,8 @@ class Shop:
             gpu_kind=self.size[row].gpu_kind if self._needs_gpu(workers, kinds) else None,
         )
         dearest = price * DEAREST_ALTERNATIVE
+        # Of another speed the same price is not the same cost.
+        most = inf if self.speeds.is_plain else self.cost[row] * float(DEAREST_ALTERNATIVE)
         others = [
             other
             for other in self.rows
@@ -333,6 +354,7 @@ class Shop:
             and self.usd[other] <= dearest
             and need.fits_in(self.room[other])
             and self._like(key, self.key[other])
+            and self.cost[other] <= most
         ]
         others = sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]
         rows = [row, *others]
@@ -342,7 +364,7 @@ class Shop:
             usd_per_hour=max(self.usd[r] for r in rows),
             expected_usd_per_hour=self.cost[row],
             resources=self.size[row],
-            risk_usd_per_hour=max(0.0, self.cost[row] - float(price)),
+            risk_usd_per_hour=self.cost[row] - float(price),
         )
 
     def _like(self, key: OfferKey, other: OfferKey) -> bool:

@@ -37,10 +37,12 @@ from costplan.planner.daemon_config_models import (
     daemon_contradictions,
 )
 from costplan.planner.errors import InputError
+from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.owner_config import EXAMPLES as OWNER_EXAMPLES
 from costplan.planner.owner_config import owner_of, sharing_of
 from costplan.planner.provider_config import Choice, WorkerTls, absolute, provider_of
 from costplan.planner.provider_config_models import AzureSection, GcpSection, ProviderSection
+from costplan.planner.report_config import reports_of
 from costplan.planner.settings import (
     Budget,
     Cadence,
@@ -49,6 +51,7 @@ from costplan.planner.settings import (
     Safety,
     Scaling,
     Settings,
+    SpeedRules,
     WorkerKind,
 )
 from costplan.planner.types import Resources
@@ -101,11 +104,16 @@ _GRAMMAR = Grammar(
         "workers.resources": "{LICENCE: 1}",
         "safety.freezes.from": 'from: "22:00"',
         "safety.freezes.to": 'to: "06:00"',
+        "speed.factors": '{"c7i.*": 1.4}',
+        "speed.prior": '{"m7i.*": 1.15}',
         "calendar.name": "name: nightly",
         "calendar.kind": "kind: features",
         "calendar.workers": "workers: 20",
         "calendar.at": 'at: "02:00"',
         "calendar.duration": "duration: 3h",
+        "reports.gl_accounts.account": 'account: "6100"',
+        "reports.before.instance_type": "instance_type: m5.4xlarge",
+        "reports.before.count": "count: 20",
         "tags": "{team: fraud}",
     },
     by_kind={"provider": "a provider that machines can be started on"},
@@ -154,6 +162,7 @@ class DaemonConfig:
     prices_file: str | None
     http: Listen
     log: LogStyle
+    reports: ReportSettings = ReportSettings()
 
 
 def parse_daemon_config(text: str, name: str, base: str) -> DaemonConfig:
@@ -188,6 +197,7 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
         prices_file=None if prices is None else absolute(base, prices),
         http=Listen(host=host.strip("[]"), port=int(port)),
         log=LogStyle(format=file.log.format, level=file.log.level),
+        reports=reports_of(file.reports),
     )
 
 
@@ -242,6 +252,11 @@ def _settings(file: DaemonSection) -> Settings:
         budget=_budget(file.budget),
         safety=_safety(file.safety),
         forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
+        speed=SpeedRules(
+            learn=file.speed.learn,
+            factors=MappingProxyType(dict(file.speed.factors)),
+            prior=MappingProxyType(dict(file.speed.prior)),
+        ),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
         account=file.owner.account or _account(file.provider),

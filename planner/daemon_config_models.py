@@ -67,7 +67,7 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
-from costplan.planner.owner_config import OwnerSection, ReportsSection, sharing_contradictions
+from costplan.planner.owner_config import OwnerSection, sharing_contradictions
 from costplan.planner.provider_config_models import (
     AwsSection,
     AzureSection,
@@ -75,7 +75,9 @@ from costplan.planner.provider_config_models import (
     LocalSection,
     ProviderSection,
 )
+from costplan.planner.report_config import ReportsSection
 from costplan.planner.settings import Budget, Cadence, Forecasting, Safety, Scaling
+from costplan.planner.speed_config import NO_SPEEDS, SpeedSection
 from costplan.planner.units import usd_text
 
 _SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
@@ -240,6 +242,7 @@ class DaemonSection(Section):
     budget: SpendingSection = SpendingSection()
     safety: SafetySection = SafetySection()
     forecast: ForecastSection = ForecastSection()
+    speed: SpeedSection = NO_SPEEDS
     calendar: tuple[JobSection, ...] = ()
     where: WhereSection = WhereSection()
     machines: MachinesSection = MachinesSection()

@@ -29,6 +29,7 @@ from costplan.planner.learn import (
 )
 from costplan.planner.ledger import LedgerEntry, Meter
 from costplan.planner.ledger_facts import with_facts
+from costplan.planner.load import Load
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
@@ -97,6 +98,7 @@ def tick(
         settings=settings,
         now=now,
         is_reborn=is_reborn(learnt, now),
+        is_seen=_is_seen(snapshot.load, state.load),
         learnt=learnt,
     )
     nodes = order_notices(nodes, snapshot.notices, world)
@@ -179,6 +181,11 @@ def _within_account(settings: Settings, readings: Readings) -> Settings:
     limits = settings.limits
     both = (*limits.quotas, *readings.quotas)
     return replace(settings, limits=replace(limits, quotas=both))
+
+
+def _is_seen(load: Load | None, last: Load | None) -> bool:
+    """True where a load is the one of the last tick, and says nothing of what came since."""
+    return load is not None and last is not None and load.at == last.at
 
 
 def _why_held(mode: Mode, control: Control, now: datetime) -> str:

@@ -11,9 +11,10 @@ from costplan.planner.ahead import look
 from costplan.planner.buying import Column, Shelf, Shop
 from costplan.planner.capacity import refused_share
 from costplan.planner.caps import over
-from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
+from costplan.planner.fleet_view import Asset, at_speed, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
 from costplan.planner.guard import launches
+from costplan.planner.learn import speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
@@ -21,6 +22,7 @@ from costplan.planner.nodes import Cause
 from costplan.planner.optimize.transition import Choice, Item, choose
 from costplan.planner.price_trust import doubts
 from costplan.planner.settings import Settings
+from costplan.planner.speed import PLAIN, Speeds
 from costplan.planner.tick import (
     DrainNode,
     KeepNode,
@@ -56,8 +58,11 @@ def plan_moves(
     Where it would launch at a price that cannot be trusted, it plans again without that offer.
     """
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
+    speeds = speeds_of(state.learnt, settings) if wanted.is_for_work else PLAIN
+    fleet = at_speed(fleet, speeds)
     for _ in range(MOST_DOUBTS):
-        made = _planned(offers, snapshot, state, settings, fleet, wanted)
+        shop = Shop(offers, snapshot.quotes, settings, speeds)
+        made = _planned(shop, snapshot, state, settings, fleet, wanted)
         keys = {key for move in launches(made.moves) for key in move.keys}
         doubted = doubts(keys, snapshot.quotes, settings, snapshot.at)
         if not doubted:
@@ -67,16 +72,15 @@ def plan_moves(
 
 
 def _planned(
-    offers: Sequence[Offer],
+    shop: Shop,
     snapshot: Snapshot,
     state: State,
     settings: Settings,
     fleet: Sequence[Asset],
     wanted: Needs,
 ) -> MovePlan:
-    shop = Shop(offers, snapshot.quotes, settings)
     on_offer = shop.shelf(wanted.target, wanted.short)
-    on_offer = _beside_doubtful(on_offer, offers, snapshot, state.learnt, settings, wanted)
+    on_offer = _beside_doubtful(on_offer, shop, snapshot, state.learnt, wanted)
     on_offer = _for_later(on_offer, shop, snapshot, state.learnt, settings, wanted)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
@@ -92,7 +96,7 @@ def _planned(
     )
     chosen = foresee(asked)
     choice = chosen.choice
-    new, drains, kept = _moves(question, choice, wanted, state.learnt)
+    new, drains, kept = _moves(question, choice, wanted, state.learnt, shop.speeds)
     new = in_order(new, wanted.short, chosen.ahead)
     known = {keep.node_id for keep in kept}
     kept += tuple(keep for keep in held_nodes(asked, chosen) if keep.node_id not in known)
@@ -124,6 +128,7 @@ def _planned(
         termination=choice.termination,
         runner_up=_runner_up(question, items, choice, do_nothing) if moves else None,
         ahead=chosen.ahead,
+        speeds=shop.speeds.told,
     )
 
 
@@ -153,12 +158,7 @@ def _for_later(
 
 
 def _beside_doubtful(
-    on_offer: Shelf,
-    offers: Sequence[Offer],
-    snapshot: Snapshot,
-    learnt: Learnt,
-    settings: Settings,
-    wanted: Needs,
+    on_offer: Shelf, shop: Shop, snapshot: Snapshot, learnt: Learnt, wanted: Needs
 ) -> Shelf:
     """The shelf with what would be on it without pools that have probably no machine, which the
     cheapest ones may be."""
@@ -168,11 +168,11 @@ def _beside_doubtful(
         return on_offer
     others = tuple(
         offer
-        for offer in offers
+        for offer in shop.offers
         if refused_share([offer.key], learnt, snapshot.at) < DOUBTFUL_SHARE
     )
-    shop = Shop(others, snapshot.quotes, settings)
-    return _with(on_offer, shop.shelf(wanted.target, wanted.short))
+    beside = Shop(others, snapshot.quotes, shop.settings, shop.speeds)
+    return _with(on_offer, beside.shelf(wanted.target, wanted.short))
 
 
 def _with(on_offer: Shelf, more: Shelf) -> Shelf:
@@ -214,7 +214,11 @@ def _allowed(key: OfferKey, settings: Settings) -> bool:
 
 
 def _moves(
-    question: TransitionQuestion, choice: Choice, wanted: Needs, learnt: Learnt
+    question: TransitionQuestion,
+    choice: Choice,
+    wanted: Needs,
+    learnt: Learnt,
+    speeds: Speeds,
 ) -> tuple[list[NewNode], list[DrainNode], tuple[KeepNode, ...]]:
     """The choice as moves. What goes because it is too much, goes once the rest is ready; what
     goes for a better price names the new nodes that take its place."""
@@ -257,7 +261,7 @@ def _moves(
         else:
             dearer.append(asset)
     new, replaced = _replacements(bought, dearer)
-    drains.extend(_drain(a, Cause.DEARER, _why_dearer(a, learnt)) for a in replaced)
+    drains.extend(_drain(a, Cause.DEARER, _why_dearer(a, learnt, speeds)) for a in replaced)
     broken = over(question.rows, [asset for group in groups for asset in group.assets])
     if broken is not None:
         stays = {asset.node.node_id for asset in replaced}
@@ -318,15 +322,15 @@ def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
 
 
 def _risk_usd(asset: Asset) -> Decimal:
-    """What interruptions are expected to cost of a node an hour."""
+    """What interruptions are expected to cost of a node an hour, less what its speed is worth."""
     price = float(asset.usd_per_hour or 0)
-    return _usd(max(0.0, (asset.expected_usd_per_hour or price) - price))
+    return _usd((asset.expected_usd_per_hour or price) - price)
 
 
-def _why_dearer(asset: Asset, learnt: Learnt) -> str:
+def _why_dearer(asset: Asset, learnt: Learnt, speeds: Speeds) -> str:
     warned = learnt.hints.get(str(asset.node.key))
     if warned is None:
-        return "the same workers cost less elsewhere"
+        return f"the same {'workers cost' if speeds.is_plain else 'work costs'} less elsewhere"
     return f"its pool was said to be in danger at {warned:%H:%M:%S} UTC, others are worth the move"
 
 

@@ -64,12 +64,6 @@ class SharingSection(Section):
     shares: tuple[ShareSection, ...] = ()
 
 
-class ReportsSection(Section):
-    """Reports."""
-
-    sharing: SharingSection = SharingSection()
-
-
 def owner_of(section: OwnerSection | ShareSection) -> Owner:
     """The owner that a section names."""
     return Owner(

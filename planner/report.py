@@ -154,7 +154,7 @@ def summarise(
             single_type_instead(entries, books.nodes, books.offers, books.quotes, books.settings),
             on_demand_instead(entries, books.quotes),
         ),
-        interruptions=_interruptions(books.nodes, begins, ends),
+        interruptions=interruptions_of(books.nodes, begins, ends),
         totals=totals,
         corrections=len(corrections),
         corrections_usd=_usd(corrections),
@@ -256,7 +256,8 @@ def _share(usd: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     return (usd * part / whole).quantize(_PICO, rounding=ROUND_HALF_EVEN)
 
 
-def _interruptions(nodes: Iterable[Node], start: datetime, end: datetime) -> Interruptions:
+def interruptions_of(nodes: Iterable[Node], start: datetime, end: datetime) -> Interruptions:
+    """What ended against our will in [start, end]."""
     noticed = emptied = reclaimed = lost = failed = 0
     for node in nodes:
         over = next((at for phase, at, _ in node.history if phase is Phase.GONE), None)

@@ -143,6 +143,19 @@ class Forecasting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRules:
+    """Whether the speeds of machine types are learnt from the workload's tasks, and speeds that
+    are known: multiples by pattern of a type's name, which are believed whatever is measured.
+    `prior` are those that hold until something is, and that it starts from."""
+
+    learn: bool = True
+    factors: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(dict[str, float]())
+    )
+    prior: Mapping[str, float] = field(default_factory=lambda: MappingProxyType(dict[str, float]()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
@@ -166,6 +179,7 @@ class Settings:
     budget: Budget = Budget()
     safety: Safety = Safety()
     forecast: Forecasting = Forecasting()
+    speed: SpeedRules = SpeedRules()
     calendar: tuple[ScheduledJob, ...] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""

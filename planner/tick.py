@@ -26,6 +26,7 @@ from costplan.planner.nodes import (
     Retired,
 )
 from costplan.planner.outlook import Ahead, Outlook
+from costplan.planner.speed import TypeSpeed
 from costplan.planner.types import (
     Gap,
     Mode,
@@ -219,7 +220,8 @@ class NewNode:
 
     `replaces` names the nodes whose drain for a better price it goes with: neither is done
     without the other. `is_ahead` is true of one that only demand to come asks for.
-    `risk_usd_per_hour` is what interruptions are expected to cost besides.
+    `risk_usd_per_hour` is what interruptions are expected to cost besides, less what it is worth
+    that its machine is faster than one of speed 1 (so below zero where that is more).
     """
 
     keys: tuple[OfferKey, ...]
@@ -309,7 +311,8 @@ class MovePlan:
     `expected_usd` and `do_nothing_usd` are over the horizon (machines, boot, drain, shortage);
     no fleet for this demand costs less than `lower_bound_usd`, which knows no switching cost.
     The same snapshot and rules give the same plan, with the same `plan_id`. `ahead` is None
-    where nothing foretold demand.
+    where nothing foretold demand. Where `speeds` of machine types are known, dollars over the
+    horizon are for the work that machines of speed 1 would do.
     """
 
     plan_id: str
@@ -329,6 +332,7 @@ class MovePlan:
     termination: str
     runner_up: RejectedPlan | None = None
     ahead: Ahead | None = None
+    speeds: tuple[TypeSpeed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_l
 from costplan.adapters.store.ledger import read_recorded, total_pico
 from costplan.adapters.store.owners import write_owner
 from costplan.adapters.store.parts import blob_of, closure
+from costplan.adapters.store.plans import read_plans, write_plan
 from costplan.adapters.store.records import StoredTick, TickCommit
 from costplan.adapters.store.retention import prune
 from costplan.adapters.store.ticks import read_state, read_tick, write_blobs, write_tick
@@ -35,6 +36,7 @@ from costplan.adapters.store.work import NodeOf, read_seen, read_work, write_wor
 from costplan.planner.asked import DemandPart
 from costplan.planner.codec import decode, encode
 from costplan.planner.errors import InputError, StoreError
+from costplan.planner.finance.expected import Stretch
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Node
 from costplan.planner.status import Lease
@@ -183,6 +185,7 @@ class Store:
                 write_owner(db, tick.settings, tick.at)
             write_again(db, tick)
             write_demand(db, tick.settings.cluster, tick.demand)
+            write_plan(db, tick)
             reach("store.commit.in")
         self._stored = dict(tick.state_after.nodes)
         # What the newest tick refers to is never let go of.
@@ -267,13 +270,15 @@ class Store:
         )
         return tuple(decode(zlib.decompress(data), Node) for (data,) in rows)
 
+    def plans(self, start: datetime, end: datetime) -> tuple[Stretch, ...]:
+        """The fleets that plans expected during [start, end), in the order of time."""
+        with self._reading() as db:
+            return read_plans(db, start, end)
+
     # Demand
 
     def demand(self, cluster: str) -> tuple[DemandPart, ...]:
-        """What was asked for of each kind of worker of a cluster, a part a step, by kind and time.
-
-        Raises StoreError.
-        """
+        """What was asked for of each kind of worker of a cluster, a part a step, in order."""
         with self._reading() as db:
             return read_demand(db, cluster)
 

@@ -95,6 +95,15 @@ class Problem:
             limits=tuple(replace(lim, per_node=lim.per_node[offers]) for lim in self.limits),
         )
 
+    def at_speed(self, factor: Floats) -> Problem:
+        """The same problem in dollars for the work of a machine of speed 1, by the factor of each
+        row of the catalogue; prices, which budgets are of, stay."""
+        cost = self.cost / factor[self.row]
+        order = np.argsort(cost, kind="stable")
+        where = self.site[order] * len(self.capacity) + self.klass[order]
+        order = order[np.argsort(where, kind="stable")]
+        return replace(self, cost=cost).take(order)
+
     def fits(self) -> Bools:
         """Which shapes [K, S] fit on which class at least once."""
         fits: Bools = self.admits & np.all(self.needs[None] <= self.capacity[:, None], axis=2)

@@ -1,4 +1,4 @@
-"""`costplan report` around a store with a real ledger in it, as a person types it."""
+"""`costplan report --from` around a store with a real ledger in it, as a person types it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ from tests.cli import report_samples, store_samples
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(app, ["report", *map(str, words)])
+
+
+DAY = ("--from", "2026-05-04")
+"""All of the ledger: what comes before any time is in a stretch of it, too."""
 
 
 @pytest.fixture
@@ -85,11 +89,11 @@ def write(
 
 
 def test_all_formats_have_the_same_total(store: Path) -> None:
-    table = run("--store", store)
-    document = json.loads(run("--store", store, "--format", "json").stdout)
-    rows = list(csv.DictReader(io.StringIO(run("--store", store, "--format", "csv").stdout)))
-    page = run("--store", store, "--format", "html").stdout
-    markdown = run("--store", store, "--format", "md").stdout
+    table = run("--store", store, *DAY)
+    document = json.loads(run("--store", store, *DAY, "--format", "json").stdout)
+    rows = list(csv.DictReader(io.StringIO(run("--store", store, *DAY, "--format", "csv").stdout)))
+    page = run("--store", store, *DAY, "--format", "html").stdout
+    markdown = run("--store", store, *DAY, "--format", "md").stdout
     assert table.exit_code == 0
     total = Decimal(document["total"]["usd"])
     assert sum(Decimal(row["usd"]) for row in rows) == total
@@ -102,7 +106,7 @@ def test_all_formats_have_the_same_total(store: Path) -> None:
 
 
 def test_parts_of_the_document_add_up(store: Path) -> None:
-    document = json.loads(run("--store", store, "--format", "json").stdout)
+    document = json.loads(run("--store", store, *DAY, "--format", "json").stdout)
     total = Decimal(document["total"]["usd"])
     for part in ("by_market", "by_type", "by_workload", "by_day", "by_rate_source"):
         assert sum(Decimal(row["usd"]) for row in document[part]) == total
@@ -136,9 +140,9 @@ def test_a_period_and_its_rest_are_the_whole(store: Path) -> None:
         text = run("--store", store, "--format", "json", *words).stdout
         return Decimal(json.loads(text)["total"]["usd"])
 
-    assert usd("--to", "2026-05-04T14:07Z") + usd("--from", "2026-05-04T14:07Z") == usd()
+    assert usd("--to", "2026-05-04T14:07Z") + usd("--from", "2026-05-04T14:07Z") == usd(*DAY)
     assert usd("--from", "4h") == usd("--from", "2026-05-04T14:00Z")
-    assert usd("--from", "2026-05-04", "--to", "2026-05-05") == usd()
+    assert usd("--from", "2026-05-04", "--to", "2026-05-05") == usd(*DAY)
     assert usd("--to", "2026-05-04T16:07+02:00") == usd("--to", "2026-05-04T14:07Z")
 
 
@@ -152,7 +156,8 @@ def test_a_period_and_its_rest_are_the_whole(store: Path) -> None:
         (("--to", "2026-05-04T12:00"), "says no time zone"),
         (("--to", "0001-01-01T00:00+14:00"), "is out of range"),
         (("--to", "2026-02-30"), "is no day and no time"),
-        (("--format", "xlsx"), "use one of table, json, csv, html, md"),
+        ((*DAY, "--format", "xlsx"), "use one of table, json, csv, html, md"),
+        ((*DAY, "--month", "2026-05"), "--month 2026-05: does not go with --from and --to"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(store: Path, words: tuple[str, ...], says: str) -> None:
@@ -170,9 +175,9 @@ def test_no_store_and_an_empty_one_say_what_to_do(tmp_path: Path, now: datetime)
     assert "there is no store; start one with `costplan run`" in missing.stderr
     assert not path.exists()
     Store.open(path, clock=lambda: NOON).close()
-    empty = run("--store", path)
+    empty = run("--store", path, *DAY)
     assert empty.exit_code == 1
-    assert "the ledger has no entries, so there is nothing to report" in empty.stderr
+    assert "the ledger has no entries in this time, so there is nothing to report" in empty.stderr
 
 
 def test_what_still_runs_is_said_and_not_summed(tmp_path: Path, now: datetime) -> None:
@@ -202,7 +207,8 @@ def test_the_ledger_of_the_real_loop_is_reported(
     path = tmp_path / "real.db"
     ticks = store_samples.write_store(path)
     usd = sum((entry.usd for each in ticks for entry in each.entries), Decimal(0))
-    document = json.loads(run("--store", path, "--format", "json").stdout)
+    words = ("--store", path, "--from", "365d", "--format", "json")
+    document = json.loads(run(*words).stdout)
     assert Decimal(document["total"]["usd"]) == usd > 0
 
 

@@ -1,0 +1,35 @@
+"""The budgets of a cluster as they stand, from its store."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from costplan.adapters.finance.ask_budgets import burns, first_whole_day, spent_by_day
+from costplan.cli.cluster_store import Cluster
+from costplan.cli.statement import opened_book, period_of
+from costplan.planner.accrual import running_usd
+from costplan.planner.charges import whole_meters
+from costplan.planner.errors import InputError
+from costplan.planner.finance.budgets import Burn
+from costplan.planner.status import BudgetRow
+
+
+def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
+    """Budgets of amounts, with what runs since the last entries; and that of the rate, None where
+    there is none. Raises InputError where nothing is limited."""
+    settings, now = cluster.settings(), cluster.now()
+    if settings is None or not settings.budget.is_limited:
+        way_out = "set budget.usd_per_month in the autoscaler's file (docs/autoscaler-config.md)"
+        raise InputError("budget", "no limit is set", way_out)
+    period, budget, state = period_of(None, now), settings.budget, cluster.state()
+    with opened_book(cluster, period) as book:
+        days, since = spent_by_day(book, period), first_whole_day(book)
+    meters = whole_meters(state.meters, state.nodes, settings.extras)
+    runs = running_usd(state.nodes, meters, now)
+    if runs:
+        days[now.date()] = days.get(now.date(), Decimal(0)) + runs
+    rate = None
+    if budget.usd_per_hour is not None:
+        used = cluster.status().usd_per_hour
+        rate = BudgetRow(name="hour", used_usd=used, limit_usd=budget.usd_per_hour)
+    return burns(days, period, budget, since), rate
