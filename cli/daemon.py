@@ -18,6 +18,7 @@ from importlib.metadata import version
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
 from costplan.adapters.forecast.boosting import member_of
+from costplan.adapters.leasing import Leasing
 from costplan.adapters.reading import Reader
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
@@ -79,7 +80,7 @@ class Daemon:
         self._state = State()
         self._more = member_of(config.settings)
         self._foreteller = Foreteller((), clock(), self._more)
-        self._policies = default_policies()
+        self._policies, self._leasing = default_policies(), Leasing()
         self._exchange = WorkExchange(ports.work, store, config.settings.cluster)
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
@@ -246,6 +247,7 @@ class Daemon:
         reach("daemon.tick.read")
         teller = self._foreteller
         readings = teller.told(readings, before, self.config.settings, refresh=replan)
+        readings = self._leasing.told(readings, before, self.config.settings)
         ticked = tick(readings, before, self.config.settings, self._policies, replan=replan)
         decided(before.nodes, ticked.state.nodes)
         reach("daemon.tick.decided")

@@ -17,6 +17,7 @@ from costplan.planner.explain import (
     waiting_lines,
 )
 from costplan.planner.explain_ahead import ahead_text, notes_text
+from costplan.planner.explain_held import held_lines
 from costplan.planner.status import BudgetRow, Status
 from costplan.planner.tick import Control
 from costplan.planner.types import Phase
@@ -44,7 +45,7 @@ def status_view(status: Status, *, nodes: bool = False) -> View:
     if waiting:
         blocks.append(Line("Waits, and nothing is bought for it:", "change"))
         blocks += [Line(f"  {line}", "change") for line in waiting]
-    blocks.append(Facts((*_budget(status), *_decision(status))))
+    blocks.append(Facts((*_budget(status), *_held(status), *_decision(status))))
     name = plain(status.cluster) or "cluster"
     return View(title=f"{name} at {status.at:%Y-%m-%d %H:%M:%S} UTC", blocks=tuple(blocks))
 
@@ -236,6 +237,12 @@ def _of_limit(row: BudgetRow) -> str:
         return usd(row.used_usd)
     over = "left" if row.left_usd >= 0 else "over"
     return f"{usd(row.used_usd)} of {usd(row.limit_usd)} ({usd(abs(row.left_usd))} {over})"
+
+
+def _held(status: Status) -> Iterable[_Fact]:
+    lines = tuple(held_lines(status.held))
+    if lines:
+        yield "commitments", lines
 
 
 def _decision(status: Status) -> Iterable[_Fact]:

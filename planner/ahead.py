@@ -203,6 +203,8 @@ def lead_seconds(question: TransitionQuestion, learnt: Learnt, settings: Setting
 
 def _cheapest(columns: Sequence[Column], kind: str) -> Column | None:
     able = [column for column in columns if column.workers.get(kind)]
+    # A worker that is missing is bought for money, once commitments are used up.
+    able = [column for column in able if not column.paid_by] or able
     return min(able, key=_usd_per_worker, default=None)
 
 

@@ -8,7 +8,7 @@ kind. Its bound for the whole demand is what no fleet, however it came to be, co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from math import ceil, inf
@@ -43,7 +43,8 @@ class Column:
 
     `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
     interruptions make be done again, and is for the work of a machine of speed 1; both together,
-    of the first, are `risk_usd_per_hour`, which is negative of a fast one.
+    of the first, are `risk_usd_per_hour`, which is negative of a fast one. Where commitments pay
+    for it (`paid_by`), the dollars are what is left, and `takes` what it takes of which rows.
     """
 
     keys: tuple[OfferKey, ...]
@@ -52,6 +53,8 @@ class Column:
     expected_usd_per_hour: float
     resources: Resources
     risk_usd_per_hour: float = 0.0
+    takes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    paid_by: tuple[str, ...] = ()
 
 
 def missing_kinds(
@@ -102,10 +105,14 @@ def workers_on(kind: WorkerKind, size: Resources) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown)."""
+    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown).
+
+    `left` is what of commitments may be bought with, in units by the names of their rows.
+    """
 
     columns: tuple[Column, ...]
     bound_usd_per_hour: float
+    left: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _PriceList:
@@ -197,6 +204,23 @@ class Shop:
                 self._pack(short, replace(market, allow=firm))
         self._add_plain(wanted)
         return Shelf(columns=tuple(map(self._column, self.found)), bound_usd_per_hour=whole)
+
+    def places(self, kind: str) -> Mapping[int, int]:
+        """How many workers of a kind each row has room for, of those that have room for one."""
+        found = next(each for each in self.settings.kinds if each.name == kind)
+        return self._full(found)
+
+    def column(self, row: int, workers: Mapping[str, int]) -> Column:
+        """A machine of a row with workers on it."""
+        return self._column((row, tuple(sorted((n, c) for n, c in workers.items() if c))))
+
+    def usd_of(self, key: OfferKey) -> Decimal:
+        """What a node of an offer costs an hour."""
+        return self._usd_by_key[key]
+
+    @cached_property
+    def _usd_by_key(self) -> Mapping[OfferKey, Decimal]:
+        return {key: self.usd[row] for row, key in self.key.items()}
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -338,11 +362,12 @@ class Shop:
     def _made(self, row: int, workers: dict[str, int]) -> Column:
         key, price = self.key[row], self.usd[row]
         kinds = {kind.name: kind for kind in self.settings.kinds}
+        gpus = sum(kinds[name].need.gpus * n for name, n in workers.items())
         need = Resources(
             vcpu_milli=sum(kinds[name].need.vcpu_milli * n for name, n in workers.items()),
             memory_bytes=sum(kinds[name].need.memory_bytes * n for name, n in workers.items()),
-            gpus=sum(kinds[name].need.gpus * n for name, n in workers.items()),
-            gpu_kind=self.size[row].gpu_kind if self._needs_gpu(workers, kinds) else None,
+            gpus=gpus,
+            gpu_kind=self.size[row].gpu_kind if gpus else None,
         )
         dearest = price * DEAREST_ALTERNATIVE
         # Of another speed the same price is not the same cost.
@@ -356,8 +381,7 @@ class Shop:
             and self._like(key, self.key[other])
             and self.cost[other] <= most
         ]
-        others = sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]
-        rows = [row, *others]
+        rows = [row, *sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]]
         return Column(
             keys=tuple(self.key[r] for r in rows),
             workers=MappingProxyType(workers),
@@ -369,12 +393,7 @@ class Shop:
 
     def _like(self, key: OfferKey, other: OfferKey) -> bool:
         """Same market and place, so that no rule that the one keeps is broken by the other."""
-        same_zone = key.zone == other.zone or not self.settings.where.single_zone
-        return (
-            key.market is other.market
-            and (key.provider, key.region) == (other.provider, other.region)
-            and same_zone
-        )
-
-    def _needs_gpu(self, workers: Mapping[str, int], kinds: Mapping[str, WorkerKind]) -> bool:
-        return any(kinds[name].need.gpus for name in workers)
+        ours = (key.market, key.provider, key.region)
+        if ours != (other.market, other.provider, other.region):
+            return False
+        return key.zone == other.zone or not self.settings.where.single_zone

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from costplan.planner.azure_config import azure_contradictions
 from costplan.planner.calendar import DAYS
+from costplan.planner.commitments.file_models import HeldSection
 from costplan.planner.config_fields import (
     DurationSeconds,
     Filled,
@@ -36,12 +37,12 @@ from costplan.planner.config_models import (
     MarketSection,
     OverheadSection,
     PlaceSection,
-    Section,
     WhereSection,
     gpu_mapping,
     market_contradictions,
     place_contradictions,
 )
+from costplan.planner.config_section import Section
 from costplan.planner.daemon_config_fields import (
     Address,
     Amount,
@@ -225,8 +226,8 @@ class JobSection(Section):
     days: Annotated[tuple[DayName, ...], Filled] = DAYS
 
 
-class DaemonSection(Section):
-    """The whole file."""
+class _OwnSection(Section):
+    """The keys that only this file has."""
 
     cluster: Name
     workload: Name
@@ -254,6 +255,10 @@ class DaemonSection(Section):
     owner: OwnerSection = OwnerSection()
     reports: ReportsSection = ReportsSection()
     tags: Annotated[dict[TagName, Text], Field(default_factory=dict)]
+
+
+class DaemonSection(HeldSection, _OwnSection):
+    """The whole file."""
 
 
 def daemon_contradictions(file: DaemonSection) -> _Found:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from costplan.planner.explain_actions import action_text
 from costplan.planner.explain_ahead import ahead_lines
+from costplan.planner.explain_held import held_lines
 from costplan.planner.nodes import Node
 from costplan.planner.speed import TypeSpeed
 from costplan.planner.tick import (
@@ -87,6 +88,7 @@ def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
     yield Section(title="speed", lines=tuple(speed_lines(plan.speeds)))
+    yield Section(title="commitments", lines=tuple(held_lines(plan.held)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
     yield Section(title="allowed", lines=tuple(_allowed(plan.verdicts)))

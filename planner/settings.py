@@ -13,6 +13,7 @@ from types import MappingProxyType
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Sharing
+from costplan.planner.held.values import NOTHING_HELD, Held
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Extras,
@@ -161,7 +162,7 @@ class Settings:
 
     Of the rules, shares and quotas are those of `recommend`. `account` is who pays for machines
     ('' where nobody said), `owner` for whom the workload runs, and `sharing` who bears what no
-    work can be named for.
+    work can be named for. `held` are commitments that the machines may use.
     """
 
     cluster: str
@@ -187,3 +188,4 @@ class Settings:
     account: str = ""
     owner: Owner = Owner()
     sharing: Sharing = Sharing()
+    held: Held = NOTHING_HELD

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from costplan.planner.config_fields import Flag, Text, refusal, shown
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.settings import SpeedRules
 
 LEAST, MOST = 0.1, 10.0
