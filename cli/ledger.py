@@ -69,14 +69,18 @@ def issue(
     from costplan.adapters.clock import utc_now
     from costplan.adapters.finance.issuing import issue as issued
     from costplan.adapters.finance.issuing import since_issued
+    from costplan.cli.cluster_store import opened
     from costplan.cli.ledger_view import issued_text
     from costplan.cli.progress import Progress
     from costplan.cli.reconcile_view import since_lines
+    from costplan.planner.finance.terms import terms_of
 
-    path = _path(config, store)
+    with opened(config, store, read_only=True) as cluster:
+        path, settings = cluster.path, cluster.settings()
+    terms = None if settings is None else terms_of(settings)
     with Progress() as progress:
-        before = since_issued(path, month, progress=progress)
-        row = issued(path, month, utc_now())
+        before = since_issued(path, month, terms, progress)
+        row = issued(path, month, utc_now(), terms)
     for line in [] if before is None else since_lines(before):
         note(line)
     note(f"issued: {issued_text(row)}")

@@ -68,7 +68,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - options
     asked = _Asked(path, terms, actuals, month, actuals_format, _tolerance(tolerance))
     made, since, wanted = _compared(asked, output, out)
     if restate:
-        _restate(path, made, wanted, is_dry=dry_run, yes=yes)
+        _restate(asked, made, wanted, is_dry=dry_run, yes=yes)
     elif since is not None and output == "table":
         _say_since(since)
     if detailed_exitcode and made.differs:
@@ -100,8 +100,8 @@ def _opened(config: Path | None, store: Path | None) -> tuple[Path, Terms | None
     from costplan.planner.finance.terms import terms_of
 
     with opened(config, store, read_only=True) as cluster:
-        file = cluster.config
-        return cluster.path, None if file is None else terms_of(file.settings)
+        settings = cluster.settings()
+        return cluster.path, None if settings is None else terms_of(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _text(book: Book, made: Reconciliation, output: str, *, is_file: bool) -> st
 
 
 def _restate(
-    path: Path, made: Reconciliation, wanted: WantedByKey, *, is_dry: bool, yes: bool
+    asked: _Asked, made: Reconciliation, wanted: WantedByKey, *, is_dry: bool, yes: bool
 ) -> None:
     from costplan.adapters.clock import utc_now
     from costplan.adapters.finance.issuing import since_issued
@@ -181,7 +181,7 @@ def _restate(
     from costplan.cli.progress import Progress
     from costplan.cli.reconcile_view import restated_text
 
-    now = utc_now()
+    now, path = utc_now(), asked.path
     with Progress() as progress:
         found = restate(path, made, wanted, now, is_dry=True, progress=progress)
     note(restated_text(found))
@@ -191,7 +191,7 @@ def _restate(
         confirm("add these corrections?", yes=yes)
     with Progress() as progress:
         done = restate(path, made, wanted, now, is_dry=False, progress=progress)
-        since = since_issued(path, made.month, progress=progress)
+        since = since_issued(path, made.month, asked.terms, progress)
     if done.entries:
         note(f"added: {restated_text(done)}")
     if since is not None:

@@ -18,6 +18,12 @@ TABLES = (
         id INTEGER PRIMARY KEY, month TEXT NOT NULL, at TEXT NOT NULL, last_id INTEGER NOT NULL,
         lines INTEGER NOT NULL, billed_usd TEXT NOT NULL, effective_usd TEXT NOT NULL,
         sha256 TEXT NOT NULL)""",
+    *(
+        f"""CREATE TRIGGER {name}_stay_{what.lower()} BEFORE {what} ON {name}
+        BEGIN SELECT raise(ABORT, 'what was {name} is only ever added to'); END"""
+        for name in ("reconciled", "issued")
+        for what in ("UPDATE", "DELETE")
+    ),
 )
 
 

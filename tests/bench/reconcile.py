@@ -51,7 +51,7 @@ def write_bill(file: Path, rows: int, known: list[str]) -> None:
 
 
 def main(rows: int = 1_000_000, entries: int = 1_000_000) -> None:
-    """Prints the time of each step, and the most memory."""
+    """Prints the CPU time of each step, and the most memory."""
     with tempfile.TemporaryDirectory(prefix="costplan-bench-") as folder:
         path, file = Path(folder) / "s.db", Path(folder) / "cur.parquet"
         write_month(path, entries)

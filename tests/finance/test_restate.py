@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -92,8 +93,10 @@ def test_the_ledger_agrees_afterwards_and_no_second_time(path: Path, tmp_path: P
         == alike.theirs_usd
         == first.causes.total_usd + sum(each.entry.usd for each in before)
     )
-    with closing(connect(path, read_only=True)) as db:
+    with closing(connect(path, read_only=False)) as db:
         [noted] = read_reconciled(db, "2026-10")
+        with pytest.raises(sqlite3.IntegrityError, match="only ever added to"):
+            db.execute("DELETE FROM reconciled")
     assert (noted.sha256, noted.entries, noted.usd) == (
         first.source.sha256, len(done.entries), done.usd,
     )  # fmt: skip
