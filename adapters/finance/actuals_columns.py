@@ -77,7 +77,7 @@ CUR = Format(
 
 FOCUS = Format(
     name="focus",
-    title="FOCUS 1.0/1.2",
+    title="FOCUS",
     provider="",
     needed={
         "start": ("ChargePeriodStart",),
@@ -88,7 +88,7 @@ FOCUS = Format(
         "effective": ("EffectiveCost",),
         "currency": ("BillingCurrency",),
         "account": ("SubAccountId", "BillingAccountId"),
-        "provider": ("ProviderName",),
+        "provider": ("ProviderName", "ServiceProviderName", "HostProviderName"),
         "quantity": ("ConsumedQuantity", "PricingQuantity"),
         "unit": ("ConsumedUnit", "PricingUnit"),
     },

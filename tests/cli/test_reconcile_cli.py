@@ -85,3 +85,12 @@ def test_what_is_wrong_is_said(path: Path, bill: Path) -> None:
     ):
         code, text = told(path, bill, *words)
         assert (code, said in text) == (1, True), text
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.4"])
+def test_the_ledger_agrees_with_its_own_export(path: Path, tmp_path: Path, version: str) -> None:
+    file = tmp_path / "own.csv"
+    words = ["--month", "2026-10", "--format", f"focus-{version}", "--out", str(file)]
+    assert RUNNER.invoke(app, ["report", "--store", str(path), *words]).exit_code == 0
+    code, text = told(path, file, "--detailed-exitcode", "--tolerance", "0")
+    assert (code, "all 79 machine-hours of ours agree" in text) == (0, True)

@@ -201,6 +201,29 @@ def test_commitments_are_a_cause_of_their_own(tmp_path: Path) -> None:
     assert made.causes.total_usd == made.causes.commitment_usd
 
 
+def test_azure_in_another_currency_has_its_dollars(tmp_path: Path) -> None:
+    path = ledger_of(tmp_path / "s.db", LIVES[:1], "azure")
+    rows = [
+        {**row, "BillingCurrency": "EUR", "costInUsd": row["CostInBillingCurrency"],
+         "CostInBillingCurrency": "1"}
+        for row in azure(LIVES[:1])
+    ]  # fmt: skip
+    covered = rows[0]
+    covered |= {"PricingModel": "Reservation", "ReservationId": "r-1", "costInUsd": "2"}
+    made, _ = against(path, write_csv(tmp_path / "azure.csv", rows))
+    assert not made.differs
+    assert made.causes.commitment_usd == 2 - 24 * Decimal("0.192")
+
+
+def test_googles_credits_are_what_commitments_change(tmp_path: Path) -> None:
+    path = ledger_of(tmp_path / "s.db", LIVES[:1], "gcp")
+    rows = gcp(LIVES[:1])
+    rows[0]["credits"] = [{"name": "CUD", "amount": -0.05}, {"name": "SUD", "amount": -0.001}]
+    made, _ = against(path, write_json(tmp_path / "export.jsonl", rows))
+    assert not made.differs
+    assert made.causes.commitment_usd == Decimal("-0.051")
+
+
 def test_any_ledger_agrees_with_a_bill_of_itself(tmp_path: Path) -> None:
     dice = random.Random(7)  # noqa: S311 - made-up lives
     for number in range(4):
