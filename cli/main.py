@@ -24,6 +24,7 @@ from costplan.cli import (
     pause,
     prices,
     recommend,
+    reconcile,
     reload,
     replay,
     report,
@@ -78,6 +79,7 @@ app.command()(down.down)
 app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
+app.command()(reconcile.reconcile)
 app.command()(simulate.simulate)
 app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
