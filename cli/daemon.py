@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
+from pathlib import Path
 
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
@@ -23,6 +24,7 @@ from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
 from costplan.cli.cadence import Cadence
+from costplan.cli.deliver_daemon import LOOK_SECONDS, DeliveryRounds
 from costplan.cli.http_service import Health, HttpService
 from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
@@ -50,7 +52,7 @@ STUCK_SECONDS = 60.0
 class Daemon:
     """One cluster, driven. `run` returns when it is stopped, or the fleet is empty where asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of, most of it by name
         self,
         config: DaemonConfig,
         ports: Ports,
@@ -59,6 +61,7 @@ class Daemon:
         *,
         clock: Callable[[], datetime],
         reread: Callable[[], DaemonConfig] | None = None,
+        file: Path | None = None,
     ) -> None:
         self.config, self.ports, self.store, self.log = config, ports, store, log
         self._clock, self._reread = clock, reread
@@ -75,6 +78,7 @@ class Daemon:
         self._store_problem = ""
         self._failure: CostplanError | None = None
         self.metrics = Metrics(self._load_age)
+        self._rounds = DeliveryRounds(file, clock, log, self.metrics)
         self._state = State()
         self._more = member_of(config.settings)
         self._foreteller = Foreteller((), clock(), self._more)
@@ -107,6 +111,7 @@ class Daemon:
                 await self._drive(until_empty=until_empty)
         finally:
             self._cadence.stop()
+            await self._rounds.stop()
             await self._finish()
             await http.stop()
         if self._failure is not None:
@@ -120,6 +125,7 @@ class Daemon:
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
+            self._deliver: LOOK_SECONDS,
         }
 
     async def _observe(self) -> None:
@@ -147,6 +153,9 @@ class Daemon:
     async def _prune(self) -> None:
         with suppress(StoreError):
             await asyncio.to_thread(self.store.prune, self._clock())
+
+    async def _deliver(self) -> None:
+        await self._rounds.look(self.config)
 
     def _on_done(self, done: Done) -> None:
         """Comes from a thread of the executor."""
@@ -341,7 +350,7 @@ class Daemon:
             reason = f"{', '.join(fixed)} cannot change while it runs; restart for it"
             self.log.trouble("reload refused", reason=reason)
             return False
-        self.config = replace(self.config, settings=new.settings)
+        self.config = new
         self._forget_quotas()
         self._replan = True
         self.log.event("reloaded")

@@ -67,6 +67,7 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
+from costplan.planner.delivery_config import AlertsSection, delivery_contradictions
 from costplan.planner.owner_config import OwnerSection, sharing_contradictions
 from costplan.planner.provider_config_models import (
     AwsSection,
@@ -251,6 +252,7 @@ class DaemonSection(Section):
     limits: LimitsSection = LimitsSection()
     owner: OwnerSection = OwnerSection()
     reports: ReportsSection = ReportsSection()
+    alerts: AlertsSection = AlertsSection()
     tags: Annotated[dict[TagName, Text], Field(default_factory=dict)]
 
 
@@ -264,6 +266,7 @@ def daemon_contradictions(file: DaemonSection) -> _Found:
     yield from _budget_contradictions(file.budget)
     yield from _calendar_contradictions(file)
     yield from sharing_contradictions(file.reports.sharing)
+    yield from delivery_contradictions(file.reports.schedule, file.alerts)
     yield from market_contradictions(file.market)
     yield from place_contradictions(file.where, file.limits)
 

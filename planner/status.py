@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters, whole_quotes
+from costplan.planner.delivered import Deliveries
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
@@ -125,6 +126,7 @@ class Status:
     next_look_at: datetime | None
     next_plan_at: datetime | None
     control: Control
+    deliveries: Deliveries = Deliveries()
 
 
 def status_of(

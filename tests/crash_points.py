@@ -53,6 +53,9 @@ OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.arch
                  "ledger.archive.noted")  # fmt: skip
 """Not of the daemon: a command of a person dies. tests/finance/test_archive.py has them."""
 
+OF_DELIVERIES = ("deliver.begun", "deliver.rendered", "deliver.sent")
+"""Of the process beside the daemon that writes and sends. tests/cli/test_deliveries.py has them."""
+
 PLACES = (
     *OF_A_TICK,
     "daemon.start.before_lease",
@@ -75,6 +78,7 @@ PLACES = (
     "down.requested",
     *OF_A_MACHINE,
     *OF_THE_LEDGER,
+    *OF_DELIVERIES,
 )
 """Every place that the code names."""
 
