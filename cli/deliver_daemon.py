@@ -63,7 +63,7 @@ class DeliveryRounds:
         return is_round_due(config, self._outbox, self._clock())
 
     async def _round(self, file: Path) -> None:
-        words = ("-m", "costplan.cli.main", "deliveries", "run", "--config", str(file))
+        words = ("-m", "costplan.cli", "deliveries", "run", "--config", str(file))
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
         )

@@ -101,6 +101,8 @@ def _try(work: _Round, delivery: Delivery) -> str | None:
             wait = max(wait, timedelta(seconds=error.retry_after_seconds))
     except CostplanError as error:
         problem = str(error)
+    except OSError as error:
+        problem = f"the files cannot be written beside the store: {error.strerror}"
     except Exception as error:  # a bug in one delivery must not keep the others
         problem = f"a bug in costplan, please report it: {type(error).__name__}"
     else:

@@ -4,12 +4,22 @@ they were not told to expect."""
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
+from pathlib import Path
 from typing import Any
+
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MessageHandler
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from tests.daemon_cluster import free_port
 
 SECRET_PATH = "/services/T0SECRET/B0SECRET/abcSECRETxyz"  # noqa: S105 - of a test
 
@@ -74,3 +84,47 @@ def _problem(request: BaseHTTPRequestHandler, body: bytes) -> str | None:
         return "without a key"
     document = json.loads(body)
     return None if set(document) == {"text"} and document["text"] else f"was {document}"
+
+
+USER, PASSWORD = "costplan", "pa55-of-the-test"  # noqa: S105 - of a test
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """A mail server's port, what it took, and the file of who signed its certificate."""
+
+    port: int
+    ca_file: Path
+    taken: list[Message]
+
+
+@contextmanager
+def mail_server(folder: Path) -> Iterator[Mailbox]:
+    """Takes mail on 127.0.0.1 from who starts TLS and knows the password, until the block ends."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "mail-ca.pem")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(served)
+    taken: list[Message] = []
+
+    class Taking(MessageHandler):
+        def handle_message(self, message: Message) -> None:
+            taken.append(message)
+
+    def knows(*call: Any) -> AuthResult:
+        data = call[-1]
+        is_right = isinstance(data, LoginPassword) and data == LoginPassword(
+            USER.encode(), PASSWORD.encode()
+        )
+        return AuthResult(success=is_right, handled=False)
+
+    port = free_port()
+    controller = Controller(
+        Taking(), hostname="127.0.0.1", port=port, tls_context=served, require_starttls=True,
+        auth_required=True, auth_require_tls=True, authenticator=knows,
+    )  # fmt: skip
+    controller.start()
+    try:
+        yield Mailbox(port=port, ca_file=folder / "mail-ca.pem", taken=taken)
+    finally:
+        controller.stop()
