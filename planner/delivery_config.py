@@ -95,7 +95,9 @@ def _to(value: object) -> str:
         raise refusal(f"{scheme}:// is no place for reports", f"write a folder or one of {known}")
     if "@" in rest.split("/")[0] and scheme not in ("abfs", "abfss"):
         raise refusal("the address holds a user", "credentials come from the environment")
-    if not rest.strip("/"):
+    if scheme == "file" and not rest.startswith("/"):
+        raise refusal(f"{shown(text)} is no whole path", "write file:///FOLDER")
+    if scheme != "file" and not rest.split("/")[0]:
         raise refusal(f"{shown(text)} names no bucket", f"write {scheme}://BUCKET/FOLDER/")
     return text
 

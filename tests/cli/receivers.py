@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def _problem(request: BaseHTTPRequestHandler, body: bytes) -> str | None:
     return None if set(document) == {"text"} and document["text"] else f"was {document}"
 
 
-USER, PASSWORD = "costplan", "pa55-of-the-test"  # noqa: S105 - of a test
+USER, PASSWORD = "costplan", "pa55-of-the-test"
 
 
 @dataclass(slots=True)

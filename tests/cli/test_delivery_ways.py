@@ -44,7 +44,7 @@ def test_mail_goes_out_with_tls_and_a_password(
     first, again = server.taken
     assert first["Message-ID"] == again["Message-ID"]
     assert first["To"] == "finops@example.com, cfo@example.com"
-    assert first.get_payload(decode=True) == b"$8 of $10\n"
+    assert first.get_payload(decode=True) == b"$8 of $10\r\n"
     assert first["X-RcptTo"] == first["To"]
 
 
@@ -88,7 +88,7 @@ def test_files_come_into_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         listed = s3.list_objects_v2(Bucket="ours")["Contents"]
         sizes = {each["Key"]: each["Size"] for each in listed if not each["Key"].endswith("/")}
         assert sizes == {"costplan/2026-10/fraud-2026-10.csv": 3}
-        with pytest.raises(DeliveryFailed, match="s3://theirs/x.* cannot be written"):
+        with pytest.raises(DeliveryFailed, match=r"s3://theirs/x.* cannot be written"):
             put([file], f"s3://theirs/x{query}")
     finally:
         server.stop()

@@ -62,10 +62,10 @@ def test_a_report_that_was_missed_and_an_alert_that_nobody_took_arrive_once(
         files: dict[str, Any] = {
             "config": config(
                 {**WORKER, "minimum": 1, "maximum": 1},
-                budget={"usd_per_month": 1},
+                budget={"usd_per_month": 1000},
                 reports={"schedule": [schedule]},
                 alerts={
-                    "webhook": hook.url, "budget_thresholds": [1e-6], "forecast": False,
+                    "webhook": hook.url, "budget_thresholds": [1e-7], "forecast": False,
                     "anomalies": False,
                 },
             ),

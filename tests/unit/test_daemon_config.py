@@ -410,7 +410,7 @@ def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
     path = re.sub(r"^provider\.(local|aws|gcp|azure)\.", "provider.", path)
     lists = ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates")
-    for plain in (*lists, "reports.sharing.shares", "reports.gl_accounts"):
+    for plain in (*lists, "reports.sharing.shares", "reports.gl_accounts", "reports.schedule"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
 
