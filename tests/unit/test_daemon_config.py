@@ -451,6 +451,8 @@ def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -
             if last in section.model_fields and section.model_fields[last].default is not None
         )
         data["provider"] = dict(next(fits))
+    if outer == ["alerts", "email"]:
+        data["alerts"] = {"email": {"host": "h", "from": "a@b.c", "to": ["a@b.c"]}}
     least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
     for step in outer:

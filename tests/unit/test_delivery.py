@@ -78,7 +78,10 @@ def burn(burnt: str, forecast: str, limit: str | None = "1000") -> Burn:
     )  # fmt: skip
 
 
-def told(*burns: Burn, alerts: Alerts = Alerts()) -> dict[str, Alert]:
+DEFAULTS = Alerts()
+
+
+def told(*burns: Burn, alerts: Alerts = DEFAULTS) -> dict[str, Alert]:
     found = budget_alerts("fraud", burns, alerts)
     return {each.key.partition("/1000/")[2]: each for each in found if not each.is_covered}
 
