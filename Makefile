@@ -17,7 +17,7 @@ BENCHMARKS = $(sort $(subst /,.,$(basename $(shell grep -l '__main__' tests/benc
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint typecheck bench lock clean
+.PHONY: help demo test soak referees lint typecheck bench lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(READY) ## Run all tests
 
 soak: $(READY) ## Run 10,000 fault campaigns; takes one to two hours
 	@$(BIN)/python -m tests.bench.soak --worlds 10000 $(ARGS)
+
+referees: $(READY) ## Hold FOCUS files against programs of others; makes .ref on Python 3.12 once
+	@$(BIN)/python -m pytest --quiet tests/finance/test_focus_referees.py $(ARGS)
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check .
@@ -51,7 +54,7 @@ lock: $(READY) ## Resolve the dependencies anew and write them to requirements.l
 		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that make made
-	@rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@rm -rf $(VENV) .ref .ref.lock .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Some systems split ensurepip from Python; there pip puts itself into the new environment.

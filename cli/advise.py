@@ -10,7 +10,6 @@ import typer
 from costplan.cli.errors import check_word, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from costplan.planner.advice.file import Demand
@@ -57,6 +56,10 @@ After = Annotated[
 ]
 Scenarios = Annotated[int, typer.Option("--scenarios", metavar="N", help="Futures to draw.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Draws others.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster of yours to run it on."),
+]
 Output = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
@@ -79,6 +82,7 @@ def advise(  # noqa: PLR0913, PLR0917 - one parameter a flag
     after_horizon: After = 0.5,
     scenarios: Scenarios = 200,
     seed: Seed = 0,
+    scheduler: Scheduler = None,
     output: Output = "table",
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the frontier.")
@@ -86,6 +90,7 @@ def advise(  # noqa: PLR0913, PLR0917 - one parameter a flag
 ) -> None:
     """Say which commitments to buy, what that saves and risks, and when to buy nothing."""
     from costplan.adapters.clock import utc_now
+    from costplan.cli.advise_run import mapper, progress
     from costplan.cli.advise_view import advice_text, advice_view
     from costplan.cli.out_file import check_out, write_out
     from costplan.cli.render import terminal_text, write
@@ -106,8 +111,8 @@ def advise(  # noqa: PLR0913, PLR0917 - one parameter a flag
     )
     now = utc_now()
     question = _question(demand, store, commitments, prices, settings, now)
-    with _threads(scenarios) as mapped:
-        made = advised(question, mapped)
+    with mapper(scenarios, scheduler) as mapped, progress(mapped) as (counted, tell):
+        made = advised(question, counted, tell)
     if html is not None:
         from costplan.cli.advise_page import page_text
 
@@ -130,12 +135,14 @@ def renewals(  # noqa: PLR0913, PLR0917 - one parameter a flag
     risk_weight: RiskWeight = 0.5,
     scenarios: Scenarios = 200,
     seed: Seed = 0,
+    scheduler: Scheduler = None,
     output: Output = "table",
 ) -> None:
     """Say what ends soon, what its loss would cost, and how much of it to let go."""
     from datetime import timedelta
 
     from costplan.adapters.clock import utc_now
+    from costplan.cli.advise_run import mapper, progress
     from costplan.cli.advise_view import renewals_text, renewals_view
     from costplan.cli.render import terminal_text, write
     from costplan.planner.advice.renewals import renewals as ends
@@ -157,8 +164,8 @@ def renewals(  # noqa: PLR0913, PLR0917 - one parameter a flag
     question = _question(demand, store, commitments, prices, settings, now)
     if not question.held:
         raise InputError("renewals", "there is nothing held", "name it: --commitments FILE")
-    with _threads(scenarios) as mapped:
-        found = ends(question, within, mapped)
+    with mapper(scenarios, scheduler) as mapped, progress(mapped) as (counted, tell):
+        found = ends(question, within, counted, tell)
     if output == "json":
         write(renewals_text(found, question, within) + "\n")
     else:
@@ -279,22 +286,3 @@ def _from_store(path: Path | None, prices: Path | None, now: datetime) -> Demand
             )
         parts = there.store.demand(settings.cluster)
         return recorded_demand(parts, settings, catalogue, ListedPrices(catalogue), str(path))
-
-
-class _threads:
-    """A `map` over two threads at least: sorting and arithmetic let the other one run. Each number
-    is by itself, so that the answer does not depend on who was first."""
-
-    def __init__(self, scenarios: int) -> None:
-        self._scenarios = scenarios
-
-    def __enter__(self) -> Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]:
-        import os
-        from concurrent.futures import ThreadPoolExecutor
-
-        workers = max(min(os.cpu_count() or 1, self._scenarios, 8), 1)
-        self._pool = ThreadPoolExecutor(workers)
-        return self._pool.map
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()

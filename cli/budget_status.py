@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from costplan.adapters.finance.ask_budgets import burns, spent_by_day
+from costplan.adapters.finance.ask_budgets import burns, first_whole_day, spent_by_day
 from costplan.cli.cluster_store import Cluster
 from costplan.cli.statement import opened_book, period_of
 from costplan.planner.accrual import running_usd
@@ -23,7 +23,7 @@ def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
         raise InputError("budget", "no limit is set", way_out)
     period, budget, state = period_of(None, now), settings.budget, cluster.state()
     with opened_book(cluster, period) as book:
-        days = spent_by_day(book, period)
+        days, since = spent_by_day(book, period), first_whole_day(book)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     runs = running_usd(state.nodes, meters, now)
     if runs:
@@ -32,4 +32,4 @@ def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
     if budget.usd_per_hour is not None:
         used = cluster.status().usd_per_hour
         rate = BudgetRow(name="hour", used_usd=used, limit_usd=budget.usd_per_hour)
-    return burns(days, period, budget), rate
+    return burns(days, period, budget, since), rate

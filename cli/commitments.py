@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from costplan.cli.advise import advise, renewals
+from costplan.cli.commitments_import import import_held
 from costplan.cli.errors import CommandGroup, check_word
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 FORMATS = ("table", "json")
 _MOST_BYTES = 64 * 2**20
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The autoscaler's file.")
+]
 
 
 @app.callback()
@@ -53,21 +58,43 @@ def list_held(
     file: Annotated[
         Path, typer.Option("--file", metavar="FILE", help="What is held, in YAML or JSON.")
     ] = Path("commitments.yaml"),
+    config: ConfigOption = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="PATH", help="Its store, for what is used.")
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option("--prices", metavar="FILE", help="Prices that the store does not have."),
+    ] = None,
     output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
-    """Show what is held, what an hour of it costs, and until when, what ends first at the top."""
+    """Show what is held, what of it is used this hour and this month, and until when.
+
+    What ends first stands at the top. Use is that of the machines of one cluster's store.
+    """
     from costplan.adapters.clock import utc_now
     from costplan.adapters.text_file import read_text
     from costplan.cli.commitments_view import held_text, held_view
     from costplan.cli.render import terminal_text, write
     from costplan.planner.commitments.file import GUIDE, parse_commitments
+    from costplan.planner.errors import InputError
 
     check_word("--format", output, FORMATS)
     way_out = f"see {GUIDE} for an example"
     held = parse_commitments(read_text(file, absent=way_out, most_bytes=_MOST_BYTES), str(file))
-    now = utc_now()
-    write(held_text(held, now) + "\n" if output == "json" else terminal_text(held_view(held, now)))
+    now, used = utc_now(), None
+    if config is not None or store is not None:
+        from costplan.cli.commitments_use import use_of
+
+        used = use_of(config, store, prices, held, now)
+    elif prices is not None:
+        raise InputError("--prices", "is for what is used", "add --store or --config")
+    if output == "json":
+        write(held_text(held, now, used) + "\n")
+    else:
+        write(terminal_text(held_view(held, now, used)))
 
 
+app.command("import")(import_held)
 app.command()(advise)
 app.command()(renewals)

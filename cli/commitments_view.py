@@ -7,22 +7,40 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costplan.cli.bill_document import quantity_text
 from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.commitments.bill import unit_of
 from costplan.planner.commitments.values import SPEND_KINDS, Commitment, Kind, Scope
 from costplan.planner.units import PICO_PER_USD, usd_from_pico, usd_text
-from costplan.planner.wording import counted, plain, usd
+from costplan.planner.wording import counted, percent, plain, usd
 
-_DAY = timedelta(days=1)
+if TYPE_CHECKING:
+    from costplan.cli.commitments_use import Used
+    from costplan.planner.commitments.in_use import InUse, Spent
+
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_UNKNOWN = "What of it is used is not known: name a store, --store costplan.db"
 _PLAIN: Style = "plain"
 _QUIET: Style = "quiet"
 
 
-def held_view(held: Sequence[Commitment], now: datetime) -> View:
-    """A row a commitment, what ends first at the top, and what all of them cost an hour."""
+def held_view(held: Sequence[Commitment], now: datetime, used: Used | None = None) -> View:
+    """A row a commitment, what ends first at the top, what all of them cost an hour, and what of
+    them is used where that is known."""
+    active = [each for each in held if is_in_force(each, now)]
+    unpriced = [each.commitment_id for each in _by_end(active) if each.unit_usd is None]
+    total = sum((each.hourly_usd for each in active), Fraction(0))
+    more = f", and {', '.join(map(plain, unpriced))} without a price" if unpriced else ""
+    in_force = f"{counted(len(active), 'commitment')} in force"
+    grid = held_grid(held, now, None if used is None else used.use)
+    said = _use_lines(used) if used is not None else (Line(_UNKNOWN, "quiet"),)
+    return View(title=f"{in_force}: {usd(_decimal(total))} an hour{more}", blocks=(grid, *said))
+
+
+def held_grid(held: Sequence[Commitment], now: datetime, use: InUse | None = None) -> Grid:
+    """A row a commitment, what ends first at the top; with its use where that is known."""
     ordered = _by_end(held)
     columns = (
         Column(head="commitment"),
@@ -30,7 +48,8 @@ def held_view(held: Sequence[Commitment], now: datetime) -> View:
         Column(head="covers"),
         Column(head="amount", is_number=True),
         Column(head="$/h", is_number=True),
-        Column(head="until"),
+        *_use_columns(use),
+        Column(head="until", under="commitment" if use is not None else None),
     )
     rows = tuple(
         (
@@ -39,28 +58,119 @@ def held_view(held: Sequence[Commitment], now: datetime) -> View:
             plain(covers_text(each)),
             _amount_text(each),
             _hourly_text(each),
+            *_use_cells(each, use, is_in_force(each, now)),
             until_text(each, now),
         )
         for each in ordered
     )
     styles = tuple(_PLAIN if is_in_force(each, now) else _QUIET for each in ordered)
-    active = [each for each in ordered if is_in_force(each, now)]
-    unpriced = [each.commitment_id for each in active if each.unit_usd is None]
-    total = sum((each.hourly_usd for each in active), Fraction(0))
-    more = f", and {', '.join(map(plain, unpriced))} without a price" if unpriced else ""
-    in_force = f"{counted(len(active), 'commitment')} in force"
-    return View(
-        title=f"{in_force}: {usd(_decimal(total))} an hour{more}",
-        blocks=(
-            Grid(columns=columns, rows=rows, styles=styles),
-            Line("What of it was used, `costplan commitments bill` says", "quiet"),
-        ),
-    )
+    return Grid(columns=columns, rows=rows, styles=styles)
 
 
-def held_text(held: Sequence[Commitment], now: datetime) -> str:
-    """The commitments as JSON, what ends first at the top."""
-    return json.dumps({"commitments": [_record(each, now) for each in _by_end(held)]}, indent=2)
+def _use_columns(use: InUse | None) -> tuple[Column, ...]:
+    if use is None:
+        return ()
+    heads = ("used", "$ idle", "month")
+    return tuple(Column(head=head, is_number=True) for head in heads)
+
+
+def _use_cells(bought: Commitment, use: InUse | None, is_active: bool) -> tuple[str, ...]:
+    """The share that is used this hour, the dollars of the rest, and the share this month; '?'
+    where it is not known."""
+    if use is None:
+        return ()
+    if not is_active:
+        return "", "", ""
+    this_hour = use.this_hour.get(bought.commitment_id)
+    month = use.month.get(bought.commitment_id)
+    if bought.commitment_id in use.unknown:
+        return "?", "?", "?"
+    is_priced = bought.unit_usd is not None and bought.kind is not Kind.CAPACITY_RESERVATION
+    idle = "" if this_hour is None else usd(_decimal(this_hour.unused_usd)).removeprefix("$")
+    return _share_text(this_hour), idle if is_priced else "", _share_text(month)
+
+
+def _share_text(spent: Spent | None) -> str:
+    share = None if spent is None else spent.used_share
+    return "" if share is None else percent(float(share))
+
+
+def _use_lines(used: Used) -> tuple[Line, ...]:
+    use, until = used.use, used.use.hour + _HOUR
+    known = [each for name, each in use.this_hour.items() if name not in use.unknown]
+    idle = sum((each.unused_usd for each in known), Fraction(0))
+    lines = [
+        Line(
+            f"{_machines_text(use.machines)}; as it goes, {usd(_decimal(idle))} of "
+            f"commitments stay idle from {use.hour:%H:%M} to {until:%H:%M} UTC"
+        )
+    ]
+    if use.coverage is not None:
+        lines.append(
+            Line(
+                f"Since {use.since:%Y-%m-%d} commitments covered {percent(float(use.coverage))} of "
+                "what its machines would have cost on demand"
+            )
+        )
+    lines += [
+        Line(f"The use of {plain(name)} is not known: {plain(why)}; --prices with committed prices")
+        for name, why in sorted(use.unknown.items())
+    ]
+    if used.unpriced:
+        lines.append(Line(f"No price on demand: {', '.join(map(plain, used.unpriced))}"))
+    lines.append(Line(f"Machines are those of {plain(used.source)}, and no others", "quiet"))
+    return tuple(lines)
+
+
+def _machines_text(count: int) -> str:
+    return f"{counted(count, 'machine')} running" if count else "No machine is running"
+
+
+def held_text(held: Sequence[Commitment], now: datetime, used: Used | None = None) -> str:
+    """The commitments as JSON, what ends first at the top, with their use where it is known."""
+    use = None if used is None else used.use
+    document: dict[str, Any] = {"commitments": []}
+    for each in _by_end(held):
+        said = record(each, now)
+        if use is not None:
+            said |= _use_record(each, use)
+        document["commitments"].append(said)
+    if used is not None and use is not None:
+        document["use"] = {
+            "store": used.source,
+            "machines": use.machines,
+            "hour": f"{use.hour:%Y-%m-%dT%H:%M:%SZ}",
+            "month_since": f"{use.since:%Y-%m-%dT%H:%M:%SZ}",
+            "month_coverage": None if use.coverage is None else _share(use.coverage),
+            "unpriced": list(used.unpriced),
+        }
+    return json.dumps(document, indent=2)
+
+
+def _use_record(bought: Commitment, use: InUse) -> dict[str, Any]:
+    """The use of a commitment; null where it is not known."""
+    why = use.unknown.get(bought.commitment_id)
+    return {
+        "this_hour": None if why else _spent_record(use.this_hour.get(bought.commitment_id)),
+        "month": None if why else _spent_record(use.month.get(bought.commitment_id)),
+        "use_unknown": why,
+    }
+
+
+def _spent_record(spent: Spent | None) -> dict[str, Any] | None:
+    if spent is None:
+        return None
+    return {
+        "used_quantity": quantity_text(round(spent.used_quantity * PICO_PER_USD)),
+        "unused_quantity": quantity_text(round(spent.unused_quantity * PICO_PER_USD)),
+        "used_usd": usd_text(round(spent.used_usd * PICO_PER_USD)),
+        "unused_usd": usd_text(round(spent.unused_usd * PICO_PER_USD)),
+        "used_share": None if spent.used_share is None else _share(spent.used_share),
+    }
+
+
+def _share(share: Fraction) -> str:
+    return quantity_text(round(share * PICO_PER_USD))
 
 
 def is_in_force(bought: Commitment, now: datetime) -> bool:
@@ -123,7 +233,8 @@ def _hourly_text(bought: Commitment) -> str:
     return "?" if bought.unit_usd is None else usd(_decimal(bought.hourly_usd)).removeprefix("$")
 
 
-def _record(bought: Commitment, now: datetime) -> dict[str, Any]:
+def record(bought: Commitment, now: datetime) -> dict[str, Any]:
+    """A commitment as it stands in JSON."""
     is_priced = bought.unit_usd is not None and bought.kind is not Kind.CAPACITY_RESERVATION
     hourly = usd_text(round(bought.hourly_usd * PICO_PER_USD))
     return {

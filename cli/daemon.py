@@ -19,6 +19,7 @@ from pathlib import Path
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
 from costplan.adapters.forecast.boosting import member_of
+from costplan.adapters.leasing import Leasing
 from costplan.adapters.reading import Reader
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
@@ -28,8 +29,10 @@ from costplan.cli.deliver_daemon import LOOK_SECONDS, DeliveryRounds
 from costplan.cli.http_service import Health, HttpService
 from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
+from costplan.cli.settle import settle
 from costplan.cli.signals import signals_as_events
 from costplan.cli.wiring import Ports, differing
+from costplan.cli.work_exchange import EXCHANGE_SECONDS, WorkExchange
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError, InputError, StoreError
 from costplan.planner.foretell import Foreteller
@@ -78,11 +81,12 @@ class Daemon:
         self._store_problem = ""
         self._failure: CostplanError | None = None
         self.metrics = Metrics(self._load_age)
-        self._rounds = DeliveryRounds(file, clock, log, self.metrics)
+        self._rounds = DeliveryRounds(file, lambda: self.config, clock, log, self.metrics)
         self._state = State()
         self._more = member_of(config.settings)
         self._foreteller = Foreteller((), clock(), self._more)
-        self._policies = default_policies()
+        self._policies, self._leasing = default_policies(), Leasing()
+        self._exchange = WorkExchange(ports.work, store, config.settings.cluster)
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
 
@@ -125,7 +129,8 @@ class Daemon:
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
-            self._deliver: LOOK_SECONDS,
+            self._rounds.look: LOOK_SECONDS,
+            self._exchange_work: min(EXCHANGE_SECONDS, cadence.plan_seconds),
         }
 
     async def _observe(self) -> None:
@@ -154,8 +159,9 @@ class Daemon:
         with suppress(StoreError):
             await asyncio.to_thread(self.store.prune, self._clock())
 
-    async def _deliver(self) -> None:
-        await self._rounds.look(self.config)
+    async def _exchange_work(self) -> None:
+        with suppress(StoreError, LeaseLost):  # what cannot be kept now is asked for again
+            await asyncio.to_thread(self._exchange.exchange, self._state)
 
     def _on_done(self, done: Done) -> None:
         """Comes from a thread of the executor."""
@@ -248,6 +254,7 @@ class Daemon:
         reach("daemon.tick.read")
         teller = self._foreteller
         readings = teller.told(readings, before, self.config.settings, refresh=replan)
+        readings = self._leasing.told(readings, before, self.config.settings)
         ticked = tick(readings, before, self.config.settings, self._policies, replan=replan)
         decided(before.nodes, ticked.state.nodes)
         reach("daemon.tick.decided")
@@ -279,28 +286,9 @@ class Daemon:
         teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
         self._has_to_do = bool(ticked.actions)
-        self._settle(before, ticked)
+        settle(self.store, before, ticked)
         reach("daemon.tick.committed")
         return readings, ticked
-
-    def _settle(self, before: State, ticked: Ticked) -> None:
-        """Takes back from the operator's wishes what is done."""
-        applied = before.control.applied
-        if applied is not None:
-            is_done = before.control.applied_plan == applied.plan_id
-            if ticked.plan is not None and ticked.plan.termination == "applied" and not is_done:
-                self.store.applied_done(applied.plan_id, ticked.snapshot.at)
-                is_done = True
-            if is_done and (applied.hold_until is None or applied.hold_until <= ticked.snapshot.at):
-                self.store.clear_applied()
-        nodes = ticked.state.nodes
-        met = [
-            request.node_id
-            for request in before.control.drains
-            if (node := nodes.get(request.node_id)) is None or not is_alive(node)
-        ]
-        if met:
-            self.store.clear_drains(met)
 
     def _say(self, readings: Readings, ticked: Ticked, seconds: float, *, replan: bool) -> None:
         self._ticked_at, self._has_ticked, self._store_problem = time.monotonic(), True, ""

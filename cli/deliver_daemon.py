@@ -34,29 +34,36 @@ class DeliveryRounds:
     """Starts a round whenever one is due. `file` is the daemon's, None where it has none."""
 
     def __init__(
-        self, file: Path | None, clock: Callable[[], datetime], log: Log, metrics: Metrics
+        self,
+        file: Path | None,
+        config: Callable[[], DaemonConfig],
+        clock: Callable[[], datetime],
+        log: Log,
+        metrics: Metrics,
     ) -> None:
-        self._file, self._clock, self._log, self._metrics = file, clock, log, metrics
+        self._file, self._config, self._clock = file, config, clock
+        self._log, self._metrics = log, metrics
         self._outbox: Outbox | None = None
         self._process: Process | None = None
         self._not_before = 0.0
 
-    async def look(self, config: DaemonConfig) -> None:
+    async def look(self) -> None:
         """Has a round done where one is due, and returns when it has ended. Raises nothing but
         what cancels it: a delivery is no reason to stop scaling."""
         if self._file is None or time.monotonic() < self._not_before:
             return
         try:
-            if await asyncio.to_thread(self._is_due, config):
+            if await asyncio.to_thread(self._is_due):
                 await self._round(self._file)
-                await asyncio.to_thread(self._is_due, config)
+                await asyncio.to_thread(self._is_due)
         except (CostplanError, OSError) as error:
             self._trouble(str(error))
         except Exception as error:  # a bug here ends a look, not the daemon
             self._not_before = time.monotonic() + _AFTER_TROUBLE_SECONDS
             self._log.broken("deliveries failed", error)
 
-    def _is_due(self, config: DaemonConfig) -> bool:
+    def _is_due(self) -> bool:
+        config = self._config()
         if self._outbox is None:
             self._outbox = Outbox.open(Path(config.store_path))
         self._metrics.deliveries(self._outbox.summary())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from costplan.planner.errors import CostplanError, InputError
 from costplan.planner.finance.delivery import Channel, retry_seconds
 
 Told = Callable[[str], None]
+SENT, FAILED, EMPTY, DROPPED = "sent", "failed", "empty", "dropped"
+"""What comes of a try. Empty is a report of a month without entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +49,15 @@ def deliver(cluster: Cluster, file: Path, told: Told = lambda _: None) -> Done:
         unseen = list(_news(cluster, config, outbox))
         for error in unseen:
             told(str(error))
-        sent = failed = 0
+        work = _Round(cluster, config, file, outbox)
+        ends: Counter[str] = Counter()
         for delivery in outbox.due(cluster.now()):
-            problem = _try(_Round(cluster, config, file, outbox), delivery)
-            if problem is None:
-                sent += 1
-                told(f"sent: {delivery.title}")
-            else:
-                failed += 1
-                told(f"failed: {delivery.title}: {problem}")
+            end, problem = _try(work, delivery)
+            ends[end] += 1
+            told(f"{end}: {delivery.title}{': ' if problem else ''}{problem}")
         outbox.prune(cluster.now())
         _tidy(cluster.path, outbox)
-    return Done(sent=sent, failed=failed, is_blind=bool(unseen))
+    return Done(sent=ends[SENT], failed=ends[FAILED], is_blind=bool(unseen))
 
 
 def _news(cluster: Cluster, config: DaemonConfig, outbox: Outbox) -> Iterator[CostplanError]:
@@ -80,21 +80,21 @@ class _Round:
     outbox: Outbox
 
 
-def _try(work: _Round, delivery: Delivery) -> str | None:
-    """Tries a delivery; gives why it failed, None where it did not."""
+def _try(work: _Round, delivery: Delivery) -> tuple[str, str]:
+    """Tries a delivery; gives what came of it, and why where it was not sent."""
     from costplan.cli.statement import EmptyMonth
 
     cluster, outbox = work.cluster, work.outbox
     number, attempts = delivery.delivery_id, delivery.attempts + 1
     wait = timedelta(seconds=retry_seconds(attempts))
     if not outbox.begin(number, cluster.now() + wait):
-        return "it was dropped"
+        return DROPPED, ""
     reach("deliver.begun")
     try:
         receipt = _send(work, delivery)
     except EmptyMonth as error:
         outbox.empty(number, error.problem, cluster.now())
-        return None
+        return EMPTY, error.problem
     except DeliveryFailed as error:
         problem = error.problem
         if error.retry_after_seconds is not None:
@@ -109,9 +109,9 @@ def _try(work: _Round, delivery: Delivery) -> str | None:
         reach("deliver.sent")
         outbox.sent(number, receipt, cluster.now())
         shutil.rmtree(_spool(cluster.path) / str(number), ignore_errors=True)
-        return None
+        return SENT, ""
     outbox.failed(number, problem, cluster.now() + wait)
-    return problem
+    return FAILED, problem
 
 
 def _send(work: _Round, delivery: Delivery) -> str:

@@ -94,6 +94,22 @@ def written(source: Source) -> Asked | None:
     return None
 
 
+def with_commitments(asked: Asked, source: Source, flag: Path | None) -> Asked:
+    """What is asked for, with the commitments that its file and a flag name.
+
+    Raises InputError where they are wrong.
+    """
+    workload = asked.workload
+    if workload is None or not (flag or workload.held.file or workload.held.ledger):
+        return asked
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.held_source import with_files, without_leased
+
+    base = Path() if source.file is None else source.file.parent
+    held = without_leased(with_files(workload.held, base, flag), base, utc_now())
+    return replace(asked, workload=replace(workload, held=held))
+
+
 def observed(source: Source) -> Asked:
     """What the scheduler has to do; raises InputError where it cannot be looked at."""
     from costplan.adapters.dask.sample import TlsFiles, sample

@@ -2,8 +2,8 @@
 
 0  done
 1  what was given is wrong; a replay differs
-2  the command line is wrong; with --detailed-exitcode: changes are advised
-3  no fleet does
+2  the command line is wrong; with --detailed-exitcode: changes are advised, a budget will be passed
+3  no fleet does; with --detailed-exitcode: a budget is passed
 4  the prices, or a plan, are too old
 5  a plan does not fit what runs here
 6  the time to wait is over

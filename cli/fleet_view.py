@@ -9,33 +9,37 @@ from decimal import Decimal
 from costplan.cli import wording
 from costplan.cli.view import Column, Grid, Style
 from costplan.cli.wording import counted, market_text, plain, usd, usd_column
-from costplan.planner.plan import Change, Diff, PricedPool, Recommendation
+from costplan.planner.plan import Change, Diff, PaidNodes, PricedPool, Recommendation
 from costplan.planner.types import OfferKey
 
 
 def fleet_grid(plan: Recommendation) -> Grid:
     """The pools of a plan, dearest together first, and their sum."""
     pools = sorted(plan.pools, key=lambda each: (-_together(each), each.pool.key))
-    each = usd_column((pool.pool.usd_per_hour_each for pool in pools), 4)
+    parts = [(pool, part) for pool in pools for part in paid_parts(plan, pool)]
+    each = usd_column((part.usd_per_hour_each for _, part in parts), 4)
     beside = _beside(plan)
-    sums = usd_column([*map(_together, pools), *beside.values(), plan.usd_per_hour])
-    places = _places([pool.pool.key for pool in pools])
-    rows = []
-    for pool, place, price, together in zip(pools, places, each, sums, strict=False):
-        mark = "~" if pool.price_is_estimate else ""
+    together = [part.nodes * part.usd_per_hour_each for _, part in parts]
+    sums = usd_column([*together, *beside.values(), plan.usd_per_hour])
+    places = _places([pool.pool.key for pool, _ in parts])
+    rows: list[tuple[str, ...]] = []
+    last: PricedPool | None = None
+    for (pool, part), place, price, amount in zip(parts, places, each, sums, strict=False):
+        mark = "~" if pool.price_is_estimate and part.usd_per_hour_each else ""
         size = (pool.vcpu_each, pool.memory_bytes_each, pool.gpus_each, pool.gpu_kind)
         row = (
-            market_text(pool.pool.key.market),
+            market_text(pool.pool.key.market) + paid_text(part),
             plain(pool.pool.key.instance_type),
             place,
             wording.machine_text(*size),
-            wording.workers_text(_workers(pool)),
-            f"{pool.pool.nodes:,}",
+            "" if pool is last else wording.workers_text(_workers(pool)),
+            f"{part.nodes:,}",
             mark + price,
-            mark + together,
+            mark + amount,
         )
         rows.append(row)
-    for name, amount in zip(beside, sums[len(pools) :], strict=False):
+        last = pool
+    for name, amount in zip(beside, sums[len(parts) :], strict=False):
         rows.append(("", name, "", "", "", "", "", amount))
     mark = "~" if any(pool.price_is_estimate for pool in pools) else ""
     nodes = sum(pool.pool.nodes for pool in pools)
@@ -57,6 +61,29 @@ def fleet_grid(plan: Recommendation) -> Grid:
     )
 
 
+def paid_parts(plan: Recommendation, pool: PricedPool) -> tuple[PaidNodes, ...]:
+    """The nodes of a pool by what pays for them."""
+    if plan.held is not None and (parts := plan.held.of(pool.pool.key)):
+        return parts
+    return (
+        PaidNodes(
+            key=pool.pool.key,
+            nodes=pool.pool.nodes,
+            commitments=(),
+            is_whole=False,
+            usd_per_hour_each=pool.pool.usd_per_hour_each,
+        ),
+    )
+
+
+def paid_text(part: PaidNodes) -> str:
+    """' (paid by ri-1)', ' (paid in part by ri-1 and sp)', '' where nothing held pays."""
+    if not part.commitments:
+        return ""
+    names = " and ".join(map(plain, part.commitments))
+    return f" (paid by {names})" if part.is_whole else f" (paid in part by {names})"
+
+
 def _beside(plan: Recommendation) -> dict[str, Decimal]:
     """What is billed an hour beside machines, by name."""
     place = plan.place
@@ -75,8 +102,9 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
     changes = sorted(diff.changes, key=lambda each: (_order(each), each.key))
     estimated = {pool.pool.key for pool in plan.pools if pool.price_is_estimate}
     each = usd_column((change.usd_per_hour_each for change in changes), 4)
+    paid = plan.held.saved_usd_per_hour if plan.held is not None else Decimal(0)
     before = usd_column([*(_cost(c, c.nodes_now) for c in changes), diff.usd_per_hour_now])
-    after = usd_column([*(_cost(c, c.nodes_planned) for c in changes), plan.usd_per_hour])
+    after = usd_column([*(_cost(c, c.nodes_planned) for c in changes), -paid, plan.usd_per_hour])
     places = _places([change.key for change in changes])
     rows = []
     for index, change in enumerate(changes):
@@ -93,6 +121,8 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
             (mark + after[index]) if change.nodes_planned else "",
         )
         rows.append(row)
+    if paid:
+        rows.append(("", "", "paid by commitments", "", "", "", "", "", after[-2]))
     now, planned = (sum(c.nodes_now for c in changes), sum(c.nodes_planned for c in changes))
     mark = "~" if estimated else ""
     total = ("", "", "", "", f"{now:,}", f"{planned:,}", "", before[-1], mark + after[-1])
@@ -109,7 +139,11 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
             Column(head="$/h plan", is_number=True),
         ),
         rows=(*rows, total),
-        styles=(*(_STYLES[_order(change)] for change in changes), "strong"),
+        styles=(
+            *(_STYLES[_order(change)] for change in changes),
+            *(("quiet",) if paid else ()),
+            "strong",
+        ),
     )
 
 

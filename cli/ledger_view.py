@@ -11,13 +11,12 @@ from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
 from costplan.planner.wording import counted
 
-_PLAIN: Style = "plain"
-
 
 def months_view(rows: Sequence[MonthRow]) -> View:
     """The months as a table."""
     if not rows:
         return View(title="the ledger", blocks=(Line("it has no entries", "quiet"),))
+    plain: Style = "plain"
     grid = Grid(
         columns=(
             Column(head="month"),
@@ -36,7 +35,7 @@ def months_view(rows: Sequence[MonthRow]) -> View:
             )
             for row in rows
         ),
-        styles=tuple(_PLAIN for _ in rows),
+        styles=tuple(plain for _ in rows),
     )
     return View(title="the ledger by month", blocks=(grid,))
 

@@ -18,6 +18,7 @@ from costplan.cli import (
     down,
     drain,
     explain,
+    focus,
     forecast,
     init,
     ledger,
@@ -85,6 +86,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")
+app.add_typer(focus.app, name="focus")
 
 
 def main() -> None:

@@ -17,7 +17,15 @@ from costplan.planner.explain_actions import action_name
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Notice
 from costplan.planner.status import Status
-from costplan.planner.tick import ActionOutcome, DrainNode, Launch, MovePlan, NewNode, Outcome
+from costplan.planner.tick import (
+    ActionOutcome,
+    DrainNode,
+    HeldUse,
+    Launch,
+    MovePlan,
+    NewNode,
+    Outcome,
+)
 from costplan.planner.types import Mode
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -48,6 +56,9 @@ class Metrics:
         self._gaps = gauge("gaps", "What the last tick did not know.", "kind")
         self._notices = gauge("notices", "Warnings of the clouds in force.", "kind")
         self._left = gauge("budget_left_usd", "What may still be spent.", "period")
+        self._held = gauge("commitment_used", "What is used of a commitment.", "commitment", "unit")
+        self._idle = gauge("commitment_idle", "What of it stays idle.", "commitment", "unit")
+        self._pays = gauge("commitments_pay_usd_per_hour", "What they pay of the running nodes.")
         self._paused = gauge("paused", "1 while the operator has it paused.")
         self._tick_at = gauge("last_tick_timestamp_seconds", "When the last tick was.")
         self._tick_seconds = prometheus.Histogram(
@@ -102,7 +113,16 @@ class Metrics:
         for state in _TASKS:
             self._tasks.labels(state).set(sum(getattr(row, state) for row in status.tasks))
         self._draining.set(status.draining)
+        self._commitments(status.held)
         self._of_last(status)
+
+    def _commitments(self, held: HeldUse | None) -> None:
+        self._held.clear()
+        self._idle.clear()
+        self._pays.set(0.0 if held is None else float(held.pays_usd_per_hour))
+        for use in () if held is None else held.uses:
+            self._held.labels(use.commitment_id, use.unit).set(float(use.used))
+            self._idle.labels(use.commitment_id, use.unit).set(float(use.idle))
 
     def _of_last(self, status: Status) -> None:
         if status.last is not None:

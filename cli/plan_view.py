@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from costplan.cli import wording
 from costplan.cli.deadline_view import deadline_lines
 from costplan.cli.fleet_view import diff_grid, diff_lines, fleet_grid, packing_grid
+from costplan.cli.held_view import held_lines
 from costplan.cli.place_view import place_lines, rate_lines
 from costplan.cli.view import Block, Facts, Line, View
 from costplan.cli.wording import against, counted, percent, plain, rate, rule_percent, usd
@@ -195,6 +196,8 @@ def _verdict(plan: Recommendation) -> str:
 def _behind(plan: Recommendation, *, explain: bool) -> Iterable[_Fact]:
     if plan.place is not None:
         yield "place", tuple(place_lines(plan, plan.place))
+    if plan.held is not None:
+        yield "commitments", tuple(held_lines(plan.held, explain=explain))
     compared = tuple(
         line for each in plan.baselines for line in _baseline(plan, each, explain=explain)
     )

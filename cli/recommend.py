@@ -48,6 +48,9 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     current: Annotated[
         Path | None, typer.Option(metavar="JSON", help="What runs now: the answer is a diff.")
     ] = None,
+    commitments: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What is held already: it is used first.")
+    ] = None,
     deadline: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="When the job must be done, like 8h: spot while it can."),
@@ -97,13 +100,17 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     if out is not None:
         check_out(out)
     asked = demand_source.written(source)
+    if asked is not None:
+        asked = demand_source.with_commitments(asked, source, commitments)
     running = None if current is None else read_fleet(current)
     now = utc_now().replace(microsecond=0)
     prices = price_source.read_prices(price_file, now=now)
     # Looking takes seconds, so it comes after everything that may be wrong.
-    asked = asked or demand_source.without_unpriced_traffic(
-        demand_source.observed(source), prices.catalogue
-    )
+    if asked is None:
+        asked = demand_source.without_unpriced_traffic(
+            demand_source.observed(source), prices.catalogue
+        )
+        asked = demand_source.with_commitments(asked, source, commitments)
     if asked.workload is None:
         for line in asked.notes[1:]:
             errors.note(line)
@@ -205,6 +212,8 @@ def _data_text(answer: Recommendation | Infeasible, output: str) -> str:
 
         if isinstance(answer, Fleet) and answer.deadline is not None:
             errors.note("note: CSV has the fleet only; --format json has the deadline, too")
+        if isinstance(answer, Fleet) and answer.held is not None:
+            errors.note("note: CSV has prices without commitments; --format json has both")
         from costplan.cli.render_csv import csv_text
 
         return csv_text(answer)

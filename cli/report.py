@@ -44,7 +44,9 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter a flag
     output: Annotated[
         str,
         typer.Option(
-            "--format", help="table, html, xlsx, csv, journal, json, md, or pdf (of a month)."
+            "--format",
+            help="table, html, xlsx, csv, journal, json, md, pdf, focus-1.2 or focus-1.4"
+            " (of a month).",
         ),
     ] = "table",
     out: Annotated[
@@ -62,7 +64,7 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter a flag
     is_stretch = start is not None or end is not None
     if is_stretch:
         _check_stretch(output, month=month, by=by, view=view)
-    if out is not None:
+    if out is not None and not output.startswith("focus-"):
         check_out(out)
     with opened(config, store, read_only=True) as cluster:
         if is_stretch:

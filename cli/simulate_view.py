@@ -31,9 +31,10 @@ def notes_of(prepared: Prepared, found: Sequence[PolicyOutcome]) -> tuple[str, .
 def undone_notes(found: Sequence[PolicyOutcome]) -> tuple[str, ...]:
     """A line for each policy that did not get its work done."""
     return tuple(
-        f"{one.policy} was given up after {one.ended_seconds / 86400:,.3g} days, ten times the "
-        f"span, with {one.unfinished_jobs:,} of {counted(one.jobs, 'job')} undone: they count as "
-        "late and their waits until then, and its dollars are not compared with foresight"
+        f"{one.policy} was given up after {one.ended_seconds / 86400:,.3g} days, "
+        f"{one.given_up}, with {one.unfinished_jobs:,} of {counted(one.jobs, 'job')} undone: "
+        "they count as late and their waits until then, and its dollars are not compared with "
+        "foresight"
         for one in found
         if one.unfinished_jobs
     )

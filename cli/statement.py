@@ -12,10 +12,11 @@ from pathlib import Path
 
 from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.ledger_changes import months_of
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
 from costplan.adapters.whole_file import replaced
-from costplan.cli import errors
+from costplan.cli import errors, report_focus
 from costplan.cli.cluster_store import Cluster
 from costplan.cli.out_file import write_out
 from costplan.cli.progress import Progress
@@ -64,7 +65,7 @@ class Asked:
 
 def report_month(cluster: Cluster, asked: Asked) -> None:
     """Writes the report of a month in the format and to the place that were asked for."""
-    errors.check_word("--format", asked.output, FORMATS)
+    errors.check_word("--format", asked.output, (*FORMATS, *report_focus.FORMATS))
     errors.check_word("--view", asked.view, tuple(View))
     tables = () if asked.by is None else (dimensions(asked.by),)
     _check(asked, tables)
@@ -73,6 +74,9 @@ def report_month(cluster: Cluster, asked: Asked) -> None:
     with Progress() as told:
         question = question_of(cluster, period, View(asked.view), tables, journal_of=asked.output)
         with book_of(cluster, period, told) as book:
+            if asked.output in report_focus.FORMATS and asked.out is not None:
+                _write_focus(book, cluster, period, asked.output, asked.out)
+                return
             if tables == ((LINE,),):
                 _write_lines(book, period, asked.out)
                 return
@@ -173,6 +177,12 @@ def _aside(cluster: Cluster, period: Period) -> Aside:
 
 
 def _check(asked: Asked, tables: tuple[tuple[str, ...], ...]) -> None:
+    if asked.output in report_focus.FORMATS:
+        report_focus.check_out(asked.output, asked.out)
+        if tables:
+            raise InputError(
+                "--by", "is not for FOCUS files, which have every charge", "leave it out"
+            )
     if asked.output in BINARY and asked.out is None:
         way_out = f"name one: --out report.{asked.output}"
         raise InputError(f"--format {asked.output}", "is written to a file", way_out)
@@ -186,6 +196,21 @@ def _check(asked: Asked, tables: tuple[tuple[str, ...], ...]) -> None:
         raise InputError(
             "--by", "is fixed for a journal: by cost centre, account and purpose", "leave it out"
         )
+
+
+def _write_focus(book: Book, cluster: Cluster, period: Period, output: str, out: Path) -> None:
+    """The month as FOCUS files; a correction of a month that is closed is one of an invoice."""
+    settings = cluster.settings()
+    report_focus.write_report(
+        book,
+        report_focus.Exported(
+            output=output,
+            month=period.name,
+            closed=frozenset(row.month for row in months_of(cluster.path) if row.closed_at),
+            commitments=() if settings is None else terms_of(settings).commitments,
+        ),
+        out,
+    )
 
 
 def _write(made: Statement, book: Book, asked: Asked, reports: ReportSettings, told: Told) -> None:

@@ -14,7 +14,7 @@ from costplan.planner.explain import decision_text, refusals
 from costplan.planner.outlook import Ahead
 from costplan.planner.plan_document import money_text
 from costplan.planner.status import Status
-from costplan.planner.tick import Control
+from costplan.planner.tick import Control, HeldUse
 from costplan.planner.types import OfferKey, Phase
 
 SCHEMA_VERSION = 1
@@ -123,6 +123,24 @@ def status_document(status: Status) -> dict[str, Any]:
         "next_plan_at": None if status.next_plan_at is None else _instant(status.next_plan_at),
         "control": _control_document(status.control),
         "deliveries": summary_document(status.deliveries),
+        **({} if status.held is None else {"commitments": _held_document(status.held)}),
+    }
+
+
+def _held_document(held: HeldUse) -> dict[str, Any]:
+    return {
+        "pays_usd_per_hour": money_text(held.pays_usd_per_hour),
+        "is_shared": held.is_shared,
+        "uses": [
+            {
+                "id": each.commitment_id,
+                "kind": each.kind,
+                "unit": each.unit,
+                "used": money_text(each.used),
+                "idle": money_text(each.idle),
+            }
+            for each in held.uses
+        ],
     }
 
 

@@ -18,6 +18,7 @@ from costplan.planner.explain import (
     waiting_lines,
 )
 from costplan.planner.explain_ahead import ahead_text, notes_text
+from costplan.planner.explain_held import held_lines
 from costplan.planner.status import BudgetRow, Status
 from costplan.planner.tick import Control
 from costplan.planner.types import Phase
@@ -46,7 +47,8 @@ def status_view(status: Status, *, nodes: bool = False) -> View:
         blocks.append(Line("Waits, and nothing is bought for it:", "change"))
         blocks += [Line(f"  {line}", "change") for line in waiting]
     sent = summary_facts(status.deliveries, status.at)
-    blocks.append(Facts((*_budget(status), *_decision(status), *sent)))
+    money = (*_budget(status), *_held(status), *_decision(status), *sent)
+    blocks.append(Facts(money))
     name = plain(status.cluster) or "cluster"
     return View(title=f"{name} at {status.at:%Y-%m-%d %H:%M:%S} UTC", blocks=tuple(blocks))
 
@@ -238,6 +240,12 @@ def _of_limit(row: BudgetRow) -> str:
         return usd(row.used_usd)
     over = "left" if row.left_usd >= 0 else "over"
     return f"{usd(row.used_usd)} of {usd(row.limit_usd)} ({usd(abs(row.left_usd))} {over})"
+
+
+def _held(status: Status) -> Iterable[_Fact]:
+    lines = tuple(held_lines(status.held))
+    if lines:
+        yield "commitments", lines
 
 
 def _decision(status: Status) -> Iterable[_Fact]:

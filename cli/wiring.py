@@ -11,7 +11,7 @@ from costplan.cli.cloud_access import aws_settings, azure_settings, gcp_clients,
 from costplan.planner.azure_config import AzureChoice
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.nodes import LaunchRequest
-from costplan.planner.ports import AccountQuotas, Cluster, PriceFeed, Provider
+from costplan.planner.ports import AccountQuotas, Cluster, PriceFeed, Provider, WorkSource
 from costplan.planner.provider_config import (
     AwsChoice,
     GcpChoice,
@@ -38,7 +38,8 @@ time: it takes two calls an offer, and there are hundreds."""
 class Ports:
     """The world of one cluster. `secrets` are never to be logged; `close` gives sockets back.
 
-    `quotas` are the account's, None where the provider has none.
+    `quotas` are the account's, None where the provider has none, `work` is the scheduler as one
+    that tells what was computed.
     """
 
     provider: Provider
@@ -47,6 +48,7 @@ class Ports:
     secrets: tuple[str, ...]
     close: Callable[[], None]
     quotas: AccountQuotas | None = None
+    work: WorkSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def connect(config: DaemonConfig, clock: Callable[[], datetime]) -> Ports:
         prices=machines.prices,
         quotas=machines.quotas,
         cluster=cluster,
+        work=cluster,
         secrets=(token,),
         close=cluster.close,
     )

@@ -29,6 +29,7 @@ import numpy as np
 from costplan.planner.buying import Column
 from costplan.planner.holding import most_threads
 from costplan.planner.horizon.model import Horizon, Memory, Running, Window, sizes_of
+from costplan.planner.known_work import task_seconds_left
 from costplan.planner.learn import boots_of_offer
 from costplan.planner.learnt import Learnt
 from costplan.planner.needs import nobody_there
@@ -106,9 +107,10 @@ def worth_threads(snapshot: Snapshot, learnt: Learnt, settings: Settings) -> flo
     gaps, bursts = learnt.idle_gaps, learnt.bursts
     if not gaps or not bursts or median(gaps) >= STEP_SECONDS:
         return math.inf
-    goes_on = learnt.idle_since is None
-    if goes_on and load.totals.busy_seconds - learnt.busy_before > LONG_BURST * max(bursts):
-        return math.inf
+    if learnt.idle_since is None:
+        done = load.totals.busy_seconds - learnt.busy_before
+        if done + task_seconds_left(load, learnt, settings) > LONG_BURST * max(bursts):
+            return math.inf
     return most_threads(bursts, gaps)
 
 
@@ -201,6 +203,8 @@ def lead_seconds(question: TransitionQuestion, learnt: Learnt, settings: Setting
 
 def _cheapest(columns: Sequence[Column], kind: str) -> Column | None:
     able = [column for column in columns if column.workers.get(kind)]
+    # A worker that is missing is bought for money, once commitments are used up.
+    able = [column for column in able if not column.paid_by] or able
     return min(able, key=_usd_per_worker, default=None)
 
 

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.catalogue import MARKETS, Catalogue
+from costplan.planner.held.machines import Tariff, machine_at
+from costplan.planner.held.price import fleet_cover
+from costplan.planner.held.values import NOTHING_HELD
 from costplan.planner.optimize.greedy import open_nodes
 from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem, build
 from costplan.planner.place import extra_pico
 from costplan.planner.plan import Baseline
 from costplan.planner.types import Market
-from costplan.planner.units import usd_from_pico
+from costplan.planner.units import PICO_PER_USD, usd_from_pico
 from costplan.planner.workload import Limits, MarketRules, Workload
 
 PICO = Decimal("1e-12")
@@ -59,7 +62,13 @@ def _problem(
 ) -> Problem:
     """The problem without caps over one market, with the cheapest zone of each type only."""
     rows = chosen.rows[catalogue.market[chosen.rows] == MARKETS.index(market)]
-    free = replace(workload, market=MarketRules(), limits=Limits(), budget_pico_per_hour=None)
+    free = replace(
+        workload,
+        market=MarketRules(),
+        limits=Limits(),
+        budget_pico_per_hour=None,
+        held=NOTHING_HELD,
+    )
     if not workload.where.single_zone:
         rows = rows[_cheapest_zones(catalogue, rows)]
     return build(catalogue, replace(chosen, rows=rows), free)
@@ -114,6 +123,14 @@ def _usd(
     pico = catalogue.price_pico[rows] + extra_pico(catalogue, rows, workload.extras)
     billed = sum(int(each) * count for each, count in zip(pico, nodes.values(), strict=True))
     once = float(problem.site_usd[problem.site[next(iter(nodes))]])
+    if workload.held.is_any:
+        # Whatever is bought, the provider applies what is held.
+        fleet = [
+            (machine_at(catalogue, int(row)), count)
+            for row, count in zip(rows, nodes.values(), strict=True)
+        ]
+        saved = fleet_cover(fleet, Tariff(catalogue, workload.held)).saved_usd
+        billed -= round(saved * PICO_PER_USD)
     return usd_from_pico(billed) + Decimal(repr(once)).quantize(PICO)
 
 

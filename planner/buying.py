@@ -8,21 +8,24 @@ kind. Its bound for the whole demand is what no fleet, however it came to be, co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from math import ceil
+from math import ceil, inf
 from types import MappingProxyType
+
+import numpy as np
 
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.fleet_view import expected_usd
 from costplan.planner.market import catalogue_of, priced_offers
 from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates, candidates
-from costplan.planner.optimize.problem import build
+from costplan.planner.optimize.problem import Floats, build
 from costplan.planner.optimize.single import Machine, cheapest, worth_looking_at
 from costplan.planner.optimize.solve import solve
 from costplan.planner.settings import Settings, WorkerKind
+from costplan.planner.speed import PLAIN, Speeds
 from costplan.planner.spread import spreads
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources, WorkerShape
 from costplan.planner.units import usd_from_pico
@@ -39,7 +42,9 @@ class Column:
     """A machine that could be bought: offers that will do, the first preferred, and its workers.
 
     `usd_per_hour` is of the dearest of the keys, `expected_usd_per_hour` adds the work that
-    interruptions make be done again, of the first `risk_usd_per_hour`.
+    interruptions make be done again, and is for the work of a machine of speed 1; both together,
+    of the first, are `risk_usd_per_hour`, which is negative of a fast one. Where commitments pay
+    for it (`paid_by`), the dollars are what is left, and `takes` what it takes of which rows.
     """
 
     keys: tuple[OfferKey, ...]
@@ -48,6 +53,8 @@ class Column:
     expected_usd_per_hour: float
     resources: Resources
     risk_usd_per_hour: float = 0.0
+    takes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    paid_by: tuple[str, ...] = ()
 
 
 def missing_kinds(
@@ -98,10 +105,14 @@ def workers_on(kind: WorkerKind, size: Resources) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown)."""
+    """Columns, and the least dollars an hour that any fleet for the demand costs (0: unknown).
+
+    `left` is what of commitments may be bought with, in units by the names of their rows.
+    """
 
     columns: tuple[Column, ...]
     bound_usd_per_hour: float
+    left: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class _PriceList:
@@ -156,15 +167,20 @@ class Shop:
     """What is on offer at a moment: a shelf for whatever workers are wanted."""
 
     def __init__(
-        self, offers: Sequence[Offer], quotes: Sequence[Quote], settings: Settings
+        self,
+        offers: Sequence[Offer],
+        quotes: Sequence[Quote],
+        settings: Settings,
+        speeds: Speeds = PLAIN,
     ) -> None:
-        self.settings = settings
+        self.offers, self.settings, self.speeds = offers, settings, speeds
         self.priced = priced_offers(offers, quotes)
         goods = _goods(_PriceList(self.priced, settings))
         self.rows = tuple(goods.key)
         self.key, self.usd, self.size, self.room = goods.key, goods.usd, goods.size, goods.room
         self.cost = {
             row: expected_usd(key, self.usd[row], self.priced[row][1], settings)
+            / speeds.factor(key.instance_type)
             for row, key in self.key.items()
         }
         self.found: dict[_Found, None] = {}
@@ -189,10 +205,35 @@ class Shop:
         self._add_plain(wanted)
         return Shelf(columns=tuple(map(self._column, self.found)), bound_usd_per_hour=whole)
 
+    def places(self, kind: str) -> Mapping[int, int]:
+        """How many workers of a kind each row has room for, of those that have room for one."""
+        found = next(each for each in self.settings.kinds if each.name == kind)
+        return self._full(found)
+
+    def column(self, row: int, workers: Mapping[str, int]) -> Column:
+        """A machine of a row with workers on it."""
+        return self._column((row, tuple(sorted((n, c) for n, c in workers.items() if c))))
+
+    def usd_of(self, key: OfferKey) -> Decimal:
+        """What a node of an offer costs an hour."""
+        return self._usd_by_key[key]
+
+    @cached_property
+    def _usd_by_key(self) -> Mapping[OfferKey, Decimal]:
+        return {key: self.usd[row] for row, key in self.key.items()}
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """The price list in columns."""
         return catalogue_of(self.priced)
+
+    @cached_property
+    def _factors(self) -> Floats:
+        """Speeds of the catalogue's rows."""
+        types = self.catalogue.instance_type
+        factors = np.array([self.speeds.factor(name) for name in types.names])
+        found: Floats = factors[types.codes]
+        return found
 
     def _candidates(self, workload: Workload) -> Candidates:
         """The rows that may be bought, which do not depend on how many workers are wanted."""
@@ -241,6 +282,8 @@ class Shop:
             return 0.0 if bought is None else bought.cost
         workload = self._workload(count, market)
         problem = build(self.catalogue, self._candidates(workload), workload)
+        if not self.speeds.is_plain:
+            problem = problem.at_speed(self._factors)
         solution = solve(problem) if problem.offers else None
         if solution is None:
             return 0.0
@@ -319,13 +362,16 @@ class Shop:
     def _made(self, row: int, workers: dict[str, int]) -> Column:
         key, price = self.key[row], self.usd[row]
         kinds = {kind.name: kind for kind in self.settings.kinds}
+        gpus = sum(kinds[name].need.gpus * n for name, n in workers.items())
         need = Resources(
             vcpu_milli=sum(kinds[name].need.vcpu_milli * n for name, n in workers.items()),
             memory_bytes=sum(kinds[name].need.memory_bytes * n for name, n in workers.items()),
-            gpus=sum(kinds[name].need.gpus * n for name, n in workers.items()),
-            gpu_kind=self.size[row].gpu_kind if self._needs_gpu(workers, kinds) else None,
+            gpus=gpus,
+            gpu_kind=self.size[row].gpu_kind if gpus else None,
         )
         dearest = price * DEAREST_ALTERNATIVE
+        # Of another speed the same price is not the same cost.
+        most = inf if self.speeds.is_plain else self.cost[row] * float(DEAREST_ALTERNATIVE)
         others = [
             other
             for other in self.rows
@@ -333,26 +379,21 @@ class Shop:
             and self.usd[other] <= dearest
             and need.fits_in(self.room[other])
             and self._like(key, self.key[other])
+            and self.cost[other] <= most
         ]
-        others = sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]
-        rows = [row, *others]
+        rows = [row, *sorted(others, key=lambda r: (self.cost[r], r))[:MOST_ALTERNATIVES]]
         return Column(
             keys=tuple(self.key[r] for r in rows),
             workers=MappingProxyType(workers),
             usd_per_hour=max(self.usd[r] for r in rows),
             expected_usd_per_hour=self.cost[row],
             resources=self.size[row],
-            risk_usd_per_hour=max(0.0, self.cost[row] - float(price)),
+            risk_usd_per_hour=self.cost[row] - float(price),
         )
 
     def _like(self, key: OfferKey, other: OfferKey) -> bool:
         """Same market and place, so that no rule that the one keeps is broken by the other."""
-        same_zone = key.zone == other.zone or not self.settings.where.single_zone
-        return (
-            key.market is other.market
-            and (key.provider, key.region) == (other.provider, other.region)
-            and same_zone
-        )
-
-    def _needs_gpu(self, workers: Mapping[str, int], kinds: Mapping[str, WorkerKind]) -> bool:
-        return any(kinds[name].need.gpus for name in workers)
+        ours = (key.market, key.provider, key.region)
+        if ours != (other.market, other.provider, other.region):
+            return False
+        return key.zone == other.zone or not self.settings.where.single_zone

@@ -1,8 +1,8 @@
 """Values as JSON and back, exactly: what is stored of a tick is what the tick saw.
 
 Built from the types of the values' fields: dataclasses, tuples, mappings with text keys, enums,
-Decimal (as text), aware datetimes (ISO 8601), numbers, text, None. In a union of dataclasses the
-class's name is kept under '$'. The same value always gives the same bytes.
+Decimal and Fraction (as text), aware datetimes (ISO 8601), numbers, text, None. In a union of
+dataclasses the class's name is kept under '$'. The same value always gives the same bytes.
 
 A field that was added with a default reads from older bytes. What these values do not know, a
 class or a field, is refused: it would be lost without a word.
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
@@ -116,6 +117,8 @@ def _codec(form: Any) -> _Codec:  # noqa: PLR0911 - a return a kind of type
         return _tuple(typing.get_args(form))
     if origin in (Mapping, dict):
         return _mapping(*typing.get_args(form))
+    if form is Fraction:
+        return _Codec(str, Fraction)
     if form is Decimal:
         return _Codec(str, Decimal)
     if form is datetime:

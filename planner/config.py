@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,6 +32,8 @@ from costplan.planner.config_values import (
 )
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.errors import InputError
+from costplan.planner.held.config import BY_KIND, held_contradictions, held_of
+from costplan.planner.held.config import EXAMPLES as HELD_EXAMPLES
 from costplan.planner.types import Resources, WorkerShape
 from costplan.planner.units import GIB
 from costplan.planner.workload import Extras, Workload
@@ -57,7 +60,9 @@ _EXAMPLES = {
     "where.data.read": "read: 500 GiB",
     "budget.usd_per_hour": "usd_per_hour: 60",
 }
-_GRAMMAR = Grammar(sections=sections(WorkloadSection), examples=_EXAMPLES)
+_GRAMMAR = Grammar(
+    sections=sections(WorkloadSection), examples={**HELD_EXAMPLES, **_EXAMPLES}, by_kind=BY_KIND
+)
 _INTEGER = re.compile(r"[+-]?\d{1,30}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -85,7 +90,8 @@ def workload_from_mapping(data: object, name: str) -> Workload:
         raise_all(
             name, [problem(_GRAMMAR, name, details) for details in error.errors(include_url=False)]
         )
-    found = [InputError(f"{name}: {path}", *rest) for path, *rest in contradictions(file)]
+    against = chain(contradictions(file), held_contradictions(file))
+    found = [InputError(f"{name}: {path}", *rest) for path, *rest in against]
     if found:
         raise_all(name, found)
     return _workload(file)
@@ -179,6 +185,7 @@ def _workload(file: WorkloadSection) -> Workload:
             rates=rates_of(file.place_rates),
         ),
         budget_pico_per_hour=None if file.budget is None else file.budget.usd_per_hour,
+        held=held_of(file),
     )
 
 

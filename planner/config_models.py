@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from costplan.planner.commitments.file_models import HeldSection
 from costplan.planner.config_fields import (
     Architecture,
     DurationSeconds,
@@ -39,6 +40,7 @@ from costplan.planner.config_fields import (
     refusal,
     shown,
 )
+from costplan.planner.config_section import Section
 from costplan.planner.types import Market
 from costplan.planner.units import MIB
 
@@ -46,12 +48,6 @@ from costplan.planner.units import MIB
 def gpu_mapping(value: object) -> object:
     """`gpu: 1` is short for `gpu: {count: 1}`."""
     return {"count": value} if isinstance(value, int | float | str) else value
-
-
-class Section(BaseModel):
-    """A mapping of the file whose keys are exactly its fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GpuSection(Section):
@@ -76,7 +72,7 @@ class WhereSection(Section):
     """Clouds and regions."""
 
     providers: tuple[Provider, ...] = ()
-    regions: dict[Provider, Annotated[tuple[Text, ...], Filled]] = {}
+    regions: dict[Provider, Annotated[tuple[Text, ...], Filled]] = Field(default_factory=dict)
     single_region: Flag = True
     single_zone: Flag = False
 
@@ -182,8 +178,8 @@ class LimitsSection(Section):
     quotas: tuple[QuotaSection, ...] = ()
 
 
-class WorkloadSection(Section):
-    """The whole file."""
+class _OwnSection(Section):
+    """The keys that only this file has."""
 
     workload: Name
     workers: Annotated[tuple[WorkerSection, ...], Filled]
@@ -196,6 +192,10 @@ class WorkloadSection(Section):
     overhead: OverheadSection = OverheadSection()
     budget: BudgetSection | None = None
     limits: LimitsSection = LimitsSection()
+
+
+class WorkloadSection(HeldSection, _OwnSection):
+    """The whole file."""
 
 
 def sections(file: type[Section] = WorkloadSection) -> dict[str, type[Section]]:

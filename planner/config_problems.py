@@ -10,7 +10,8 @@ from typing import NoReturn
 from pydantic_core import ErrorDetails
 
 from costplan.planner.config_fields import shown, suggestion
-from costplan.planner.config_models import Section, keys_of
+from costplan.planner.config_models import keys_of
+from costplan.planner.config_section import Section
 from costplan.planner.errors import InputError
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")

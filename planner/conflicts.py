@@ -14,6 +14,7 @@ from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.optimize.offers import Candidates
 from costplan.planner.optimize.problem import Floats, Limit, Problem
 from costplan.planner.optimize.solve import Solution, solve
+from costplan.planner.optimize.twins import is_commitment, plain
 from costplan.planner.plan import Conflict
 from costplan.planner.types import WorkerShape
 from costplan.planner.units import memory_text
@@ -39,7 +40,8 @@ def conflicts(
     scattered = _scattered(problem)
     if scattered is not None:
         return (scattered,)
-    single = [c for c in (_lifted(problem, lim.name) for lim in problem.limits) if c is not None]
+    lifted = (_lifted(problem, lim.name) for lim in plain(problem.limits))
+    single = [c for c in lifted if c is not None]
     if problem.pool_share < 1:
         eased = _eased_pool(problem)
         single += [eased] if eased is not None else []
@@ -148,7 +150,8 @@ def _least(problem: Problem, limit: Limit) -> Solution | None:
         use = np.where(problem.is_spot, problem.vcpu, 0.0)
     scale = float(np.abs(use).max(initial=0.0)) or 1.0
     cost: Floats = np.maximum(use, 0.0) / scale + 1e-3 * problem.cost / problem.cost.max()
-    bare = replace(problem, cost=cost, site_usd=np.zeros_like(problem.site_usd))
+    twins = None if problem.twins is None else replace(problem.twins, whole=cost)
+    bare = replace(problem, cost=cost, site_usd=np.zeros_like(problem.site_usd), twins=twins)
     found = solve(bare, effort=EFFORT, most_sites=MOST_SITES)
     if found is None:
         return None
@@ -235,7 +238,9 @@ def _too_few_pools(problem: Problem, share: float) -> Conflict:
 
 def _together(problem: Problem) -> tuple[Conflict, ...]:
     """What each limit would have to be when all are lifted together."""
-    free = solve(replace(problem, limits=(), pool_share=1.0), effort=EFFORT, most_sites=MOST_SITES)
+    held = tuple(lim for lim in problem.limits if is_commitment(lim))
+    bare = replace(problem, limits=held, pool_share=1.0)
+    free = solve(bare, effort=EFFORT, most_sites=MOST_SITES)
     if free is None:
         return (
             Conflict(
@@ -247,7 +252,7 @@ def _together(problem: Problem) -> tuple[Conflict, ...]:
     bought = free.fleet.bought
     found = [
         _needs(lim, free)
-        for lim in problem.limits
+        for lim in plain(problem.limits)
         if float(lim.per_node @ bought) > lim.most + CLOSE
     ]
     pools = problem.vcpu * problem.is_spot * bought

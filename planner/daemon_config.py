@@ -6,14 +6,16 @@ Text comes in and values go out; who reads the file names it, and the folder tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from costplan.planner.azure_config import AZURE_EXAMPLES
 from costplan.planner.calendar import DAYS, ScheduledJob
+from costplan.planner.commitments.values import Owner
 from costplan.planner.config_fields import shown
 from costplan.planner.config_models import sections
 from costplan.planner.config_problems import Grammar, problem, raise_all
@@ -34,13 +36,16 @@ from costplan.planner.daemon_config_models import (
     SafetySection,
     SchedulerSection,
     SpendingSection,
-    daemon_contradictions,
 )
+from costplan.planner.daemon_contradictions import daemon_contradictions
 from costplan.planner.delivery_config import EXAMPLES as DELIVERY_EXAMPLES
 from costplan.planner.delivery_config import alerts_of
 from costplan.planner.errors import InputError
 from costplan.planner.finance.delivery import Alerts
 from costplan.planner.finance.report_settings import ReportSettings
+from costplan.planner.held.config import BY_KIND, held_contradictions, held_of
+from costplan.planner.held.config import EXAMPLES as HELD_EXAMPLES
+from costplan.planner.held.values import Held
 from costplan.planner.owner_config import EXAMPLES as OWNER_EXAMPLES
 from costplan.planner.owner_config import owner_of, sharing_of
 from costplan.planner.provider_config import Choice, WorkerTls, absolute, provider_of
@@ -54,6 +59,7 @@ from costplan.planner.settings import (
     Safety,
     Scaling,
     Settings,
+    SpeedRules,
     WorkerKind,
 )
 from costplan.planner.types import Resources
@@ -65,6 +71,7 @@ _GPU = "GPU"
 _GRAMMAR = Grammar(
     sections=sections(DaemonSection),
     examples={
+        **HELD_EXAMPLES,
         "cluster": "cluster: fraud",
         "workload": "workload: fraud-training",
         "scheduler": "scheduler: {endpoint: http://127.0.0.1:8787, token_file: token, "
@@ -107,6 +114,8 @@ _GRAMMAR = Grammar(
         "workers.resources": "{LICENCE: 1}",
         "safety.freezes.from": 'from: "22:00"',
         "safety.freezes.to": 'to: "06:00"',
+        "speed.factors": '{"c7i.*": 1.4}',
+        "speed.prior": '{"m7i.*": 1.15}',
         "calendar.name": "name: nightly",
         "calendar.kind": "kind: features",
         "calendar.workers": "workers: 20",
@@ -117,7 +126,7 @@ _GRAMMAR = Grammar(
         "reports.before.count": "count: 20",
         "tags": "{team: fraud}",
     },
-    by_kind={"provider": "a provider that machines can be started on"},
+    by_kind={"provider": "a provider that machines can be started on", **BY_KIND},
 )
 
 
@@ -184,15 +193,16 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
     try:
         file = DaemonSection.model_validate(dict(data))
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise_all(name, [problem(_GRAMMAR, name, details) for details in found])
-    against = [InputError(f"{name}: {path}", *rest) for path, *rest in daemon_contradictions(file)]
+        wrong = error.errors(include_url=False)
+        raise_all(name, [problem(_GRAMMAR, name, details) for details in wrong])
+    found = chain(daemon_contradictions(file), held_contradictions(file))
+    against = [InputError(f"{name}: {path}", *rest) for path, *rest in found]
     if against:
         raise_all(name, against)
     host, _, port = file.http.listen.rpartition(":")
     prices = file.prices.file
     return DaemonConfig(
-        settings=_settings(file),
+        settings=_settings(file, base),
         scheduler=_scheduler(file.scheduler, base),
         provider=provider_of(file.provider, base),
         store_path=absolute(base, file.store.path),
@@ -219,7 +229,7 @@ def _scheduler(section: SchedulerSection, base: str) -> SchedulerAccess:
     )
 
 
-def _settings(file: DaemonSection) -> Settings:
+def _settings(file: DaemonSection, base: str) -> Settings:
     scaling, cadence = file.scaling, file.cadence
     return Settings(
         cluster=file.cluster,
@@ -255,11 +265,35 @@ def _settings(file: DaemonSection) -> Settings:
         budget=_budget(file.budget),
         safety=_safety(file.safety),
         forecast=Forecasting(use=file.forecast.use, boosting=file.forecast.boosting),
+        speed=SpeedRules(
+            learn=file.speed.learn,
+            factors=MappingProxyType(dict(file.speed.factors)),
+            prior=MappingProxyType(dict(file.speed.prior)),
+        ),
         calendar=tuple(_job(job) for job in file.calendar),
         tags=MappingProxyType(dict(file.tags)),
         account=file.owner.account or _account(file.provider),
         owner=owner_of(file.owner),
         sharing=sharing_of(file.reports.sharing),
+        held=_held(file, base),
+    )
+
+
+def _held(file: DaemonSection, base: str) -> Held:
+    """What is held, with whole paths; machines are of the account that they are started in."""
+    held, provider = held_of(file), file.provider
+    owner = held.owner
+    if file.commitments_owner is None:
+        match provider:
+            case GcpSection():
+                owner = Owner(account=provider.project)
+            case AzureSection():
+                owner = Owner(account=provider.subscription, resource_group=provider.resource_group)
+    return replace(
+        held,
+        owner=owner,
+        file=absolute(base, held.file) if held.file else "",
+        ledger=absolute(base, held.ledger) if held.ledger else "",
     )
 
 

@@ -23,7 +23,7 @@ from costplan.planner.config_fields import (
     shown,
     whole_from,
 )
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.cron import check_cron
 from costplan.planner.daemon_config_fields import FilePath
 from costplan.planner.errors import InputError

@@ -12,7 +12,9 @@ from decimal import Decimal
 
 from costplan.planner.explain_actions import action_text
 from costplan.planner.explain_ahead import ahead_lines
+from costplan.planner.explain_held import held_lines
 from costplan.planner.nodes import Node
+from costplan.planner.speed import TypeSpeed
 from costplan.planner.tick import (
     Action,
     ClassDemand,
@@ -85,6 +87,8 @@ def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="decision", lines=(decision_text(plan), *_proof(plan)))
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
+    yield Section(title="speed", lines=tuple(speed_lines(plan.speeds)))
+    yield Section(title="commitments", lines=tuple(held_lines(plan.held)))
     yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
     yield Section(title="allowed", lines=tuple(_allowed(plan.verdicts)))
@@ -147,6 +151,18 @@ def plan_gap(plan: MovePlan) -> float | None:
     if plan.lower_bound_usd <= 0:
         return None
     return float((plan.expected_usd - plan.lower_bound_usd) / plan.lower_bound_usd)
+
+
+def speed_lines(speeds: Iterable[TypeSpeed]) -> Iterable[str]:
+    """'c7i.xlarge: speed 1.58, measured on 200 tasks', and what that means for the dollars."""
+    lines = [
+        f"{plain(speed.instance_type)}: speed {speed.factor:.2f}, "
+        + (f"measured on {counted(speed.tasks, 'task')}" if speed.tasks else "by configuration")
+        for speed in speeds
+    ]
+    if lines:
+        yield from lines
+        yield "dollars over the horizon are for the work of a machine of speed 1"
 
 
 def _proof(plan: MovePlan) -> Iterable[str]:

@@ -7,8 +7,8 @@ that is to be bought are held to them alike.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from costplan.planner.settings import Settings
@@ -24,6 +24,7 @@ class Sized:
     key: OfferKey
     vcpu: float
     usd_per_hour: Decimal
+    takes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class FleetRow:
     """sum over nodes of `take(node)` <= `most`; `take` is data, so that rows can be shown.
 
     `kind` is 'nodes', 'vcpu', 'usd', 'share' (spot vCPU less `share` of all) or 'pool' (vCPU of
-    `members` less `share` of all), 'firm' (minus on-demand vCPU) or 'trial' (nodes of `members`).
+    `members` less `share` of all), 'firm' (minus on-demand vCPU), 'trial' (nodes of `members`) or
+    'held' (units of a commitment that nothing uses).
     """
 
     name: str
@@ -55,6 +57,8 @@ class FleetRow:
                 return node.vcpu * ((1.0 if is_spot else 0.0) - self.share)
             case "firm":
                 return 0.0 if is_spot else -node.vcpu
+            case "held":
+                return node.takes.get(self.name, 0.0)
             case "trial":
                 return 1.0 if node.key in self.members else 0.0
             case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from costplan.planner.nodes import Node
 from costplan.planner.risk import ANY_PROVIDER, PRIORS, cost_factor
 from costplan.planner.settings import Settings
 from costplan.planner.sizing import Staffing
+from costplan.planner.speed import Speeds
 from costplan.planner.types import Market, OfferKey, Phase, Quote
 
 COMING = (Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN, Phase.BOOTING)
@@ -100,6 +101,22 @@ def assets(
             )
         )
     return tuple(found)
+
+
+def at_speed(fleet: Sequence[Asset], speeds: Speeds) -> tuple[Asset, ...]:
+    """The fleet with what each node is expected to cost for the work of a machine of speed 1."""
+    if speeds.is_plain:
+        return tuple(fleet)
+    return tuple(
+        asset
+        if asset.expected_usd_per_hour is None
+        else replace(
+            asset,
+            expected_usd_per_hour=asset.expected_usd_per_hour
+            / speeds.factor(asset.node.key.instance_type),
+        )
+        for asset in fleet
+    )
 
 
 def _pinned(

@@ -93,6 +93,16 @@ def known_work(load: Load, learnt: Learnt, settings: Settings) -> Mapping[str, K
     }
 
 
+def task_seconds_left(load: Load, learnt: Learnt, settings: Settings) -> float:
+    """Task-time of what has not ended, as far as there is a kind of worker for it."""
+    return sum(
+        (group.queued + group.running + group.waiting)
+        * mean_seconds(group, learnt, settings.scaling)[0]
+        for group in load.groups
+        if kind_for(group.need, settings.kinds) is not None
+    )
+
+
 def _spread_out(left: _Left, workers: int) -> KnownWork:
     """The work laid over its workers: what the tail does not do is done before it."""
     each = left.running / left.busy if left.busy else 0.0

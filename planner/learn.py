@@ -11,6 +11,15 @@ from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
+from costplan.planner.speed import (
+    NO_PACES,
+    Paces,
+    Speeds,
+    faded,
+    is_news,
+    merged,
+    type_speeds,
+)
 from costplan.planner.tick import MovePlan, NewNode
 from costplan.planner.types import OfferKey, Phase
 
@@ -62,9 +71,10 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         # A scheduler that was born again counts from zero.
         burst = busy - busy_before if busy >= busy_before else busy
         bursts, busy_before = (*bursts, burst)[-MOST_GAPS:] if burst > 0 else bursts, busy
-    reborn_at = learnt.reborn_at
-    if learnt.scheduler_id not in ("", load.scheduler_id):
+    reborn_at, is_another = learnt.reborn_at, learnt.scheduler_id not in ("", load.scheduler_id)
+    if is_another:
         reborn_at = now
+    paces, past_paces = _paces(learnt, load, is_another=is_another)
     if load.clients == 0:
         # The pause until somebody connects again is not one between bursts of a session.
         idle_since = None
@@ -77,7 +87,25 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         busy_before=busy_before,
         scheduler_id=load.scheduler_id,
         reborn_at=reborn_at,
+        paces=paces,
+        past_paces=past_paces,
     )
+
+
+def _paces(learnt: Learnt, load: Load, *, is_another: bool) -> tuple[Paces, Paces]:
+    """What tasks took by type of machine: of this scheduler, and of those before it."""
+    paces, past = learnt.paces, learnt.past_paces
+    if is_another and paces:
+        past, paces = faded(merged(past, paces)), NO_PACES
+    return (load.paces if is_news(paces, load.paces) else paces), past
+
+
+def speeds_of(learnt: Learnt, settings: Settings) -> Speeds:
+    """How fast types of machines are, as multiples: measured where that is wanted, or given."""
+    rules = settings.speed
+    known = merged(learnt.past_paces, learnt.paces) if rules.learn else NO_PACES
+    told = type_speeds(known, rules.factors, rules.prior)
+    return Speeds(told=told, given=rules.factors, believed=rules.prior)
 
 
 def is_reborn(learnt: Learnt, now: datetime) -> bool:

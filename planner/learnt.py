@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from costplan.planner.speed import Paces, no_paces
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
@@ -50,7 +52,8 @@ class Learnt:
     `exchanged` says when nodes of an offer were last exchanged for another's, by 'from > to'.
     `hints` says when a spot pool was last said to be in danger, `capacity` what asking for each
     offer came to. `scheduler_id` is of the scheduler that was last heard of, and `reborn_at` when
-    it was found to be another.
+    it was found to be another. `paces` are what its tasks took, by prefix and type of machine,
+    and `past_paces` those of schedulers before it.
     """
 
     durations: Mapping[str, tuple[int, float]] = field(
@@ -87,3 +90,5 @@ class Learnt:
     )
     scheduler_id: str = ""
     reborn_at: datetime | None = None
+    paces: Paces = field(default_factory=no_paces)
+    past_paces: Paces = field(default_factory=no_paces)

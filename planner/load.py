@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from costplan.planner.speed import Paces, no_paces
 from costplan.planner.types import require, require_utc
 
 
@@ -63,7 +64,8 @@ class WorkerLoad(_Kept):
     `actors` live on it. `gang` names the collective that it is a member of (losing one member
     fails them all), `shuffling` says that a running shuffle needs it. `status` is 'running',
     'paused' or 'closing'. `idle_since` is when it last had something to do, None while it has.
-    `busy_seconds` is task-time finished on it since it joined at `joined_at`.
+    `busy_seconds` is task-time finished on it since it joined at `joined_at`. `instance_type` and
+    `market` are what it says of its machine, '' where it says nothing.
     """
 
     threads: int
@@ -84,6 +86,8 @@ class WorkerLoad(_Kept):
     idle_since: datetime | None = None
     busy_seconds: float = 0.0
     joined_at: datetime | None = None
+    instance_type: str = ""
+    market: str = ""
 
     @property
     def is_busy(self) -> bool:
@@ -148,7 +152,8 @@ class Load:
     restarts. `clients` are connected now (None where nobody counted), `clients_gone_since` is
     when the last one left. `departed` are workers that left, by name, newest event of each.
     `warned` are warnings that workers heard from their machines' clouds. `sent_bytes_per_second`
-    is what workers gave away over the window, None where nobody counted.
+    is what workers gave away over the window, None where nobody counted. `paces` are tasks, mean
+    seconds and variance by prefix and type of machine, since the scheduler started.
     """
 
     at: datetime
@@ -163,6 +168,7 @@ class Load:
     departed: Mapping[str, Departure] = field(default_factory=_none_left)
     totals: Totals = Totals()
     sent_bytes_per_second: float | None = None
+    paces: Paces = field(default_factory=no_paces)
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")

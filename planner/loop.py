@@ -7,7 +7,7 @@ was stored. It has no clock, no dice and no I/O: the same inputs give the same a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +19,10 @@ from costplan.planner.capacity import from_answers
 from costplan.planner.charges import whole_meters, whole_quotes, with_charges
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
+from costplan.planner.held.account import paid_since
+from costplan.planner.held.fleet import HeldNow, held_now, paid_assets
+from costplan.planner.held.report import commitment_used
+from costplan.planner.held.wants import wants_of
 from costplan.planner.launching import order_drains, with_new_nodes
 from costplan.planner.learn import (
     from_boots,
@@ -27,8 +31,10 @@ from costplan.planner.learn import (
     is_reborn,
     surplus_since,
 )
+from costplan.planner.learnt import Learnt
 from costplan.planner.ledger import LedgerEntry, Meter
 from costplan.planner.ledger_facts import with_facts
+from costplan.planner.load import Load
 from costplan.planner.market import buyable
 from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
@@ -48,7 +54,8 @@ from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
 from costplan.planner.spending import add_by_day
 from costplan.planner.spot_risk import believed, from_exposure
-from costplan.planner.tick import Action, Control, MovePlan, Readings, Snapshot, State
+from costplan.planner.standing import is_alive
+from costplan.planner.tick import Action, Control, HeldUse, MovePlan, Readings, Snapshot, State
 from costplan.planner.types import Mode, Phase
 
 ACCRUE_EVERY_SECONDS = 900
@@ -81,15 +88,13 @@ def tick(
     readings = trusted(readings, state, settings)
     settings = _within_account(settings, readings)
     now = readings.at
-    learnt = from_outcomes(state.learnt, readings.outcomes, settings, now)
     nodes = reflect(state.nodes, readings, settings)
-    learnt = from_boots(learnt, state.nodes, nodes)
-    learnt = from_exposure(learnt, state.nodes, readings, state.at)
-    learnt = from_answers(learnt, readings.outcomes, state.nodes, readings)
+    learnt = _learnt(state, nodes, readings, settings)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     state_now = replace(state, learnt=learnt, meters=meters)
     seen = replace(readings, quotes=whole_quotes(readings.quotes, settings.extras))
-    snapshot = assemble(seen, nodes, state_now, settings)
+    held, use = _held(settings, readings, state, nodes.values())
+    snapshot = assemble(seen, nodes, state_now, settings, held)
     learnt = from_load(learnt, snapshot.load, now)
     world = World(
         load=snapshot.load,
@@ -97,6 +102,7 @@ def tick(
         settings=settings,
         now=now,
         is_reborn=is_reborn(learnt, now),
+        is_seen=_is_seen(snapshot.load, state.load),
         learnt=learnt,
     )
     nodes = order_notices(nodes, snapshot.notices, world)
@@ -110,6 +116,8 @@ def tick(
 
     def look() -> tuple[tuple[Asset, ...], Needs]:
         fleet = assets(nodes.values(), snapshot.load, quotes, meters, settings, now)
+        if held is not None:
+            fleet = paid_assets(fleet, held)
         return fleet, needs(snapshot.load, fleet, offers, learnt, holding, now)
 
     fleet, wanted = look()
@@ -132,8 +140,10 @@ def tick(
         )
     ):
         made = applied_moves(snapshot, state_now, settings, fleet, wanted) or plan_moves(
-            replace(snapshot, quotes=quotes), state_now, settings, fleet, wanted
+            replace(snapshot, quotes=quotes), state_now, settings, fleet, wanted, held
         )
+        use = _wanting(use, held, settings, fleet, wanted)
+        made = replace(made, held=use)
         view = GuardView(snapshot=snapshot, state=state_now, settings=settings)
         plan = apply(policies, made, view)
         learnt = from_exchanges(learnt, plan, nodes, settings, now)
@@ -146,8 +156,9 @@ def tick(
     entries, meters = accrue(
         nodes, state.meters, readings, last_load=state.load, every_seconds=ACCRUE_EVERY_SECONDS
     )
-    entries = with_charges(entries, settings.extras)
-    entries = with_facts(entries, nodes, readings.quotes, settings.account)
+    entries = with_facts(
+        with_charges(entries, settings.extras), nodes, readings.quotes, settings.account
+    )
     after = replace(
         state,
         nodes=MappingProxyType(_remembered(nodes, meters, now)),
@@ -158,6 +169,9 @@ def tick(
         launches=launches,
         spent_usd=state.spent_usd + total(entry.usd for entry in entries),
         spent_by_day=add_by_day(state.spent_by_day, entries, now),
+        paid_by_day=paid_since(state, now),
+        paid_usd_per_hour=total(snapshot.paid_usd.values()),
+        held=use,
         at=now,
         plan_key=key if plan is not None or wanted.is_met else state.plan_key,
     )
@@ -172,6 +186,52 @@ def tick(
     )
 
 
+def _learnt(
+    state: State, nodes: Mapping[str, Node], readings: Readings, settings: Settings
+) -> Learnt:
+    """What is known after the outcomes, and after what the machines went through."""
+    learnt = from_outcomes(state.learnt, readings.outcomes, settings, readings.at)
+    learnt = from_boots(learnt, state.nodes, nodes)
+    learnt = from_exposure(learnt, state.nodes, readings, state.at)
+    return from_answers(learnt, readings.outcomes, state.nodes, readings)
+
+
+def _held(
+    settings: Settings, readings: Readings, state: State, nodes: Iterable[Node]
+) -> tuple[HeldNow | None, HeldUse | None]:
+    """What commitments pay of the nodes that are there or were asked for, and as it is told."""
+    there = [node for node in nodes if is_alive(node)]
+    held = held_now(
+        settings.held, there, readings.offers, readings.quotes, readings.at, readings.leases
+    )
+    return held, _held_use(held, readings, state)
+
+
+def _wanting(
+    use: HeldUse | None,
+    held: HeldNow | None,
+    settings: Settings,
+    fleet: Sequence[Asset],
+    wanted: Needs,
+) -> HeldUse | None:
+    """What is used of commitments, with what more could be, where they are shared."""
+    if use is None or held is None or not use.is_shared:
+        return use
+    return replace(use, wants=MappingProxyType(wants_of(held, settings, fleet, wanted.short)))
+
+
+def _held_use(held: HeldNow | None, readings: Readings, state: State) -> HeldUse | None:
+    if held is None:
+        return None
+    return HeldUse(
+        pays_usd_per_hour=total(held.paid_usd.values()),
+        uses=tuple(map(commitment_used, held.uses)),
+        is_shared=readings.leases is not None,
+        gaps=held.gaps,
+        wants=MappingProxyType({}) if state.held is None else state.held.wants,
+    )
+
+
 def _within_account(settings: Settings, readings: Readings) -> Settings:
     """The settings, with what the account may have beside the limits of the file: both hold."""
     if not readings.quotas:
@@ -179,6 +239,11 @@ def _within_account(settings: Settings, readings: Readings) -> Settings:
     limits = settings.limits
     both = (*limits.quotas, *readings.quotas)
     return replace(settings, limits=replace(limits, quotas=both))
+
+
+def _is_seen(load: Load | None, last: Load | None) -> bool:
+    """True where a load is the one of the last tick, and says nothing of what came since."""
+    return load is not None and last is not None and load.at == last.at
 
 
 def _why_held(mode: Mode, control: Control, now: datetime) -> str:

@@ -8,19 +8,24 @@ from dataclasses import replace
 from decimal import Decimal
 
 from costplan.planner.ahead import look
-from costplan.planner.buying import Column, Shelf, Shop
+from costplan.planner.buying import Shelf, Shop
 from costplan.planner.capacity import refused_share
 from costplan.planner.caps import over
-from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
+from costplan.planner.fleet_view import Asset, at_speed, fleet_usd_per_hour
 from costplan.planner.foresee import Asked, foresee, held_nodes, in_order
 from costplan.planner.guard import launches
+from costplan.planner.held.buy import Left, left_of, with_paid
+from costplan.planner.held.fleet import HeldNow
+from costplan.planner.learn import speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.market import buyable
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
 from costplan.planner.optimize.transition import Choice, Item, choose
 from costplan.planner.price_trust import doubts
+from costplan.planner.replacing import replacements, usd_of
 from costplan.planner.settings import Settings
+from costplan.planner.speed import PLAIN, Speeds
 from costplan.planner.tick import (
     DrainNode,
     KeepNode,
@@ -45,19 +50,27 @@ DOUBTFUL_SHARE = 0.2
 """Pools that refuse so often, over what is usual, have others put beside them."""
 MOST_DOUBTS = 5
 """So often it is planned again without what was chosen; what is left then, the guard strikes."""
-PICO = Decimal("1e-12")
 
 
 def plan_moves(
-    snapshot: Snapshot, state: State, settings: Settings, fleet: Sequence[Asset], wanted: Needs
+    snapshot: Snapshot,
+    state: State,
+    settings: Settings,
+    fleet: Sequence[Asset],
+    wanted: Needs,
+    held: HeldNow | None = None,
 ) -> MovePlan:
     """The moves that take the fleet to what is needed at the least cost over the horizon.
 
     Where it would launch at a price that cannot be trusted, it plans again without that offer.
     """
+    left = None if held is None else left_of(held, settings)
     offers = _at_place(buyable(snapshot.offers, state.learnt.refused, snapshot.at), fleet, settings)
+    speeds = speeds_of(state.learnt, settings) if wanted.is_for_work else PLAIN
+    fleet = at_speed(fleet, speeds)
     for _ in range(MOST_DOUBTS):
-        made = _planned(offers, snapshot, state, settings, fleet, wanted)
+        shop = Shop(offers, snapshot.quotes, settings, speeds)
+        made = _planned(shop, left, snapshot, state, fleet, wanted)
         keys = {key for move in launches(made.moves) for key in move.keys}
         doubted = doubts(keys, snapshot.quotes, settings, snapshot.at)
         if not doubted:
@@ -67,17 +80,19 @@ def plan_moves(
 
 
 def _planned(
-    offers: Sequence[Offer],
+    shop: Shop,
+    left: Left | None,
     snapshot: Snapshot,
     state: State,
-    settings: Settings,
     fleet: Sequence[Asset],
     wanted: Needs,
 ) -> MovePlan:
-    shop = Shop(offers, snapshot.quotes, settings)
+    settings = shop.settings
     on_offer = shop.shelf(wanted.target, wanted.short)
-    on_offer = _beside_doubtful(on_offer, offers, snapshot, state.learnt, settings, wanted)
+    on_offer = _beside_doubtful(on_offer, shop, snapshot, state.learnt, wanted)
     on_offer = _for_later(on_offer, shop, snapshot, state.learnt, settings, wanted)
+    if left is not None:
+        on_offer = with_paid(on_offer, shop, left, wanted.target)
     question = transition_question(on_offer, snapshot, state, settings, fleet, wanted)
     items = items_of(question)
     most = [row.most for row in question.rows]
@@ -92,11 +107,12 @@ def _planned(
     )
     chosen = foresee(asked)
     choice = chosen.choice
-    new, drains, kept = _moves(question, choice, wanted, state.learnt)
+    new, drains, kept = _moves(question, choice, wanted, state.learnt, shop.speeds)
     new = in_order(new, wanted.short, chosen.ahead)
     known = {keep.node_id for keep in kept}
     kept += tuple(keep for keep in held_nodes(asked, chosen) if keep.node_id not in known)
     before = fleet_usd_per_hour(snapshot.nodes, snapshot.quotes, state.meters)
+    before -= sum(snapshot.paid_usd.values(), Decimal(0))
     moves: tuple[Move, ...] = (*new, *drains)
     after = (
         before
@@ -104,7 +120,7 @@ def _planned(
         - sum((move.saving_usd_per_hour for move in drains), Decimal(0))
     )
     do_nothing = _do_nothing_usd(question, wanted)
-    expected = _usd(_cost(question, choice))
+    expected = usd_of(_cost(question, choice))
     text = f"{snapshot.digest}|{moves!r}|{wanted.demand!r}"
     return MovePlan(
         plan_id=hashlib.sha256(text.encode()).hexdigest()[:16],
@@ -120,10 +136,11 @@ def _planned(
         usd_per_hour_after=after,
         expected_usd=expected,
         do_nothing_usd=do_nothing,
-        lower_bound_usd=min(_usd(on_offer.bound_usd_per_hour * question.hours), expected),
+        lower_bound_usd=min(usd_of(on_offer.bound_usd_per_hour * question.hours), expected),
         termination=choice.termination,
         runner_up=_runner_up(question, items, choice, do_nothing) if moves else None,
         ahead=chosen.ahead,
+        speeds=shop.speeds.told,
     )
 
 
@@ -153,12 +170,7 @@ def _for_later(
 
 
 def _beside_doubtful(
-    on_offer: Shelf,
-    offers: Sequence[Offer],
-    snapshot: Snapshot,
-    learnt: Learnt,
-    settings: Settings,
-    wanted: Needs,
+    on_offer: Shelf, shop: Shop, snapshot: Snapshot, learnt: Learnt, wanted: Needs
 ) -> Shelf:
     """The shelf with what would be on it without pools that have probably no machine, which the
     cheapest ones may be."""
@@ -168,11 +180,11 @@ def _beside_doubtful(
         return on_offer
     others = tuple(
         offer
-        for offer in offers
+        for offer in shop.offers
         if refused_share([offer.key], learnt, snapshot.at) < DOUBTFUL_SHARE
     )
-    shop = Shop(others, snapshot.quotes, settings)
-    return _with(on_offer, shop.shelf(wanted.target, wanted.short))
+    beside = Shop(others, snapshot.quotes, shop.settings, shop.speeds)
+    return _with(on_offer, beside.shelf(wanted.target, wanted.short))
 
 
 def _with(on_offer: Shelf, more: Shelf) -> Shelf:
@@ -181,10 +193,6 @@ def _with(on_offer: Shelf, more: Shelf) -> Shelf:
     known = {(c.keys, tuple(sorted(c.workers.items()))) for c in on_offer.columns}
     fresh = tuple(column for key, column in columns.items() if key not in known)
     return replace(on_offer, columns=on_offer.columns + fresh)
-
-
-def _usd(amount: float) -> Decimal:
-    return Decimal(repr(float(amount))).quantize(PICO)
 
 
 def _at_place(
@@ -214,7 +222,11 @@ def _allowed(key: OfferKey, settings: Settings) -> bool:
 
 
 def _moves(
-    question: TransitionQuestion, choice: Choice, wanted: Needs, learnt: Learnt
+    question: TransitionQuestion,
+    choice: Choice,
+    wanted: Needs,
+    learnt: Learnt,
+    speeds: Speeds,
 ) -> tuple[list[NewNode], list[DrainNode], tuple[KeepNode, ...]]:
     """The choice as moves. What goes because it is too much, goes once the rest is ready; what
     goes for a better price names the new nodes that take its place."""
@@ -256,8 +268,8 @@ def _moves(
             drains.append(_drain(asset, Cause.SURPLUS, _why_surplus(asset, wanted)))
         else:
             dearer.append(asset)
-    new, replaced = _replacements(bought, dearer)
-    drains.extend(_drain(a, Cause.DEARER, _why_dearer(a, learnt)) for a in replaced)
+    new, replaced = replacements(bought, dearer)
+    drains.extend(_drain(a, Cause.DEARER, _why_dearer(a, learnt, speeds)) for a in replaced)
     broken = over(question.rows, [asset for group in groups for asset in group.assets])
     if broken is not None:
         stays = {asset.node.node_id for asset in replaced}
@@ -268,41 +280,6 @@ def _moves(
             if asset.node.node_id not in stays
         )
     return new, drains, tuple(kept)
-
-
-def _replacements(
-    bought: Sequence[Column], dearer: Sequence[Asset]
-) -> tuple[list[NewNode], list[Asset]]:
-    """New nodes with the dearer ones that they replace, as far as they cover their workers."""
-    names: list[list[str]] = [[] for _ in bought]
-    room = [dict(column.workers) for column in bought]
-    replaced = []
-    for asset in dearer:
-        left, used = dict(asset.workers), []
-        for place, free in enumerate(room):
-            taken = {k: min(n, free.get(k, 0)) for k, n in left.items()}
-            if any(taken.values()):
-                used.append((place, taken))
-                left = {k: n - taken[k] for k, n in left.items()}
-        if any(left.values()):
-            continue
-        for place, taken in used:
-            names[place].append(asset.node.node_id)
-            for kind, count in taken.items():
-                room[place][kind] = room[place].get(kind, 0) - count
-        replaced.append(asset)
-    new = [
-        NewNode(
-            keys=column.keys,
-            workers=column.workers,
-            usd_per_hour=column.usd_per_hour,
-            reason=f"takes the place of {', '.join(names[place])}" if names[place] else "more work",
-            replaces=tuple(names[place]),
-            risk_usd_per_hour=_usd(column.risk_usd_per_hour),
-        )
-        for place, column in enumerate(bought)
-    ]
-    return new, replaced
 
 
 def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
@@ -318,15 +295,15 @@ def _drain(asset: Asset, cause: Cause, reason: str) -> DrainNode:
 
 
 def _risk_usd(asset: Asset) -> Decimal:
-    """What interruptions are expected to cost of a node an hour."""
+    """What interruptions are expected to cost of a node an hour, less what its speed is worth."""
     price = float(asset.usd_per_hour or 0)
-    return _usd(max(0.0, (asset.expected_usd_per_hour or price) - price))
+    return usd_of((asset.expected_usd_per_hour or price) - price)
 
 
-def _why_dearer(asset: Asset, learnt: Learnt) -> str:
+def _why_dearer(asset: Asset, learnt: Learnt, speeds: Speeds) -> str:
     warned = learnt.hints.get(str(asset.node.key))
     if warned is None:
-        return "the same workers cost less elsewhere"
+        return f"the same {'workers cost' if speeds.is_plain else 'work costs'} less elsewhere"
     return f"its pool was said to be in danger at {warned:%H:%M:%S} UTC, others are worth the move"
 
 
@@ -352,7 +329,7 @@ def _do_nothing_usd(question: TransitionQuestion, wanted: Needs) -> Decimal:
         for group in question.groups
         for asset in group.assets
     )
-    return _usd(stay + question.shortage_cost * sum(wanted.short.values()))
+    return usd_of(stay + question.shortage_cost * sum(wanted.short.values()))
 
 
 def _runner_up(
@@ -375,9 +352,9 @@ def _runner_up(
         ]
         most = [row.most for row in question.rows]
         found = choose(others, question.demand, most, question.shortage_cost)
-        options.append((f"the same without {main}", _usd(_cost(question, found))))
+        options.append((f"the same without {main}", usd_of(_cost(question, found))))
     name, usd = min(options, key=lambda option: (option[1], option[0]))
-    more = usd - _usd(_cost(question, choice))
+    more = usd - usd_of(_cost(question, choice))
     return RejectedPlan(
         description=name,
         expected_usd=usd,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from costplan.planner.buying import missing_kinds
+from costplan.planner.fleet_speed import at_fleet_speed
 from costplan.planner.fleet_view import Asset, staffing
 from costplan.planner.holding import hold_seconds, most_threads, share_of
 from costplan.planner.launching import launch_number
-from costplan.planner.learn import boot_seconds
+from costplan.planner.learn import boot_seconds, speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.settings import Settings, WorkerKind
@@ -44,6 +45,13 @@ class Needs:
         return all(self.here.get(kind, 0) == wanted for kind, wanted in self.target.items())
 
     @property
+    def is_for_work(self) -> bool:
+        """True where most of the workers that are wanted have something to run, so that it
+        matters how fast they are, and not only how many."""
+        wanted = sum(d.wanted for d in self.demand)
+        return 2 * sum(min(d.useful, d.wanted) for d in self.demand) > wanted
+
+    @property
     def short(self) -> dict[str, int]:
         """Workers that are missing, by kind."""
         return {kind: max(0, n - self.here.get(kind, 0)) for kind, n in self.target.items()}
@@ -69,7 +77,7 @@ def needs(
         return _unknown(settings.kinds, staff, here)
     asked = sizes(
         Question(
-            load=load,
+            load=at_fleet_speed(load, fleet, speeds_of(learnt, settings)),
             kinds=settings.kinds,
             scaling=settings.scaling,
             learnt=learnt,

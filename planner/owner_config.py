@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 
 from costplan.planner.config_fields import Share as ShareOfOne
 from costplan.planner.config_fields import Text, one_of, plain_text, refusal, shown
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.finance.lines import Owner, Purpose
 from costplan.planner.finance.sharing import SHAREABLE, Method, Share, Sharing
 

@@ -126,6 +126,51 @@ class PlacePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaidNodes:
+    """Nodes of an offer that the same commitments pay for, in full or in part, none where nobody
+    does; `usd_per_hour_each` is what is left to be paid of one machine."""
+
+    key: OfferKey
+    nodes: int
+    commitments: tuple[str, ...]
+    is_whole: bool
+    usd_per_hour_each: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentUsed:
+    """What a plan uses of a commitment in an hour, in its own unit, and what stays idle.
+
+    Dollars are those that are paid for it in any case, None where its price is not known.
+    """
+
+    commitment_id: str
+    kind: str
+    unit: str
+    used: Decimal
+    idle: Decimal
+    used_usd_per_hour: Decimal | None
+    idle_usd_per_hour: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPlan:
+    """What commitments pay of a plan: they are paid in any case, so that it counts as nothing.
+
+    `saved_usd_per_hour` is what the machines would cost more without them, and `nodes` are all of
+    the plan's by what pays for them.
+    """
+
+    saved_usd_per_hour: Decimal
+    nodes: tuple[PaidNodes, ...]
+    uses: tuple[CommitmentUsed, ...]
+
+    def of(self, key: OfferKey) -> tuple[PaidNodes, ...]:
+        """The nodes of an offer."""
+        return tuple(each for each in self.nodes if each.key == key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """Nodes of one offer that run now; a fleet names each offer once."""
 
@@ -189,6 +234,7 @@ class Recommendation:
     diff: Diff | None = None
     deadline: DeadlineAdvice | None = None
     place: PlacePlan | None = None
+    held: HeldPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

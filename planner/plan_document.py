@@ -19,6 +19,7 @@ from costplan.planner.place_rates import COMPILED_ON, UNITS
 from costplan.planner.plan import (
     Change,
     Diff,
+    HeldPlan,
     Infeasible,
     PlacePlan,
     PricedPool,
@@ -40,7 +41,10 @@ def money_text(usd: Decimal) -> str:
 def document(answer: Recommendation | Infeasible) -> dict[str, Any]:
     """The answer as JSON values, checked against the published form."""
     form = _infeasible(answer) if isinstance(answer, Infeasible) else _plan(answer)
-    return form.model_dump(mode="json")
+    written = form.model_dump(mode="json")
+    if written.get("commitments", ...) is None:
+        del written["commitments"]
+    return written
 
 
 def document_text(answer: Recommendation | Infeasible) -> str:
@@ -92,6 +96,35 @@ def _plan(plan: Recommendation) -> schema.PlanDocument:
         diff=None if plan.diff is None else _diff(plan.diff),
         deadline=None if plan.deadline is None else _deadline(plan.deadline),
         place=None if plan.place is None else _place(plan.place),
+        commitments=None if plan.held is None else _held(plan.held),
+    )
+
+
+def _held(held: HeldPlan) -> schema.CommitmentsDocument:
+    return schema.CommitmentsDocument(
+        saved_usd_per_hour=money_text(held.saved_usd_per_hour),
+        nodes=[
+            schema.PaidNodesDocument(
+                **_named(each.key),
+                nodes=each.nodes,
+                commitments=list(each.commitments),
+                is_whole=each.is_whole,
+                usd_per_hour_each=money_text(each.usd_per_hour_each),
+            )
+            for each in held.nodes
+        ],
+        uses=[
+            schema.CommitmentUseDocument(
+                id=each.commitment_id,
+                kind=each.kind,
+                unit=each.unit,
+                used=money_text(each.used),
+                idle=money_text(each.idle),
+                used_usd_per_hour=_money(each.used_usd_per_hour),
+                idle_usd_per_hour=_money(each.idle_usd_per_hour),
+            )
+            for each in sorted(held.uses, key=lambda one: one.commitment_id)
+        ],
     )
 
 

@@ -133,6 +133,36 @@ class PlaceDocument(Document):
     rates_compiled_on: Annotated[date, Field(description="Day of the list of rates")]
 
 
+class PaidNodesDocument(OfferDocument):
+    """Nodes of an offer that the same commitments pay for, none of them where there are none."""
+
+    nodes: Annotated[int, Field(ge=1)]
+    commitments: list[str]
+    is_whole: Annotated[bool, Field(description="Nothing of the machine is left to be paid")]
+    usd_per_hour_each: Annotated[Usd, Field(description="What is left to be paid of the machine")]
+
+
+class CommitmentUseDocument(Document):
+    """What a plan uses of a commitment in an hour, and what stays idle, in its own unit."""
+
+    id: str
+    kind: str
+    unit: str
+    used: Annotated[str, Field(description="Decimal text")]
+    idle: Annotated[str, Field(description="Decimal text")]
+    used_usd_per_hour: Annotated[Usd | None, Field(description="null: its price is not known")]
+    idle_usd_per_hour: Annotated[Usd | None, Field(description="null: its price is not known")]
+
+
+class CommitmentsDocument(Document):
+    """What commitments pay of the plan. They are paid in any case, so `usd_per_hour` of the plan is
+    without it; prices of the fleet's pools are those without commitments."""
+
+    saved_usd_per_hour: Annotated[Usd, Field(description="What the machines would cost more")]
+    nodes: list[PaidNodesDocument]
+    uses: list[CommitmentUseDocument]
+
+
 class RiskDocument(Document):
     """What the spot market may do to the plan; low and high are 10 and 90 %."""
 
@@ -213,6 +243,9 @@ class PlanDocument(Document):
     deadline: Annotated[DeadlineDocument | None, Field(description="null: none was given")] = None
     place: Annotated[
         PlaceDocument | None, Field(description="null: nothing beside machines was to be priced")
+    ] = None
+    commitments: Annotated[
+        CommitmentsDocument | None, Field(description="Absent where nothing is held")
     ] = None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from costplan.planner.load import Load
 from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode, Retired
 from costplan.planner.types import Offer, OfferKey, Quote
+from costplan.planner.work import WorkBatch, WorkerRate
 from costplan.planner.workload import Quota
 
 
@@ -66,6 +68,22 @@ class AccountQuotas(Protocol):
 
     def forget(self) -> None:
         """Has them read anew with the next call."""
+        ...
+
+
+class WorkSource(Protocol):
+    """A cluster that says what was computed on it, and shows what that costs.
+
+    Raises errors.ClusterUnreachable where the scheduler cannot be asked.
+    """
+
+    def work(self, after: int, scheduler_id: str) -> WorkBatch:
+        """Windows of finished work of a scheduler with numbers above `after`; asking takes
+        nothing away."""
+        ...
+
+    def tell_rates(self, rates: Collection[WorkerRate], spent_usd: Decimal) -> None:
+        """What workers cost an hour, and what was spent in all."""
         ...
 
 

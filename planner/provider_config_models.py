@@ -22,7 +22,7 @@ from costplan.planner.config_fields import (
     refusal,
     shown,
 )
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.daemon_config_fields import FilePath
 from costplan.planner.references import split_reference
 from costplan.planner.units import GIB

@@ -9,17 +9,20 @@ from decimal import Decimal
 
 import numpy as np
 
-from costplan.planner.baselines import baselines
 from costplan.planner.catalogue import Catalogue
+from costplan.planner.compared import compared, runner_up, second_best
 from costplan.planner.conflicts import conflicts
 from costplan.planner.found import Found, best_fleet
+from costplan.planner.held.machines import Tariff, machine_at
+from costplan.planner.held.price import fleet_cover
+from costplan.planner.held.report import held_plan
+from costplan.planner.held.values import usable
 from costplan.planner.optimize.evaluate_place import place_costs
 from costplan.planner.optimize.offers import Candidates, candidates
 from costplan.planner.optimize.problem import Problem, build
-from costplan.planner.optimize.solve import Solution, solve
+from costplan.planner.optimize.solve import Solution
 from costplan.planner.place_report import not_priced, place_gaps, place_plan
 from costplan.planner.plan import (
-    Baseline,
     Binding,
     Change,
     Diff,
@@ -28,17 +31,14 @@ from costplan.planner.plan import (
     PricesUsed,
     Recommendation,
     Risk,
-    RunnerUp,
     Running,
 )
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Gap, Market, OfferKey, PoolPlan
-from costplan.planner.units import SECONDS_PER_HOUR, usd_from_pico
-from costplan.planner.wording import percent, usd
+from costplan.planner.units import SECONDS_PER_HOUR, usd_from_fraction, usd_from_pico
 from costplan.planner.workload import Workload
 
 PICO = Decimal("1e-12")
-COMPARE_EFFORT = 0.1
 SMALLEST_SHADOW = 1e-6
 
 
@@ -56,8 +56,14 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
 
     Raises InvariantBroken where the plan must not be used, as `best_fleet` does.
     """
+    held_gaps: tuple[Gap, ...] = ()
+    if workload.held.is_any:
+        held, held_gaps = usable(workload.held, created_at)
+        workload = replace(workload, held=held)
     chosen = candidates(catalogue, workload)
     problem = build(catalogue, chosen, workload)
+    held_gaps += problem.twins.gaps if problem.twins is not None else ()
+    price_gaps = (*price_gaps, *held_gaps)
     prices = _prices_used(catalogue, chosen, price_name, price_digest)
     best = best_fleet(catalogue, chosen, problem, workload)
     if not isinstance(best, Found):
@@ -86,18 +92,26 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
         usd_per_hour=checked.usd_per_hour.quantize(PICO),
         expected_usd_per_hour=expected,
         lower_bound_usd_per_hour=bound,
-        gap=float((expected - bound) / bound),
+        gap=_gap(expected, bound),
         termination=best.termination,
         total_usd=None if total is None else total.quantize(PICO),
-        baselines=_compared(catalogue, chosen, problem, workload),
+        baselines=compared(catalogue, chosen, problem, workload),
         binding=_binding(solution),
-        runner_up=_second_best(best, _runner_up(catalogue, problem, solution, expected)),
+        runner_up=second_best(best, runner_up(catalogue, problem, solution, expected)),
         risk=_risk(chosen, best, priced),
         not_priced=not_priced(workload),
         gaps=(*price_gaps, *_gaps(priced), *place_gaps(best)),
         diff=None if current is None else _diff(catalogue, plan, current, workload),
         place=place_plan(catalogue, best, workload),
+        held=held_plan(checked.cover),
     )
+
+
+def _gap(expected: Decimal, bound: Decimal) -> float:
+    """How far a cost is above its bound, as a share of that."""
+    if expected <= bound:
+        return 0.0
+    return float((expected - bound) / bound) if bound else float("inf")
 
 
 def _rows(problem: Problem, solution: Solution, catalogue: Catalogue) -> dict[OfferKey, int]:
@@ -151,6 +165,8 @@ def _plan_id(
     bought = np.flatnonzero(solution.fleet.bought)
     answer = [(int(o), int(solution.fleet.bought[o])) for o in bought]
     text = f"{digest}|{workload!r}|{current!r}|{answer}"
+    if workload.held.is_any:
+        text += f"|{workload.held!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -181,61 +197,6 @@ def _binding(solution: Solution) -> tuple[Binding, ...]:
     )
 
 
-def _runner_up(
-    catalogue: Catalogue, problem: Problem, solution: Solution, expected: Decimal
-) -> RunnerUp | None:
-    """The best plan elsewhere, or without the type that the plan leans on most."""
-    others = [s for s in solution.sites if s.site != solution.site]
-    if others:
-        nearest = min(others, key=lambda s: (s.bound if s.cost is None else s.cost, s.site))
-        name = problem.sites[nearest.site]
-        cost = nearest.cost
-        if cost is None:
-            part = problem.take(np.flatnonzero(problem.site == nearest.site))
-            found = solve(part, effort=COMPARE_EFFORT)
-            cost = None if found is None else found.fleet.cost
-        return _against(f"everything in {name}", cost, nearest.bound, expected)
-    bought = solution.fleet.bought
-    main = int(np.argmax(bought * problem.cost))
-    types = catalogue.instance_type.codes[problem.row]
-    rest = problem.take(np.flatnonzero(types != types[main]))
-    found = solve(rest, effort=COMPARE_EFFORT) if rest.offers else None
-    if found is None:
-        return None
-    name = f"without {catalogue.instance_type[int(problem.row[main])]}"
-    return _against(name, found.fleet.cost, found.bound, expected)
-
-
-def _second_best(best: Found, runner_up: RunnerUp | None) -> RunnerUp | None:
-    """The runner-up, or the fleet that is spread where the plan is not if that comes nearer."""
-    other = best.other
-    if other is None:
-        return runner_up
-    spread = _against(
-        f"everything in {other.problem.sites[other.solution.site]}",
-        float(other.checked.expected_usd_per_hour),
-        0.0,
-        best.checked.expected_usd_per_hour.quantize(PICO),
-    )
-    both = [each for each in (spread, runner_up) if each is not None]
-    return min(both, key=lambda each: each.expected_usd_per_hour)
-
-
-def _against(name: str, cost: float | None, bound: float, expected: Decimal) -> RunnerUp:
-    other = Decimal(repr(bound if cost is None else cost)).quantize(PICO)
-    more = float(other / expected) - 1.0
-    least = "" if cost is not None else "at least "
-    reason = f"costs {least}{usd(other - expected)}/h more ({percent(more)})"
-    if other <= expected:
-        reason = "its bound is lower, but no fleet there was found that costs less"
-    return RunnerUp(
-        description=name,
-        expected_usd_per_hour=other,
-        is_bound=cost is None,
-        reason=reason,
-    )
-
-
 def _risk(chosen: Candidates, best: Found, priced: tuple[PricedPool, ...]) -> Risk:
     problem, solution = best.problem, best.solution
     bought = solution.fleet.bought
@@ -254,6 +215,7 @@ def _risk(chosen: Candidates, best: Found, priced: tuple[PricedPool, ...]) -> Ri
         for hazard in (chosen.hazards.low, chosen.hazards.middle, chosen.hazards.high)
     ]
     price = problem.price[used] @ nodes + float(best.checked.place.crossing_usd_per_hour)
+    price -= float(best.checked.saved_usd_per_hour)
     middle = np.maximum(chosen.hazards.middle[rows], 1e-300)
     extra = (problem.cost[used] - problem.price[used]) * nodes / middle
     band = [
@@ -310,25 +272,6 @@ def _gaps(priced: tuple[PricedPool, ...]) -> list[Gap]:
     return found
 
 
-def _compared(
-    catalogue: Catalogue, chosen: Candidates, problem: Problem, workload: Workload
-) -> tuple[Baseline, ...]:
-    """What the workload would cost bought otherwise."""
-    firm = problem.take(np.flatnonzero(~problem.is_spot))
-    limits = tuple(lim for lim in firm.limits if lim.name != "budget.usd_per_hour")
-    found = None
-    if firm.offers:
-        found = solve(replace(firm, limits=limits), effort=COMPARE_EFFORT)
-    usd = None if found is None else Decimal(repr(found.fleet.cost)).quantize(Decimal("1e-6"))
-    detail = "the same planner without the spot market, same rules but no budget"
-    own = Baseline(
-        name="everything on-demand",
-        usd_per_hour=usd,
-        detail=detail if usd is not None else "no fleet without the spot market keeps the rules",
-    )
-    return (own, *baselines(catalogue, chosen, workload))
-
-
 def _diff(
     catalogue: Catalogue,
     plan: tuple[PoolPlan, ...],
@@ -353,6 +296,10 @@ def _diff(
     total = sum((prices[k] * n for k, n in now.items() if k in prices), Decimal(0))
     sized = [(k, n, int(catalogue.vcpu_milli[rows[k]])) for k, n in now.items() if k in rows]
     place = place_costs(sized, workload)
+    if workload.held.is_any:
+        fleet = [(machine_at(catalogue, rows[key]), nodes) for key, nodes, _ in sized]
+        saved = fleet_cover(fleet, Tariff(catalogue, workload.held)).saved_usd
+        total -= usd_from_fraction(saved)
     total += place.by_node_usd_per_hour + place.traffic_usd_per_hour.quantize(PICO)
     return Diff(
         changes=changes,

@@ -42,8 +42,9 @@ _REBORN = "its scheduler was born again, knows nothing of the drain and gives it
 class World:
     """What a step looks at besides the nodes. `load` is None where it is too old to rest on.
 
-    While `is_reborn`, workers that the scheduler does not know may only not be back yet. By what is
-    `learnt` of a pool it is told how many launches may be under way to it.
+    While `is_reborn`, workers that the scheduler does not know may only not be back yet. A load
+    that `is_seen` is the one of the tick before. By what is `learnt` of a pool it is told how many
+    launches may be under way to it.
     """
 
     load: Load | None
@@ -51,6 +52,7 @@ class World:
     settings: Settings
     now: datetime
     is_reborn: bool = False
+    is_seen: bool = False
     learnt: Learnt = Learnt()
 
 
@@ -296,6 +298,9 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
         return _call_off(node, world, _REBORN)
     runs = sum(w.executing + w.long_running for w in there)
     bound = binding(there)
+    if order.is_voluntary and world.is_seen:
+        # It may be from before the cordon, and tasks have come meanwhile.
+        return node, None
     if not runs and not bound:
         return _retire(enter(node, Phase.RETIRING, world.now, "nothing runs on it"))
     if order.discard or (order.must_end_by is not None and world.now >= order.wait_until):

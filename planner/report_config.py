@@ -17,7 +17,7 @@ from costplan.planner.config_fields import (
     shown,
     whole_from,
 )
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.delivery_config import ScheduleSection, schedules_of
 from costplan.planner.finance.journal import ROUNDING, AccountRule
 from costplan.planner.finance.lines import Charge, Purpose

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from costplan.planner.calendar import ScheduledJob
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Sharing
+from costplan.planner.held.values import NOTHING_HELD, Held
 from costplan.planner.types import Resources
 from costplan.planner.workload import (
     Extras,
@@ -143,12 +144,25 @@ class Forecasting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRules:
+    """Whether the speeds of machine types are learnt from the workload's tasks, and speeds that
+    are known: multiples by pattern of a type's name, which are believed whatever is measured.
+    `prior` are those that hold until something is, and that it starts from."""
+
+    learn: bool = True
+    factors: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(dict[str, float]())
+    )
+    prior: Mapping[str, float] = field(default_factory=lambda: MappingProxyType(dict[str, float]()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole of it. `cluster` tags every machine; worker kinds are in order of preference.
 
     Of the rules, shares and quotas are those of `recommend`. `account` is who pays for machines
     ('' where nobody said), `owner` for whom the workload runs, and `sharing` who bears what no
-    work can be named for.
+    work can be named for. `held` are commitments that the machines may use.
     """
 
     cluster: str
@@ -166,6 +180,7 @@ class Settings:
     budget: Budget = Budget()
     safety: Safety = Safety()
     forecast: Forecasting = Forecasting()
+    speed: SpeedRules = SpeedRules()
     calendar: tuple[ScheduledJob, ...] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     image_ref: str = ""
@@ -173,3 +188,4 @@ class Settings:
     account: str = ""
     owner: Owner = Owner()
     sharing: Sharing = Sharing()
+    held: Held = NOTHING_HELD

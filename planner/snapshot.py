@@ -14,9 +14,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from costplan.planner.accrual import running_usd
 from costplan.planner.codec import digest
+from costplan.planner.held.account import paid_since
+from costplan.planner.held.fleet import HeldNow
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node, Notice
 from costplan.planner.outlook import Outlook
@@ -32,11 +35,16 @@ BACK = timedelta(seconds=1)
 
 
 def assemble(
-    readings: Readings, nodes: Mapping[str, Node], state: State, settings: Settings
+    readings: Readings,
+    nodes: Mapping[str, Node],
+    state: State,
+    settings: Settings,
+    held: HeldNow | None = None,
 ) -> Snapshot:
     """The snapshot of a tick. A load that is too old counts as none."""
     load = fresh_load(readings, settings)
     gaps = (*readings.gaps, *_found_gaps(readings, load, state, settings))
+    paid = MappingProxyType(dict[str, Decimal]()) if held is None else held.paid_usd
     alive = tuple(nodes[node_id] for node_id in sorted(nodes))
     notices = readings.notices or ()
     # What the meters show is spent, though the ledger takes it in quarters of an hour.
@@ -48,6 +56,10 @@ def assemble(
     text = f"{readings.at.isoformat()}|{fleet}|{read}|{mode}|{market}"
     if readings.outlook is not None:
         text += f"|{digest(readings.outlook, Outlook)}"
+    if held is not None:
+        amounts = [(each.commitment_id, each.capacity) for each in held.tariff.held.commitments]
+        text += f"|{sorted(paid.items())!r}|{amounts!r}"
+    paid_usd = paid_since(state, readings.at)
     return Snapshot(
         at=readings.at,
         nodes=alive,
@@ -59,9 +71,14 @@ def assemble(
         mode=mode,
         spent_usd=state.spent_usd,
         digest=_digest(f"{text}|{state.spent_usd}"),
-        spent_today_usd=spent_on_day(state.spent_by_day, readings.at) + running,
-        spent_month_usd=spent_in_month(state.spent_by_day, readings.at) + running,
+        spent_today_usd=spent_on_day(state.spent_by_day, readings.at)
+        + running
+        - spent_on_day(paid_usd, readings.at),
+        spent_month_usd=spent_in_month(state.spent_by_day, readings.at)
+        + running
+        - spent_in_month(paid_usd, readings.at),
         outlook=readings.outlook,
+        paid_usd=paid,
     )
 
 

@@ -63,7 +63,8 @@ class Rates:
 
 
 def rates(snapshot: Snapshot, state: State) -> Rates:
-    """What each node alive costs an hour: by its meter, or else by the quote of its offer.
+    """What each node alive costs an hour: by its meter, or else by the quote of its offer; what
+    commitments pay of it is off.
 
     A node that the cloud has not answered for is taken for the dearest offer of its request.
     """
@@ -82,6 +83,7 @@ def rates(snapshot: Snapshot, state: State) -> Rates:
             known[node_id] = max(prices)
         else:
             unknown.append(node_id)
+    known = {name: usd - snapshot.paid_usd.get(name, Decimal(0)) for name, usd in known.items()}
     return Rates(usd_per_hour=known, unknown=tuple(sorted(unknown)))
 
 

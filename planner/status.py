@@ -10,12 +10,13 @@ from decimal import Decimal
 from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters, whole_quotes
 from costplan.planner.delivered import Deliveries
+from costplan.planner.held.account import paid_since
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
 from costplan.planner.spending import spent_in_month, spent_on_day
 from costplan.planner.standing import COMING, EMPTYING, is_alive
-from costplan.planner.tick import Control, MovePlan, State, Waiting
+from costplan.planner.tick import Control, HeldUse, MovePlan, State, Waiting
 from costplan.planner.types import Gap, Mode, OfferKey, Phase, Quote
 
 _RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING})
@@ -126,6 +127,7 @@ class Status:
     next_look_at: datetime | None
     next_plan_at: datetime | None
     control: Control
+    held: HeldUse | None = None
     deliveries: Deliveries = Deliveries()
 
 
@@ -171,12 +173,13 @@ def status_of(
         clients=None if load is None else load.clients,
         tasks=task_rows(load),
         waiting=() if state.plan is None else state.plan.waiting,
-        budget=_budget(state, settings, sum(priced, Decimal(0)), now),
+        budget=_budget(state, settings, sum(priced, Decimal(0)) - state.paid_usd_per_hour, now),
         spent_usd=state.spent_usd + running_usd(state.nodes, state.meters, now),
         plan=state.plan,
         next_look_at=ahead[0],
         next_plan_at=ahead[1],
         control=state.control,
+        held=state.held,
     )
 
 
@@ -263,11 +266,12 @@ def _budget(
     state: State, settings: Settings | None, usd_per_hour: Decimal, now: datetime
 ) -> tuple[BudgetRow, ...]:
     """Rate, today and this month in UTC: the ledger's own days, and what runs since its last
-    entries."""
+    entries, less what commitments paid."""
     limits = None if settings is None else settings.budget
     running = running_usd(state.nodes, state.meters, now)
-    day = spent_on_day(state.spent_by_day, now) + running
-    month = spent_in_month(state.spent_by_day, now) + running
+    paid = paid_since(state, now)
+    day = spent_on_day(state.spent_by_day, now) + running - spent_on_day(paid, now)
+    month = spent_in_month(state.spent_by_day, now) + running - spent_in_month(paid, now)
     of_hour, of_day, of_month = (
         (None, None, None)
         if limits is None

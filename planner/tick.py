@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 
 from costplan.planner.learnt import Learnt
@@ -26,6 +27,8 @@ from costplan.planner.nodes import (
     Retired,
 )
 from costplan.planner.outlook import Ahead, Outlook
+from costplan.planner.plan import CommitmentUsed
+from costplan.planner.speed import TypeSpeed
 from costplan.planner.types import (
     Gap,
     Mode,
@@ -170,7 +173,8 @@ class Readings:
     where who read them knows it; `outcomes` are of the actions that ended since the last tick.
     `machines_at` is when listing the machines began: one that was launched later need not be there.
     `outlook` is the demand to come, None where nothing foretells it. `quotas` are what the account
-    may have, besides those of the settings.
+    may have, besides those of the settings. `leases` are what this cluster may use of commitments
+    that it shares, by their ids and in their own units; None: nothing says that others use them.
     """
 
     at: datetime
@@ -185,6 +189,7 @@ class Readings:
     machines_at: datetime | None = None
     outlook: Outlook | None = None
     quotas: tuple[Quota, ...] = ()
+    leases: Mapping[str, Fraction] | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.at, "at")
@@ -195,7 +200,8 @@ class Snapshot:
     """One consistent view: complete, or it says what is missing.
 
     `digest` is over everything else. `mode` is what may still be done with it. `spent_today_usd`
-    and `spent_month_usd` are for the UTC day and month of `at`: the ledger and what runs since.
+    and `spent_month_usd` are for the UTC day and month of `at`: the ledger and what runs since,
+    less what commitments paid. `paid_usd` is what they pay an hour of each node now.
     """
 
     at: datetime
@@ -211,6 +217,9 @@ class Snapshot:
     spent_today_usd: Decimal = Decimal(0)
     spent_month_usd: Decimal = Decimal(0)
     outlook: Outlook | None = None
+    paid_usd: Mapping[str, Decimal] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Decimal]())
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +228,8 @@ class NewNode:
 
     `replaces` names the nodes whose drain for a better price it goes with: neither is done
     without the other. `is_ahead` is true of one that only demand to come asks for.
-    `risk_usd_per_hour` is what interruptions are expected to cost besides.
+    `risk_usd_per_hour` is what interruptions are expected to cost besides, less what it is worth
+    that its machine is faster than one of speed 1 (so below zero where that is more).
     """
 
     keys: tuple[OfferKey, ...]
@@ -303,13 +313,29 @@ class RejectedPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldUse:
+    """What commitments pay of the fleet an hour, what is used of each, and why some of it is not
+    counted on. `is_shared` says that a ledger keeps clusters from counting on the same; `wants` is
+    how much of each the last plan could use, in its own unit."""
+
+    pays_usd_per_hour: Decimal
+    uses: tuple[CommitmentUsed, ...]
+    is_shared: bool
+    gaps: tuple[Gap, ...] = ()
+    wants: Mapping[str, Fraction] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Fraction]())
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MovePlan:
     """What to change now, and what it is worth over `horizon_seconds`.
 
     `expected_usd` and `do_nothing_usd` are over the horizon (machines, boot, drain, shortage);
     no fleet for this demand costs less than `lower_bound_usd`, which knows no switching cost.
     The same snapshot and rules give the same plan, with the same `plan_id`. `ahead` is None
-    where nothing foretold demand.
+    where nothing foretold demand. Where `speeds` of machine types are known, dollars over the
+    horizon are for the work that machines of speed 1 would do.
     """
 
     plan_id: str
@@ -329,6 +355,8 @@ class MovePlan:
     termination: str
     runner_up: RejectedPlan | None = None
     ahead: Ahead | None = None
+    speeds: tuple[TypeSpeed, ...] = ()
+    held: HeldUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,7 +366,9 @@ class State:
     `load` is the last load that could be read, `plan` the last plan. `launches` counts all
     nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger,
     `spent_by_day` the part of each UTC day ('2024-05-17') of this month and the last. `at` is
-    when the last tick was, `plan_key` what its plan rested on.
+    when the last tick was, `plan_key` what its plan rested on. `paid_by_day` is what commitments
+    paid of the ledger's dollars, and `paid_usd_per_hour` what they pay since the last tick, of
+    which `held` has the rest.
     """
 
     nodes: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType(dict[str, Node]()))
@@ -356,3 +386,8 @@ class State:
     spent_by_day: Mapping[str, Decimal] = field(
         default_factory=lambda: MappingProxyType(dict[str, Decimal]())
     )
+    paid_by_day: Mapping[str, Decimal] = field(
+        default_factory=lambda: MappingProxyType(dict[str, Decimal]())
+    )
+    paid_usd_per_hour: Decimal = Decimal(0)
+    held: HeldUse | None = None

@@ -72,6 +72,7 @@ def transition_question(
         *budget_rows(snapshot, state, settings, fleet),
         *fleet_rows(settings, pools),
         *_trial_rows(on_offer.columns, snapshot, state, fleet),
+        *_held_rows(on_offer),
     )
     if not any(demand):
         # The base is one of the fleet that works; without work there is none.
@@ -116,6 +117,14 @@ def _trial_rows(
             members=frozenset({key}),
         )
         for key in tried
+    )
+
+
+def _held_rows(on_offer: Shelf) -> tuple[FleetRow, ...]:
+    """Machines may be bought that commitments pay for as long as something of them is left."""
+    named = {name for column in on_offer.columns for name in column.takes}
+    return tuple(
+        FleetRow(name=name, kind="held", most=on_offer.left[name]) for name in sorted(named)
     )
 
 
@@ -198,6 +207,7 @@ def items_of(question: TransitionQuestion) -> list[Item]:
             key=column.keys[0],
             vcpu=column.resources.vcpu_milli / 1000,
             usd_per_hour=column.usd_per_hour,
+            takes=column.takes,
         )
         items.append(
             Item(

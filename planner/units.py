@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 
 PICO_PER_USD = 10**12
 GIB = 2**30
@@ -55,6 +56,11 @@ _MEMORY_UNITS = {
 def usd_from_pico(pico: int) -> Decimal:
     """US dollars, exact, from pico-dollars: 96_000_000_000 -> Decimal('0.096000000000')."""
     return Decimal(int(pico)).scaleb(-12).quantize(_PICO)
+
+
+def usd_from_fraction(usd: Fraction) -> Decimal:
+    """US dollars to twelve places from an exact amount: Fraction(1, 3) -> 0.333333333333."""
+    return usd_from_pico(round(usd * PICO_PER_USD))
 
 
 def pico_from_usd(usd: Decimal | float | str | int) -> int:

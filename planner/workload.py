@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from costplan.planner.held.values import NOTHING_HELD, Held
 from costplan.planner.place_rates import PlaceRate
 from costplan.planner.types import Market, WorkerShape
 from costplan.planner.units import MIB
@@ -145,7 +146,10 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Workers to place and the rules to place them by. Shape names are unique."""
+    """Workers to place and the rules to place them by. Shape names are unique.
+
+    `held` are commitments that the machines may use; it is no part of what names a workload.
+    """
 
     name: str
     shapes: tuple[WorkerShape, ...]
@@ -158,3 +162,4 @@ class Workload:
     limits: Limits = Limits()
     extras: Extras = Extras()
     budget_pico_per_hour: int | None = None
+    held: Held = field(default=NOTHING_HELD, repr=False)

@@ -232,7 +232,7 @@ def start_scheduler(cluster: DaemonCluster) -> None:
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     command += ["--host", cluster.address.rpartition(":")[0].removeprefix("tcp://")]
     command += ["--port", cluster.address.rpartition(":")[2]]
-    command += ["--dashboard-address", cluster.endpoint.rpartition("/")[2]]
+    command += ["--no-dashboard", "--dashboard-address", cluster.endpoint.rpartition("/")[2]]
     variables: dict[str, str] = {}
     if cluster.tls is not None:
         cert, key = str(cluster.tls.cert), str(cluster.tls.key)

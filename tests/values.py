@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
+from costplan.planner.commitments.values import Commitment, Kind
 from costplan.planner.load import TaskGroup
 from costplan.planner.outlook import Outlook
 from costplan.planner.types import Packing, PoolPlan
@@ -37,7 +39,8 @@ BY_FIELD: Mapping[str, st.SearchStrategy[Any]] = {
 def values(form: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - a return a kind of type
     """Values of a type."""
     plain = {str: TEXTS, int: COUNTS, float: FLOATS, bool: st.booleans(), type(None): st.none(),
-             Decimal: DOLLARS, datetime: INSTANTS}  # fmt: skip
+             Decimal: DOLLARS, datetime: INSTANTS,
+             Fraction: st.fractions(min_value=0)}  # fmt: skip
     origin, parts = typing.get_origin(form), typing.get_args(form)
     if form in plain:
         return plain[form]
@@ -94,8 +97,18 @@ def _outlooks() -> st.SearchStrategy[Outlook]:
     return axes.flatmap(lambda both: of(*both))
 
 
+def _commitments() -> st.SearchStrategy[Commitment]:
+    dates = {"start": BY_FIELD["start"], "end": BY_FIELD["end"], "term": st.just("3y")}
+    amounts = {"usd_per_hour": values(Fraction), "count": values(Fraction)}
+    plans = by_fields(
+        Commitment, **{**dates, **amounts, "count": st.none()}, kind=st.just(Kind.COMPUTE_SP)
+    )
+    return plans | by_fields(Commitment, **dates, **amounts, kind=st.just(Kind.REGIONAL_RI))
+
+
 BY_CLASS: Mapping[Any, Callable[[], st.SearchStrategy[Any]]] = {
     TaskGroup: _groups,
     Outlook: _outlooks,
     PoolPlan: _pools,
+    Commitment: _commitments,
 }

@@ -65,6 +65,7 @@ class TraceCluster:
         self._departed: dict[str, Departure] = {}
         self._results: Results[JobRun] = Results(clock, result_bytes, _seconds)
         self._recompute_seconds = 0.0
+        self._kept_micros = 0
         self._open_jobs = 0
         self._gone_since: int | None = None
         self._ended = 0
@@ -86,6 +87,11 @@ class TraceCluster:
     def is_done(self) -> bool:
         """True while no job waits or runs."""
         return not self._open_jobs
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """What changes when work goes on: task-time that is kept, and jobs that are not done."""
+        return self._kept_micros, self._open_jobs
 
     @property
     def queued(self) -> int:
@@ -283,7 +289,7 @@ class TraceCluster:
         had_room = worker.has_room
         del worker.running[task]
         now, run = self.clock.micros, task.run
-        worker.worked(task, now - task.began)
+        self._worked(worker, task, now - task.began)
         self.recomputed += task.is_redone
         worker.idle_since = None if worker.running else now
         worker.seen = None
@@ -331,7 +337,7 @@ class TraceCluster:
             ran = now - task.began
             kept = ran // self._checkpoint * self._checkpoint if self._checkpoint else ran
             task.left_seconds -= kept / MICROS
-            worker.worked(task, kept)
+            self._worked(worker, task, kept)
             worker.lost_micros += ran - kept
             self.restarted += 1
             self._queue.appendleft(task)
@@ -359,6 +365,10 @@ class TraceCluster:
         )
         worker.running.clear()
         self._fill()
+
+    def _worked(self, worker: Worker, task: Task, micros: int) -> None:
+        worker.worked(task, micros)
+        self._kept_micros += 0 if task.is_redone else micros
 
     def _lose(self, name: str) -> int:
         """What a worker held is to be computed again, before what waits; returns how many."""

@@ -37,18 +37,13 @@ class Course:
     ratios: tuple[float, ...]
     seconds: float
 
-    def over(self, usd_per_hour: Decimal, until: float) -> Steps[Decimal]:
-        """A price that is `usd_per_hour` in the mean and moves as this course did, to `until`."""
-        micros, values = [0], [_priced(usd_per_hour, self.ratios[0])]
-        base = 0.0
-        while base < until:
-            for second, ratio in zip(self.from_seconds, self.ratios, strict=True):
-                at, usd = base + second, _priced(usd_per_hour, ratio)
-                if 0 < at < until and usd != values[-1]:
-                    micros.append(round(at * MICROS))
-                    values.append(usd)
-            base += self.seconds
-        return Steps(tuple(micros), tuple(values))
+    def around(self, usd_per_hour: Decimal) -> Steps[Decimal]:
+        """A price that is `usd_per_hour` in the mean and moves as this course did, repeated."""
+        return Steps(
+            tuple(round(second * MICROS) for second in self.from_seconds),
+            tuple(_priced(usd_per_hour, ratio) for ratio in self.ratios),
+            period=round(self.seconds * MICROS),
+        )
 
 
 def _priced(usd_per_hour: Decimal, ratio: float) -> Decimal:

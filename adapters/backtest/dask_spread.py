@@ -7,15 +7,12 @@ person starts, without a cloud's credentials, towards an address that they name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from distributed import Client, as_completed
-from distributed.comm.addressing import get_address_host, parse_address
-from distributed.security import Security
+from distributed import as_completed
 
 from costplan.adapters.backtest.outcome import PolicyOutcome
 from costplan.adapters.backtest.spread import Progress, Run, Task, seeded
-from costplan.planner.errors import InputError
+from costplan.adapters.dask.as_client import connected
 
 
 def on_dask(
@@ -26,15 +23,7 @@ def on_dask(
     A backtest is sent once, however many seeds and policies it has. Raises InputError where the
     scheduler does not answer.
     """
-    _check(address)
-    try:
-        client: Any = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        said = str(error).partition("\n")[0]
-        raise InputError(
-            f"--scheduler {address}", f"cannot be reached: {said}", "is it running there?"
-        ) from None
-    with client:
+    with connected(address) as client:
         backtests = {id(run.backtest): run.backtest for run in runs}
         sent = {key: client.scatter(each, broadcast=True) for key, each in backtests.items()}
         running = {}
@@ -47,21 +36,3 @@ def on_dask(
             found[running[done]] = done.result()
             progress(*running[done], 1.0)
     return found
-
-
-def _check(address: str) -> None:
-    """Returns where a client can try an address, since one that cannot leaves a traceback behind;
-    raises InputError otherwise."""
-    option, example = f"--scheduler {address}", "write it like tcp://10.0.0.5:8786"
-    scheme = parse_address(address)[0]
-    if scheme not in ("tcp", "tls"):
-        raise InputError(option, "is not a tcp:// or tls:// address", example)
-    try:
-        get_address_host(address)
-    except ValueError as error:
-        raise InputError(option, f"is no address: {error}", example) from None
-    security: Any = Security()  # type: ignore[no-untyped-call]
-    if scheme == "tls" and not security.get_connection_args("client").get("ssl_context"):
-        raise InputError(
-            option, "needs TLS files", "name them in Dask's configuration, distributed.comm.tls"
-        )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from costplan.planner.errors import InputError
-from costplan.planner.wording import counted
+from costplan.planner.wording import counted, percent
 
 UNITS = ("gpu", "cpu", "node")
 """What a job may count: the kinds of unit that demand files have."""
@@ -38,6 +38,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """Column names that are understood without being told, in any case, by what they mean."""
 MOST_UNITS = 100_000
 """A job of more is a mistake of the file: each unit is a task of its own."""
+
+LITTLE = 0.1
+"""Days at the begin that hold no more of the work than this, and a fourth of what as many others
+do, are told of."""
 
 _GUIDE = "docs/simulate.md"
 _MAGIC = b"PAR1"
@@ -126,12 +130,38 @@ def read_jobs(
         for a, e, u in zip(at[here][order], ends[here][order], units[here][order], strict=True)
         if e > a
     )
+    quiet, share = quiet_days(jobs, days)
+    if quiet:
+        first = "day holds" if quiet == 1 else f"{quiet} days hold"
+        notes.append(
+            f"the first {first} {percent(share)} of the work; --skip-days {skip_days + quiet:g} "
+            "begins after that"
+        )
     return TraceJobs(
         jobs=jobs,
         unit=unit,
         notes=tuple(notes),
         begins=_begins(table[found["submit"]], float(begin)),
     )
+
+
+def quiet_days(jobs: Sequence[TraceJob], days: float) -> tuple[int, float]:
+    """How many whole days at the begin have little work, and what share of all they hold.
+
+    Example: 10 days, of which the first 4 have 1 unit-hour each and the others 20: 4 days hold
+    3 %, where 40 % of the time would hold 40 %.
+    """
+    at = np.array([job.at_seconds for job in jobs])
+    seconds = np.array([job.seconds for job in jobs])
+    units = np.array([job.units for job in jobs])
+    total = float((units * seconds).sum())
+    quiet, share = 0, 0.0
+    for day in range(1, math.ceil(days)):
+        done = float((units * np.clip(day * 86400 - at, 0, seconds)).sum()) / total
+        if done > LITTLE:
+            break
+        quiet, share = day, done
+    return (quiet, share) if share <= quiet / days / 4 else (0, 0.0)
 
 
 def _begins(column: pa.ChunkedArray, second: float) -> str:

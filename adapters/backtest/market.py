@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,8 @@ from costplan.planner.settings import Settings
 from costplan.planner.types import Market, OfferKey, WorkerShape
 from costplan.planner.units import PICO_PER_USD, usd_from_pico
 from costplan.planner.workload import Limits, Where, Workload
+
+T = TypeVar("T")
 
 MOST_ZONES = 3
 _LARGEST_BITS = 5
@@ -75,17 +79,17 @@ class Availability:
         """Whether one was to be had then."""
         return self.is_up[bisect_right(self.from_seconds, second % self.seconds) - 1]
 
-    def changes(self, shift: float, until: float) -> list[tuple[float, bool]]:
-        """(second, up) from 0 to `until`, of the trace begun `shift` seconds after its start."""
-        found = [(0.0, self.at(shift))]
-        base = -(shift % self.seconds)
-        while base < until:
-            for second, is_up in zip(self.from_seconds, self.is_up, strict=True):
-                at = base + second
-                if 0 < at < until and is_up != found[-1][1]:
-                    found.append((at, is_up))
-            base += self.seconds
-        return found
+    def begun(self, shift: float) -> Steps[bool]:
+        """Whether one is to be had over time, of the trace begun `shift` seconds after its start
+        and repeated when it ends."""
+        rows = zip(self.from_seconds, self.is_up, strict=True)
+        later = sorted(((second - shift) % self.seconds, is_up) for second, is_up in rows)
+        found = [(0.0, self.at(shift)), *(row for row in later if row[0] > 0)]
+        return Steps(
+            tuple(round(second * MICROS) for second, _ in found),
+            tuple(is_up for _, is_up in found),
+            period=round(self.seconds * MICROS),
+        )
 
 
 def read_availability(path: Path, part: str | None = None) -> tuple[Availability, ...]:
@@ -162,7 +166,6 @@ def wares(
     types: int,
     one_type: str | None = None,
     recorded: Recorded = Recorded(),
-    until_seconds: float,
 ) -> tuple[Ware, ...]:
     """What is sold: the machine types that hold a worker cheapest, on demand and on spot.
 
@@ -180,7 +183,7 @@ def wares(
             continue
         for place in _kept(found, market, types, named):
             one = found[place.key]
-            pool = _pool(catalogue, one, place, recorded, until_seconds)
+            pool = _pool(catalogue, one, place, recorded)
             kept.append(Ware(pool=pool, workers=one.workers))
     return tuple(kept)
 
@@ -292,18 +295,14 @@ def _kept(
     return rows
 
 
-def _steps(trace: Availability, number: int, until_seconds: float) -> Steps[int | None]:
+def _room(trace: Availability, number: int) -> Steps[int | None]:
     """Room for any number of machines while the trace says that one was to be had."""
-    changes = trace.changes(number * SHIFT_SECONDS, until_seconds)
-    return Steps(
-        tuple(round(second * MICROS) for second, _ in changes),
-        tuple(None if is_up else 0 for _, is_up in changes),
-    )
+    there = trace.begun(number * SHIFT_SECONDS)
+    room = tuple(None if is_up else 0 for is_up in there.values)
+    return Steps(there.micros, room, period=there.period)
 
 
-def _pool(
-    catalogue: Catalogue, one: _Listed, place: _Place, recorded: Recorded, until_seconds: float
-) -> Pool:
+def _pool(catalogue: Catalogue, one: _Listed, place: _Place, recorded: Recorded) -> Pool:
     """The pool of an offer; its hazard is only what the list says where traces take machines."""
     offer = catalogue.offer(one.row)
     is_spot = offer.key.market is Market.SPOT
@@ -313,10 +312,10 @@ def _pool(
     number, zone = place.type_number, place.zone_number
     if is_spot and recorded.courses:
         course = course_of(recorded.courses, offer.key.instance_type, number, zone)
-        price = course.over(usd, until_seconds)
+        price = course.around(usd)
     if is_spot and recorded.traces:
         trace = recorded.traces[(zone + number) % len(recorded.traces)]
-        capacity = _steps(trace, number, until_seconds)
+        capacity = _room(trace, number)
     return Pool(
         offer=offer,
         usd_per_hour=price,
@@ -327,30 +326,36 @@ def _pool(
     )
 
 
-def outages(sold: Iterable[Ware]) -> list[tuple[float, OfferKey]]:
-    """(second, offer) of each moment at which the machines of a pool are taken away."""
-    return sorted(
-        (micros / MICROS, ware.pool.key)
+def outages(pool: Pool) -> Iterator[float]:
+    """The second of each moment at which the machines of a pool are taken away, without an end
+    where its trace is repeated."""
+    changes = pool.capacity.changes()
+    next(changes)  # at first there is no machine
+    return (micros / MICROS for micros, capacity in changes if capacity == 0)
+
+
+def cheapest_over_time(
+    sold: Sequence[Ware], until_seconds: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From which seconds on, up to `until_seconds`, a worker costs at least how many dollars an
+    hour, on what is to be had then; NaN where nothing is."""
+    until = round(until_seconds * MICROS)
+    courses = [
+        (ware.workers, _until(ware.pool.usd_per_hour, until), _until(ware.pool.capacity, until))
         for ware in sold
-        for micros, capacity in zip(
-            ware.pool.capacity.micros, ware.pool.capacity.values, strict=True
-        )
-        if capacity == 0 and micros
-    )
-
-
-def cheapest_over_time(sold: Sequence[Ware]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From which seconds on a worker costs at least how many dollars an hour, on what is to be
-    had then; NaN where nothing is."""
-    instants = np.array(
-        sorted({m for w in sold for m in (*w.pool.capacity.micros, *w.pool.usd_per_hour.micros)})
-    )
+    ]
+    instants = np.unique(np.concatenate([at for _, *both in courses for at, _ in both]))
     least = np.full(len(instants), np.inf)
-    for ware in sold:
-        price, capacity = ware.pool.usd_per_hour, ware.pool.capacity
-        usd = np.array([float(value) / ware.workers for value in price.values])
-        is_up = np.array([value != 0 for value in capacity.values])
-        now = usd[np.searchsorted(price.micros, instants, side="right") - 1]
-        there = is_up[np.searchsorted(capacity.micros, instants, side="right") - 1]
+    for workers, (priced_at, prices), (held_at, held) in courses:
+        usd = np.array([float(price) / workers for price in prices])
+        is_up = np.array([value != 0 for value in held])
+        now = usd[np.searchsorted(priced_at, instants, side="right") - 1]
+        there = is_up[np.searchsorted(held_at, instants, side="right") - 1]
         least = np.minimum(least, np.where(there, now, np.inf))
     return instants / MICROS, np.where(np.isinf(least), np.nan, least)
+
+
+def _until(course: Steps[T], micros: int) -> tuple[NDArray[np.int64], list[T]]:
+    """The changes of a course up to an instant: when they come, and to what."""
+    found = list(takewhile(lambda change: change[0] <= micros, course.changes()))
+    return np.array([at for at, _ in found], dtype=np.int64), [value for _, value in found]

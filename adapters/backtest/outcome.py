@@ -42,6 +42,7 @@ class PolicyOutcome:
     came. `unfinished_jobs` were not done when the policy was given up. `scale_events` are
     launches and ends asked for, `machines_at` and `waiting_at` (tasks) a course over time, at
     `at_seconds`. Restarted tasks had begun when their worker went, recomputed ones had ended there.
+    `given_up` says why the policy was, '' where it was not.
     """
 
     policy: str
@@ -61,6 +62,7 @@ class PolicyOutcome:
     at_seconds: tuple[float, ...] = ()
     machines_at: tuple[int, ...] = ()
     waiting_at: tuple[int, ...] = ()
+    given_up: str = ""
 
 
 def outcome(

@@ -26,7 +26,6 @@ from costplan.planner.workload import Interruption, Where
 
 CPU_THREADS = 8
 """Tasks of one CPU each share a worker of so many threads."""
-_AFTER_SECONDS = 30 * 86400.0
 _BOOT_PATIENCE = 4
 """A machine that boots is given up after so many medians, or the daemon's default if later."""
 
@@ -74,7 +73,6 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
         types=section.types,
         one_type=section.one_type,
         recorded=recorded,
-        until_seconds=seconds + _AFTER_SECONDS,
     )
     one = _one_type(section, sold)
     _check_policies(section, sold, one)
@@ -256,5 +254,6 @@ def _spot_text(recorded: Recorded, section: BacktestSection) -> str:
         return "spot: always to be had; interruptions at the rates of the price list"
     return (
         f"spot: {counted(len(traces), 'recorded trace')} of {section.spot}, laid over the zones "
-        "and types that are sold, each type begun 5 days later than the one before"
+        "and types that are sold, each type begun 5 days later than the one before, and repeated "
+        "when they end"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +14,11 @@ import numpy as np
 
 from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.jobs import TraceJob
-from costplan.adapters.backtest.market import Ware, cheapest_over_time, outages
+from costplan.adapters.backtest.market import Ware, cheapest_over_time
 from costplan.adapters.backtest.outcome import KINDS, PICO, Deadline, PolicyOutcome, outcome
+from costplan.adapters.backtest.stalling import Stalling
 from costplan.adapters.backtest.stock import Adaptive, Fixed, Fleet, TargetUtilisation
+from costplan.adapters.backtest.takings import Takings
 from costplan.adapters.sim.clock import VirtualClock
 from costplan.adapters.sim.cloud import Account, SimCloud
 from costplan.adapters.sim.drive import Driver, Memory
@@ -30,7 +31,7 @@ from costplan.planner.loop import tick
 from costplan.planner.nodes import Node
 from costplan.planner.settings import Settings
 from costplan.planner.tick import Outcome
-from costplan.planner.types import Market, OfferKey, Phase
+from costplan.planner.types import Market, Phase
 from costplan.planner.units import MIB
 
 POLICIES = (
@@ -44,16 +45,16 @@ POLICIES = (
 )
 _LOOK_AGAIN_SECONDS = {
     Phase.INTENDED: 5.0,
-    Phase.REQUESTED: 5.0,
     Phase.UNCERTAIN: 5.0,
     Phase.RETIRING: 5.0,
-    Phase.TERMINATING: 5.0,
     Phase.CORDONED: 5.0,
 }
+"""When to look again at a machine on its way that waits for us; one that was launched or ended, as
+it was asked for, goes on by itself until the next tick."""
 _BUSY_SECONDS = 60.0
 """When to look again at a cordoned machine that still works."""
 _AGAIN_SECONDS = 5.0
-"""When to look again at a machine on its way; the others can wait for the next tick."""
+"""When to look again where what was asked for was not done."""
 _MOST_OVER = 10.0
 """A policy whose jobs take so many times as long as the trace is ended there."""
 RESULT_BYTES = 256 * MIB
@@ -94,14 +95,16 @@ def _nobody(share: float) -> None:
 def simulate(backtest: Backtest, policy: str, progress: Progress = _nobody) -> PolicyOutcome:
     """What becomes of one policy; `progress` is told the share that is done.
 
-    It ends with its last job, or with jobs undone where those take ten times as long as the trace.
+    It ends with its last job, or with jobs undone where those take ten times as long as the trace,
+    or where nothing goes on any more (`stalling.py`).
     """
     if policy == "foresight":
         return foresight(backtest)
     play = _Play(backtest)
     pilot = _pilot(backtest, policy, play)
-    play.run(pilot, progress)
-    return outcome(policy, play.cloud, play.cluster, backtest.deadline, play.course)
+    given_up = play.run(pilot, progress)
+    found = outcome(policy, play.cloud, play.cluster, backtest.deadline, play.course)
+    return replace(found, given_up=given_up)
 
 
 class _Pilot(Protocol):
@@ -133,15 +136,7 @@ class _Play:
         self.provider = SimProvider(self.cloud, backtest.settings.cluster)
         self.course: list[tuple[float, int, int]] = []
         self._arrive(iter(backtest.jobs))
-        taken = outages(backtest.wares)
-        self._events = sorted(
-            {max(0.0, second - self.cloud.pools[key].notice_seconds) for second, key in taken}
-            | {second for second, _ in taken}
-        )
-        for second, key in taken:
-            notice = self.cloud.pools[key].notice_seconds
-            self.clock.after(second - notice, partial(self._take, key, notice))
-            self.clock.after(second, partial(self._take, key, 0.0))
+        self.takings = Takings(self.cloud, self.cloud.pools.values())
 
     def _arrive(self, jobs: Iterator[TraceJob]) -> None:
         job = next(jobs, None)
@@ -152,19 +147,12 @@ class _Play:
         self.cluster.submit(job)
         self._arrive(jobs)
 
-    def _take(self, key: OfferKey, in_seconds: float) -> None:
-        for machine in tuple(self.cloud.listed.values()):
-            if machine.pool.key == key and machine.ended is None:
-                if in_seconds:
-                    self.cloud.interrupt(machine.machine_id, in_seconds)
-                else:
-                    self.cloud.reclaim(machine.machine_id)
-
-    def run(self, pilot: _Pilot, progress: Progress) -> None:
+    def run(self, pilot: _Pilot, progress: Progress) -> str:
         """Steps until the trace is over and its jobs are done, or the policy is given up; then
-        stops what still runs."""
+        stops what still runs. Says why it was given up, '' where it was not."""
         seconds, step = self.backtest.seconds, self.backtest.tick_seconds
-        next_at = 0.0
+        stalling = Stalling(self.cluster, self.cloud.pools.values(), seconds)
+        next_at, given_up = 0.0, ""
         while True:
             pilot.step()
             now = self.clock.seconds
@@ -172,20 +160,19 @@ class _Play:
                 self.course.append((now, self._machines(), self.cluster.queued))
                 progress(min(1.0, now / seconds))
                 next_at = math.floor(now / step + 1e-9) * step + step
-            if (now >= seconds and self.cluster.is_done) or now > _MOST_OVER * seconds:
+                given_up = stalling.why(now)
+            if now > _MOST_OVER * seconds:
+                given_up = "ten times the span"
+            if (now >= seconds and self.cluster.is_done) or given_up:
                 break
             until = min(now + pilot.again_seconds(), next_at)
             if pilot.heeds_events:
-                until = min(until, self._next_event(now))
+                until = min(until, self.takings.next_look(now))
             self.clock.advance(until - now)
         self.cluster.close()
         self.provider.terminate([m.machine_id for m in self.cloud.listed.values()])
         self.clock.advance(self.cloud.fates.stop_seconds + 1.0)
-
-    def _next_event(self, now: float) -> float:
-        """Just after the next moment at which a pool's machines get notice or are taken away."""
-        place = bisect_right(self._events, now)
-        return self._events[place] + 1e-3 if place < len(self._events) else math.inf
+        return given_up
 
     def _machines(self) -> int:
         return sum(machine.ended is None for machine in self.cloud.listed.values())
@@ -193,7 +180,7 @@ class _Play:
 
 @dataclass(slots=True)
 class _Costplan:
-    """The production tick. It looks again soon while a machine is on its way in or out."""
+    """The production tick; again soon where a machine on its way in or out waits for it."""
 
     driver: Driver
     memory: Memory
@@ -309,7 +296,7 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
     could cost less than this.
     """
     seconds, tasks = demand_steps(backtest.jobs)
-    from_seconds, usd = cheapest_over_time(backtest.wares)
+    from_seconds, usd = cheapest_over_time(backtest.wares, float(seconds[-1]))
     for place in range(1, len(usd)):
         if np.isnan(usd[place]):
             usd[place] = usd[place - 1]

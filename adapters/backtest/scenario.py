@@ -26,8 +26,8 @@ from costplan.planner.config_fields import (
     shown,
     whole_from,
 )
-from costplan.planner.config_models import Section
 from costplan.planner.config_problems import Grammar, problem, raise_all
+from costplan.planner.config_section import Section
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.units import GIB
 

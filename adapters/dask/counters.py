@@ -9,13 +9,12 @@ task, so it is written for speed. Nothing here imports Dask: a scheduler is hand
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from costplan.adapters.dask.names import shortened
+from costplan.adapters.dask.kinds import PENDING, Kind, Need, Pending, Tracker
+from costplan.adapters.dask.work_book import WorkBook
 
-PENDING = ("waiting", "queued", "no-worker", "processing")
-_NO_TASKS: Sequence[int] = (0,) * len(PENDING)
 ANCESTORS_PER_KEY = 20
 KNOWN_GANGS = {
     "fn": "xgboost",  # from 3.0 on
@@ -24,121 +23,6 @@ KNOWN_GANGS = {
     "dispatch_with_ddp": "pytorch-ddp",
 }
 """Prefixes of tasks that train together, and the library that names them so."""
-
-Need = tuple[tuple[str, float], ...]
-Durations = tuple[float | None, int, float | None]
-"""Mean seconds, tasks observed and variance."""
-UNKNOWN: Durations = (None, 0, None)
-
-
-def durations_of(observed: int, mean: float, m2: float) -> Durations:
-    """From Welford's sums, in seconds."""
-    if not observed:
-        return UNKNOWN
-    return round(mean, 9), observed, m2 / (observed - 1) if observed > 1 else None
-
-
-class Kind:
-    """Tasks of a prefix that need the same: durations of the finished, counts of the restricted."""
-
-    __slots__ = (
-        "counts", "described", "description", "is_restricted", "m2", "mean", "need", "needs",
-        "observed", "oldest", "pinned", "prefix", "running", "shown",
-    )  # fmt: skip
-
-    def __init__(self, prefix: str, need: Need) -> None:
-        self.prefix, self.need, self.needs = prefix, need, dict(need)
-        self.shown = shortened(prefix)
-        self.described, self.description = 0, UNKNOWN
-        self.is_restricted = False  # until the first of its tasks is counted by hand
-        self.observed, self.mean, self.m2 = 0, 0.0, 0.0  # Welford's sums, of seconds
-        self.running = 0  # by the workers' last heartbeats
-        self.counts: dict[str, int] = dict.fromkeys(PENDING, 0)  # restricted tasks only
-        self.pinned: dict[str, int] = dict.fromkeys(PENDING, 0)
-        self.oldest: tuple[Any, Any, float] | None = None  # a running task, its worker, its start
-
-    def tasks(self) -> Sequence[int]:
-        """Its tasks that are counted by hand, in the order of PENDING."""
-        return list(self.counts.values()) if self.is_restricted else _NO_TASKS
-
-    def durations(self) -> Durations:
-        """What its finished tasks took."""
-        if self.described != self.observed:
-            self.described = self.observed
-            self.description = durations_of(self.observed, self.mean, self.m2)
-        return self.description
-
-    def running_since(self) -> float | None:
-        """When the oldest task that is known to run began, in epoch seconds."""
-        if self.oldest is not None:
-            task, worker, began = self.oldest
-            if task.processing_on is worker:
-                return began
-            self.oldest = None
-        return None
-
-
-class Pending:
-    """A restricted task that is counted, and the restrictions that it was counted by."""
-
-    __slots__ = ("address", "hosts", "kind", "needs", "pinned", "state", "workers")
-
-    def __init__(self, kind: Kind, state: str, task: Any) -> None:
-        self.kind, self.state = kind, state
-        self.needs = task.resource_restrictions
-        self.workers = workers = task.worker_restrictions
-        self.hosts = hosts = task.host_restrictions
-        self.pinned, self.address = False, None
-        if workers or hosts:
-            self.pinned = not task.loose_restrictions
-            if workers and len(workers) == 1:
-                self.address = next(iter(workers))
-
-
-class Tracker:
-    """What is kept of one worker besides Dask's own state of it. Times are epoch seconds."""
-
-    __slots__ = (
-        "actors", "busy_us", "cordoned_at", "executing", "held", "joined", "kinds", "last_busy",
-        "long_running", "metrics", "name", "spilled", "state", "us_per_key", "warned",
-    )  # fmt: skip
-
-    def __init__(self, state: Any, now: float) -> None:
-        self.state, self.name = state, str(state.name)
-        self.held = state.has_what  # a live view of its results
-        self.joined = self.last_busy = now
-        self.busy_us = 0
-        self.metrics: Any = None  # the heartbeat that the next four are of
-        self.executing = self.spilled = self.long_running = self.actors = 0
-        self.kinds: list[Kind] = []  # of its running tasks, where they were looked at
-        self.us_per_key = 0  # to make one of its results again
-        self.cordoned_at: float | None = None
-        self.warned: dict[str, float] = {}  # what its machine was warned of, and when that happens
-
-    def look(self, kind_of: Callable[[Any], Kind]) -> None:
-        """Looks at the tasks that the newest heartbeat says run, and moves their kinds' counts."""
-        self.forget()
-        state = self.state
-        long_running, last_seen, executing = state.long_running, state.last_seen, 0
-        kinds = self.kinds
-        for task, seconds in getattr(state, "executing", {}).items():
-            if task.processing_on is not state:
-                continue
-            if not long_running or task not in long_running:
-                executing += 1
-            kind = kind_of(task)
-            kinds.append(kind)
-            kind.running += 1
-            began, oldest = last_seen - seconds, kind.oldest
-            if oldest is None or began < oldest[2] or oldest[0].processing_on is not oldest[1]:
-                kind.oldest = (task, state, began)
-        self.executing = executing
-
-    def forget(self) -> None:
-        """Takes its running tasks out of the counts."""
-        for kind in self.kinds:
-            kind.running -= 1
-        self.kinds, self.executing = [], 0
 
 
 class Counters:
@@ -157,6 +41,8 @@ class Counters:
         self.trackers: dict[str, Tracker] = {}
         self.finished = self.erred = self.recomputed = self.restarted = 0
         self.recomputed_seconds = self.busy_seconds = 0.0
+        self.book = WorkBook(now)
+        self._fresh = self.book.fresh
         for state in scheduler.workers.values():
             self.trackers[state.address] = Tracker(state, now)
         for key, task in scheduler.tasks.items():  # once, where a scheduler is at work already
@@ -350,8 +236,18 @@ class Counters:
         self.busy_seconds += seconds
         tracker = self.trackers.get(worker)
         if tracker is not None:
-            tracker.busy_us += round(seconds * 1e6)
+            us = round(seconds * 1e6)
+            tracker.busy_us += us
             tracker.last_busy = max(tracker.last_busy, stop)
+            annotations = task.annotations
+            cell = None if annotations else tracker.cells.get(kind)
+            if cell is None:
+                cell = self.book.cell(tracker, kind, annotations)
+            if not cell.new_tasks:
+                self._fresh.append(cell)
+            cell.new_tasks += 1
+            cell.new_us += us
+            cell.new_squares += seconds * seconds
 
     def _again(self, task: Any, stimulus_id: str) -> None:
         """Counts a task that had a result and is to be computed again, though nobody asked anew."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from costplan.adapters.dask.counters import Tracker
+from costplan.adapters.dask.kinds import Tracker
 
 KEPT_SECONDS = 3600.0
 KEPT_DEPARTURES = 4_000

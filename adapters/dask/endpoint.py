@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,9 +32,19 @@ from costplan.adapters.dask.endpoint_wire import (
     load_of_answer,
 )
 from costplan.adapters.dask.token_file import checked_token
+from costplan.adapters.dask.work_wire import (
+    RATES_PATH,
+    WORK_PATH,
+    WORK_VERSION,
+    RatesAnswer,
+    RatesBody,
+    WorkAnswer,
+    batch_of,
+)
 from costplan.planner.errors import ClusterUnreachable, InputError, InvariantBroken
 from costplan.planner.load import Load
 from costplan.planner.nodes import Retired
+from costplan.planner.work import WorkBatch, WorkerRate
 
 MAX_SKEW_SECONDS = 30.0
 _LONGEST_PROBLEM = 300
@@ -116,6 +127,24 @@ class DaskEndpoint:
         """Begins or goes on with removing workers. `force` also takes members of a collective or
         a shuffle, which then fails or starts again: for machines that end anyway."""
         return self._drain("retire", workers, token, force=force).retired()
+
+    def work(self, after: int, scheduler_id: str) -> WorkBatch:
+        """The windows of finished work with numbers above `after`, which is of that scheduler;
+        of another one all that it still has."""
+        batch = batch_of(self._ask("GET", f"{WORK_PATH}?after={after}", None, WorkAnswer))
+        if after and batch.scheduler_id != scheduler_id:
+            batch = batch_of(self._ask("GET", f"{WORK_PATH}?after=0", None, WorkAnswer))
+        return batch
+
+    def tell_rates(self, rates: Collection[WorkerRate], spent_usd: Decimal) -> None:
+        """Tells what workers cost an hour, and what was spent in all, for people to see there."""
+        body = RatesBody(
+            version=WORK_VERSION,
+            worker=[rate.worker for rate in rates],
+            usd_per_hour=[f"{rate.usd_per_hour:f}" for rate in rates],
+            spent_usd=f"{spent_usd:f}",
+        )
+        self._ask("POST", RATES_PATH, body.model_dump_json().encode(), RatesAnswer)
 
     def progress(self, workers: Collection[str]) -> Retired:
         """How far these workers are, without asking for anything."""

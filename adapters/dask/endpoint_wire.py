@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from costplan.planner.load import Departure, Load, TaskGroup, Totals, Warned, WorkerLoad
 from costplan.planner.nodes import Retired
+from costplan.planner.speed import Paces, paces_of
 
 VERSION = 1
 LOAD_PATH = "/costplan/v1/load"
@@ -38,6 +39,7 @@ _Count = Annotated[int, Field(ge=0, le=2**60)]
 _Instant = Annotated[int, Field(ge=0, le=_LAST_MS)]
 _Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+_Maybe = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_printable)]
 _Reason = Annotated[str, Field(max_length=1_000), AfterValidator(_printable)]
 _Place = Annotated[int, Field(ge=0, lt=MAX_WORKERS)]
 _Need = Annotated[dict[Name, _Amount], Field(max_length=100)]
@@ -77,7 +79,7 @@ class Groups(_Strict):
 
 class Workers(_Strict):
     """Workers, as columns; `status`, `gang`, `copied` and `warned` (what of, and when) are by
-    place, `shuffling` lists places."""
+    place, `shuffling` lists places. `machine` are places in `machines`: types and markets."""
 
     name: _Names
     threads: _Counts
@@ -99,6 +101,8 @@ class Workers(_Strict):
     gang: dict[str, Name] = {}
     warned: dict[str, dict[Literal["reclaim", "rebalance", "maintenance"], _Instant]] = {}
     shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
+    machine: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
+    machines: Annotated[list[tuple[_Maybe, _Maybe]], Field(max_length=MAX_WORKERS)] = []
 
     @model_validator(mode="after")
     def _fits(self) -> Workers:
@@ -111,6 +115,9 @@ class Workers(_Strict):
             elif name == "shuffling":
                 if any(at >= size for at in column):
                     raise ValueError("shuffling names a place that is none")
+            elif name == "machines":
+                if any(at >= len(column) for at in self.machine):
+                    raise ValueError("machine names a place that is none")
             elif (column or name in _ALWAYS) and len(column) != size:
                 raise ValueError(f"{name} and name differ in length")
         if len(set(self.name)) != size:
@@ -119,6 +126,28 @@ class Workers(_Strict):
 
 
 _ALWAYS = ("threads", "memory", "joined_ms")
+
+
+class WirePaces(_Strict):
+    """What tasks of a prefix took on a type of machine, as columns."""
+
+    prefix: Annotated[list[Name], Field(max_length=10_000)] = []
+    type: list[Name] = []
+    observed: _Counts = []
+    mean_seconds: list[_Amount] = []
+    variance: list[_Amount] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> WirePaces:
+        if len({len(getattr(self, name)) for name in type(self).model_fields}) != 1:
+            raise ValueError("columns differ in length")
+        return self
+
+    def paces(self) -> Paces:
+        """The columns as the planner's value; tasks of none are left out."""
+        cells = zip(self.observed, self.mean_seconds, self.variance, strict=True)
+        rows = zip(self.prefix, self.type, cells, strict=True)
+        return paces_of(row for row in rows if row[2][0])
 
 
 class Departed(_Strict):
@@ -162,6 +191,7 @@ class LoadAnswer(_Strict):
     workers: Workers
     departed: Departed
     totals: WireTotals
+    paces: WirePaces = WirePaces()
 
 
 class DrainBody(_Strict):
@@ -203,6 +233,7 @@ def load_of_answer(answer: LoadAnswer) -> Load:
         workers=_workers(answer.workers),
         unread_tasks=answer.unread_tasks,
         scheduler_id=answer.scheduler_id,
+        paces=answer.paces.paces(),
         clients=answer.clients,
         clients_gone_since=_instant_or_none(answer.clients_gone_ms),
         warned=tuple(
@@ -278,6 +309,8 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
     actors, busy = column(workers.actors), column(workers.busy_us)
     idle = column(workers.idle_ms)
     shuffling = set(workers.shuffling)
+    machines = workers.machines or [("", "")]
+    machine = workers.machine or [0] * len(workers.name)
     return {
         name: WorkerLoad(
             threads=workers.threads[at],
@@ -298,6 +331,8 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
             idle_since=_instant_or_none(idle[at] or None),
             busy_seconds=busy[at] / 1e6,
             joined_at=_instant(workers.joined_ms[at]),
+            instance_type=machines[machine[at]][0],
+            market=machines[machine[at]][1],
         )
         for name, at in sorted((name, at) for at, name in enumerate(workers.name))
     }

@@ -14,14 +14,24 @@ from uuid import uuid4
 
 import orjson
 
-from costplan.adapters.dask.counters import PENDING, UNKNOWN, Durations, Kind, durations_of
 from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
+from costplan.adapters.dask.kinds import (
+    PENDING,
+    UNKNOWN,
+    Durations,
+    Kind,
+    Tracker,
+    durations_of,
+)
 from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
 from costplan.adapters.dask.worker_columns import WorkerColumns
 
 MOST_GROUPS = 2_000
+MOST_PACES = 2_000
 _STATIC_SECONDS = 30.0
+_PACES_SECONDS = 5.0
+_NO_PACES = b'{"prefix":[],"type":[],"observed":[],"mean_seconds":[],"variance":[]}'
 
 
 class LoadSampler:
@@ -31,14 +41,16 @@ class LoadSampler:
     """
 
     def __init__(self, plugin: CostplanPlugin, now: Callable[[], float]) -> None:
-        self._plugin, self._counters, self._scheduler = plugin, plugin.counters, plugin.scheduler
+        self.plugin, self._counters, self._scheduler = plugin, plugin.counters, plugin.scheduler
         self._now = now
-        self._id = f"{getattr(plugin.scheduler, 'id', '')}-{uuid4().hex[:8]}"[:MAX_NAME]
+        self.scheduler_id = f"{getattr(plugin.scheduler, 'id', '')}-{uuid4().hex[:8]}"[:MAX_NAME]
         self._sample = 0
         self._static = b""
         self._static_of: tuple[int, float] = (-1, 0.0)
         self._departed = b""
         self._departed_of = -1
+        self._paces = _NO_PACES
+        self._paces_of, self._paces_at = 0, -_PACES_SECONDS
         self._workers = WorkerColumns(plugin)
 
     def sample(self) -> bytes:
@@ -47,10 +59,10 @@ class LoadSampler:
         self._sample += 1
         workers = self._workers.read(now)
         groups, unread = self._groups(now)
-        counters, plugin = self._counters, self._plugin
+        counters, plugin = self._counters, self.plugin
         head = {
             "version": VERSION,
-            "scheduler_id": self._id,
+            "scheduler_id": self.scheduler_id,
             "sample": self._sample,
             "at_ms": int(now * 1000),
             "unread_tasks": unread,
@@ -69,7 +81,8 @@ class LoadSampler:
         departed = self._departures(now)
         static = self._static_columns(now)
         columns = b"," + orjson.dumps(workers)[1:] if workers else b"}"
-        parts = (orjson.dumps(head)[:-1], b',"departed":', departed, b',"workers":', static)
+        paces = b',"paces":' + self._paces_columns(now)
+        parts = (orjson.dumps(head)[:-1], paces, b',"departed":', departed, b',"workers":', static)
         return b"".join((*parts, columns, b"}"))
 
     def _groups(self, now: float) -> tuple[dict[str, Any], int]:
@@ -115,7 +128,7 @@ class LoadSampler:
 
     def _static_columns(self, now: float) -> bytes:
         made_of, made_at = self._static_of
-        if made_of != self._plugin.workers_changed or now - made_at > _STATIC_SECONDS:
+        if made_of != self.plugin.workers_changed or now - made_at > _STATIC_SECONDS:
             trackers = self._workers.trackers
             columns = {
                 "name": [shortened(at.name) for at in trackers],
@@ -126,12 +139,39 @@ class LoadSampler:
             resources = [at.state.resources for at in trackers]
             if any(resources):
                 columns["resources"] = resources
+            columns |= _machines(trackers)
             self._static = orjson.dumps(columns)[:-1]
-            self._static_of = (self._plugin.workers_changed, now)
+            self._static_of = (self.plugin.workers_changed, now)
         return self._static
 
+    def _paces_columns(self, now: float) -> bytes:
+        """Tasks by prefix and type of machine, of those that are known; the most work first."""
+        counters = self._counters
+        is_new = self._paces_of != counters.finished
+        if is_new and not 0 <= now - self._paces_at < _PACES_SECONDS:
+            counters.book.flush()
+            lanes = [
+                lane
+                for lane in counters.book.lanes.values()
+                if lane.instance_type and lane.observed
+            ]
+            if len(lanes) > MOST_PACES:
+                lanes = sorted(lanes, key=lambda lane: -lane.seconds)[:MOST_PACES]
+            rows = [lane.mean_and_variance() for lane in lanes]
+            self._paces = orjson.dumps(
+                {
+                    "prefix": [lane.prefix for lane in lanes],
+                    "type": [lane.instance_type for lane in lanes],
+                    "observed": [lane.observed for lane in lanes],
+                    "mean_seconds": [max(0.0, round(mean, 9)) for mean, _ in rows],
+                    "variance": [variance for _, variance in rows],
+                }
+            )
+            self._paces_of, self._paces_at = counters.finished, now
+        return self._paces
+
     def _departures(self, now: float) -> bytes:
-        departures = self._plugin.departures
+        departures = self.plugin.departures
         departures.trim(now)
         if self._departed_of != departures.version:
             gone = departures.by_name.items()
@@ -153,6 +193,18 @@ _GROUP_COLUMNS = (
     "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
     "observed", "variance", "longest_seconds",
 )  # fmt: skip
+
+
+def _machines(trackers: Sequence[Tracker]) -> dict[str, Any]:
+    """Types and markets of the workers' machines, each named once; nothing where none says."""
+    names: dict[tuple[str, str], int] = {}
+    places = [
+        names.setdefault((at.machine.instance_type, at.machine.market), len(names))
+        for at in trackers
+    ]
+    if not any(map(any, names)):
+        return {}
+    return {"machine": places, "machines": list(names)}
 
 
 def _pooled(kinds: Iterable[Kind]) -> Durations:

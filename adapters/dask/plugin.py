@@ -7,8 +7,10 @@ from typing import Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from costplan.adapters.dask.counters import Counters, Tracker
+from costplan.adapters.dask.costs import Costs
+from costplan.adapters.dask.counters import Counters
 from costplan.adapters.dask.departures import Departures
+from costplan.adapters.dask.kinds import Tracker
 
 NAME = "costplan"
 
@@ -24,10 +26,13 @@ class CostplanPlugin(SchedulerPlugin):
         self.scheduler = scheduler
         self.counters = Counters(scheduler, now())
         self.departures = Departures()
+        self.costs = Costs(self.counters, now)
         self.workers_changed = 0
         self.clients_gone_since: float | None = None
         self.on_close: list[Callable[[], None]] = []
         self.protected: Callable[[], set[str]] = set
+        self.has_routes = False
+        self.session: object | None = None  # what `session.py` began with this plugin
         # Dask calls this for every transition; without a method in between it costs a third less.
         self.transition = self.counters.transition  # type: ignore[method-assign]
 
@@ -42,7 +47,8 @@ class CostplanPlugin(SchedulerPlugin):
     def add_worker(self, scheduler: Any, worker: str) -> None:
         state = scheduler.workers.get(worker)
         if state is not None:
-            self.counters.trackers[worker] = Tracker(state, self.now())
+            tracker = self.counters.trackers[worker] = Tracker(state, self.now())
+            self.costs.joined(tracker)
             self.workers_changed += 1
 
     def remove_worker(
@@ -54,6 +60,8 @@ class CostplanPlugin(SchedulerPlugin):
         tracker = self.counters.trackers.pop(worker, None)
         if tracker is not None:
             tracker.forget()
+            self.counters.book.left(tracker, self.now())
+            self.costs.left(tracker)
             self.workers_changed += 1
 
     def add_client(self, scheduler: Any, client: str) -> None:  # noqa: ARG002
@@ -75,6 +83,7 @@ class CostplanPlugin(SchedulerPlugin):
         one that takes no more, and what a worker says that its machine is warned of."""
         if not isinstance(msg, dict):
             return
+        self.counters.book.report(topic, msg)
         if msg.get("action") == "worker-status-change":
             self._note_status(topic, str(msg.get("status")))
         if topic not in ("all", WARNED_TOPIC):

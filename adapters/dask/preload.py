@@ -2,7 +2,8 @@
 
     dask scheduler --preload costplan.adapters.dask.preload --costplan-token-file /etc/token
 
-Without a token there are no routes, and the scheduler starts all the same.
+Without a token there are no routes, and the scheduler starts all the same. Who adapts the cluster
+with `CostAwareAdaptive` needs none: Dask's own messages are answered in any case.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from typing import Any
 
 import click
 
-from costplan.adapters.dask.drains import Drains
-from costplan.adapters.dask.load_sample import LoadSampler
-from costplan.adapters.dask.plugin import NAME, CostplanPlugin
+from costplan.adapters.dask.plugin import CostplanPlugin
 from costplan.adapters.dask.routes import handlers
+from costplan.adapters.dask.session import session_of
 from costplan.adapters.dask.token_file import checked_token, read_token
 from costplan.planner.errors import InputError
 
@@ -31,14 +31,28 @@ def install(scheduler: Any, token: str) -> CostplanPlugin:
     InputError where the token is none.
     """
     token = checked_token(token, "token")
-    present = scheduler.plugins.get(NAME)
-    if isinstance(present, CostplanPlugin):
-        return present
-    plugin = CostplanPlugin(scheduler, time.time)
-    drains, sampler = Drains(plugin, time.time), LoadSampler(plugin, time.time)
-    scheduler.add_plugin(plugin, name=NAME, idempotent=True)
-    scheduler.http_application.add_handlers(".*", handlers(token, sampler, drains, time.time))
-    return plugin
+    session = session_of(scheduler)
+    if not session.plugin.has_routes:
+        session.plugin.has_routes = True
+        routes = handlers(token, session.sampler, session.drains, time.time)
+        scheduler.http_application.add_handlers(".*", routes)
+        show(scheduler, session.plugin)
+    return session.plugin
+
+
+def show(scheduler: Any, plugin: CostplanPlugin) -> None:
+    """Shows figures on the scheduler's `/metrics`, and a page on its dashboard where it has one.
+
+    What cannot be shown is logged: it is no reason not to serve a daemon.
+    """
+    from costplan.adapters.dask.dashboard import add_page
+    from costplan.adapters.dask.prometheus_figures import show_figures
+
+    show_figures(plugin)
+    try:
+        add_page(scheduler, plugin)
+    except Exception:  # Bokeh's, of any version
+        logger.exception("costplan: no page on the dashboard")
 
 
 @click.command()
@@ -49,7 +63,9 @@ def install(scheduler: Any, token: str) -> CostplanPlugin:
 def dask_setup(
     scheduler: Any, costplan_token_file: Path | None, costplan_token: str | None
 ) -> None:
-    """Serves load and drains to a daemon that shows the token in a file (or in COSTPLAN_TOKEN)."""
+    """Serves load and drains to a daemon that shows the token in a file (or in COSTPLAN_TOKEN), and
+    to the sessions of people who adapt the cluster by Dask's own messages."""
+    session_of(scheduler)
     try:
         if costplan_token_file is not None:
             token = read_token(costplan_token_file)

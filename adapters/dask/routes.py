@@ -1,11 +1,9 @@
-"""The two routes on a scheduler's own HTTP server. Nothing is answered without the token."""
+"""The routes on a scheduler's own HTTP server. Nothing is answered without the token."""
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,10 +14,12 @@ from costplan.adapters.dask.endpoint_wire import (
     DRAIN_PATH,
     LOAD_PATH,
     MAX_DRAIN_BYTES,
-    VERSION_HEADER,
     DrainBody,
 )
+from costplan.adapters.dask.guarded import Guarded, GuardedBody
 from costplan.adapters.dask.load_sample import LoadSampler
+from costplan.adapters.dask.session import act
+from costplan.adapters.dask.work_routes import work_handlers
 
 DRAINS_PER_SECOND = 20.0
 DRAINS_AT_ONCE = 60.0
@@ -43,35 +43,7 @@ class RateLimit:
         return True
 
 
-class _Guarded(RequestHandler):
-    """Asks for the token before anything else, the request's body included."""
-
-    def initialize(self, token: bytes, **_: Any) -> None:
-        self._token = token
-
-    def prepare(self) -> None:
-        shown = self.request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(shown, b"Bearer " + self._token):
-            self.set_header("WWW-Authenticate", "Bearer")
-            self.refuse(401, "a valid token is needed")
-            return
-        self.set_header(VERSION_HEADER, version("distributed"))
-
-    def refuse(self, status: int, problem: str) -> None:
-        """Ends the request with a status and one line."""
-        self.set_status(status)
-        self.finish({"error": problem})
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        self.finish({"error": self._reason if status_code != 500 else "internal error"})
-
-    def set_default_headers(self) -> None:
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Content-Type", "application/json")
-        self.clear_header("Server")
-
-
-class LoadHandler(_Guarded):
+class LoadHandler(Guarded):
     """`GET /costplan/v1/load`."""
 
     def initialize(self, token: bytes, sampler: LoadSampler) -> None:  # type: ignore[override]
@@ -83,59 +55,30 @@ class LoadHandler(_Guarded):
 
 
 @stream_request_body
-class DrainHandler(_Guarded):
+class DrainHandler(GuardedBody):
     """`POST /costplan/v1/drain`; the body is read only up to its limit."""
+
+    most_bytes = MAX_DRAIN_BYTES
 
     def initialize(  # type: ignore[override]
         self, token: bytes, drains: Drains, limit: RateLimit
     ) -> None:
         super().initialize(token)
         self._drains, self._limit = drains, limit
-        self._body = bytearray()
-
-    def prepare(self) -> None:
-        super().prepare()
-        if self._finished:
-            return
-        length = self.request.headers.get("Content-Length", "0")
-        if length.isdigit() and int(length) > MAX_DRAIN_BYTES:
-            self.refuse(413, f"a request has at most {MAX_DRAIN_BYTES} bytes")
-
-    def data_received(self, chunk: bytes) -> None:
-        if self._finished:
-            return
-        self._body += chunk
-        if len(self._body) > MAX_DRAIN_BYTES:
-            self._body.clear()
-            self.refuse(413, f"a request has at most {MAX_DRAIN_BYTES} bytes")
 
     def post(self) -> None:
         if self._finished:
             return
         try:
-            body = DrainBody.model_validate_json(bytes(self._body))
+            body = DrainBody.model_validate_json(bytes(self.body))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            self.refuse(400, f"{place}: {first['msg']}"[:300])
+            self.refuse_field(error)
             return
         if body.action != "status" and not self._limit.admits():
             self.set_header("Retry-After", "1")
             self.refuse(429, "too many drains at once")
             return
-        self.finish(json.dumps(self._act(body)))
-
-    def _act(self, body: DrainBody) -> dict[str, Any]:
-        drains, names = self._drains, body.workers
-        match body.action:
-            case "cordon":
-                return drains.cordon(names, body.token, force=body.force)
-            case "uncordon":
-                return drains.uncordon(names)
-            case "retire":
-                return drains.retire(names, body.token, force=body.force)
-            case "status":
-                return drains.answer(names)
+        self.finish(json.dumps(act(self._drains, body)))
 
 
 def handlers(
@@ -147,4 +90,5 @@ def handlers(
     return [
         (LOAD_PATH, LoadHandler, {"token": secret, "sampler": sampler}),
         (DRAIN_PATH, DrainHandler, {"token": secret, "drains": drains, "limit": limit}),
+        *work_handlers(secret, sampler.plugin, sampler.scheduler_id),
     ]

@@ -12,7 +12,7 @@ from itertools import compress, islice
 from operator import attrgetter, is_not
 from typing import Any
 
-from costplan.adapters.dask.counters import Tracker
+from costplan.adapters.dask.kinds import Tracker
 from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
 
@@ -164,7 +164,7 @@ class WorkerColumns:
             marks["status"] = {
                 str(place): "paused" if name == "paused" else "closing"
                 for place, name in names
-                if name != "running"
+                if name not in ("running", "init")  # one that has just joined says so in a moment
             }
         if gangs:
             marks["gang"] = {
@@ -247,7 +247,7 @@ def shuffling_workers(scheduler: Any) -> set[str]:
 
 def stays(state: Any) -> bool:
     """True of a worker that is here to stay, whether it takes tasks at the moment or not."""
-    return state.status.name in ("running", "paused")
+    return state.status.name in ("running", "paused", "init")
 
 
 def _executing(at: Tracker, processing: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from costplan.adapters.finance.ask_budgets import burns
+from costplan.adapters.finance.ask_budgets import burns, whole_from
 from costplan.adapters.finance.ask_causes import ask_variance, planned_since
 from costplan.adapters.finance.ask_money import (
     ask_carbon,
@@ -76,6 +76,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
     make_cells(book, period, tuple(by), since)
     total = sums_of(book.rows(f"SELECT {SUMS} FROM costs WHERE is_mine")[0])  # noqa: S608 - ours
     as_of = book.rows("SELECT max(recorded_at) FROM costs WHERE is_mine")[0][0]
+    whole = whole_from(book.rows("SELECT min(first_at) FROM costs")[0][0])
     days = _days(book, usd)
     mine = _days(book, usd, mine=True)
     told("telling what is behind the sums")
@@ -104,11 +105,11 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
         otherwise=ask_otherwise(book, period, question.before),
         variance=ask_variance(book, period, since, total.effective_usd, question.actual_usd),
         commitments=ask_commitments(book),
-        budgets=burns(days, period, question.budget),
+        budgets=burns(days, period, question.budget, whole),
         forecast=None
         if period.is_over
-        else burn("month", days, (period.start, period.end), period.until, None),
-        anomalies=_anomalies(book, days, mine, question, usd),
+        else burn("month", days, (period.start, period.end), period.until, None, whole),
+        anomalies=_anomalies(book, _between(days, whole, period), mine, usd),
         footprint=ask_carbon(book),
         unit_costs=ask_units(book, period, usd, total, counts),
         aside=question.aside,
@@ -193,12 +194,16 @@ def _bucketed(rows: Sequence[tuple[datetime, str, Decimal]], seconds: int) -> Se
     return Series(bucket_seconds=seconds, buckets=tuple(buckets))
 
 
+def _between(days: dict[date, Decimal], since: date | None, period: Period) -> dict[date, Decimal]:
+    """The days that are whole: neither the one that the ledger began in, nor one not over."""
+    until = period.until.date()
+    return {day: usd for day, usd in days.items() if (since or day) <= day < until}
+
+
 def _anomalies(
-    book: Book, days: dict[date, Decimal], mine: dict[date, Decimal], question: Question, usd: str
+    book: Book, whole: dict[date, Decimal], mine: dict[date, Decimal], usd: str
 ) -> tuple[Anomaly, ...]:
-    """Of whole days: one that is not over is not judged, nor counted as one like others."""
-    until = question.period.until.date()
-    whole = {day: spent for day, spent in days.items() if day < until}
+    """Of whole days: another is not judged, nor counted as one like others."""
     parts = {name: _parts(book, name, usd) for name in _EXPLAINING}
     return anomalies(whole, parts, [day for day in mine if day in whole])
 

@@ -28,18 +28,33 @@ def spent_by_day(book: Book, period: Period) -> dict[date, Decimal]:
     return dict(rows)
 
 
-def burns(days: Mapping[date, Decimal], period: Period, budget: Budget) -> tuple[Burn, ...]:
-    """The budget of the month, and that of its last day so far."""
+def whole_from(first: datetime | None) -> date | None:
+    """The first whole day of a ledger whose first line begins at `first`."""
+    if first is None:
+        return None
+    at = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    return first.date() if at == first else (at + timedelta(days=1)).date()
+
+
+def first_whole_day(book: Book) -> date | None:
+    """The first day that the book has all of; None where it has no line."""
+    return whole_from(book.rows("SELECT min(start_at) FROM lines")[0][0])
+
+
+def burns(
+    days: Mapping[date, Decimal], period: Period, budget: Budget, since: date | None
+) -> tuple[Burn, ...]:
+    """The budget of the month, and that of its last day so far; `since` is the first whole day."""
     found = []
     if budget.usd_per_month is not None:
         month = (period.start, period.end)
-        found.append(burn("month", days, month, period.until, budget.usd_per_month))
+        found.append(burn("month", days, month, period.until, budget.usd_per_month, since))
     if budget.usd_per_day is not None:
         last = (period.until - timedelta(microseconds=1)).replace(
             hour=0, minute=0, second=0, microsecond=0
         )
         day = (last, day_end(last))
-        found.append(burn("day", days, day, period.until, budget.usd_per_day))
+        found.append(burn("day", days, day, period.until, budget.usd_per_day, since))
     return tuple(found)
 
 

@@ -100,6 +100,8 @@ class Book:
             },
         )
         self.db.execute("SET TimeZone = 'UTC'")
+        # It would write to standard output, among what is reported.
+        self.db.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,8 @@ the entry of its node before it, and so on. What is over at a node's first entry
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,52 +21,86 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
+_BATCH_ROWS = 1_000_000
 _WORKING = f"({USES.index(Use.READY)}, {USES.index(Use.DRAIN)})"
 
-_ASKED = f"""
-SELECT entry_id, dense_rank_of.node AS node, start_us, busy_us,
-    CASE WHEN "use" IN {_WORKING} THEN thread_us ELSE 0 END AS thread_us
-FROM entries JOIN (
-    SELECT item, dense_rank() OVER (ORDER BY node_id) AS node FROM items WHERE charge = 'machine'
-) dense_rank_of USING (item)
-WHERE kind = {KINDS.index("usage")} AND (busy_us > 0 OR thread_us > 0)
+_WORKED = f"""
+CREATE VIEW worked AS
+SELECT entry_id, node_id, start_us, end_us,
+    CASE WHEN "use" IN {_WORKING} THEN thread_us ELSE 0 END AS thread_us, busy_us AS own_us
+FROM entries JOIN items USING (item)
+WHERE charge = 'machine' AND kind = {KINDS.index("usage")} AND (busy_us > 0 OR thread_us > 0)
 """  # noqa: S608 - ours
+
+_AT_ONCE = """
+CREATE TABLE busy AS SELECT *, least(own_us, thread_us) AS used_us FROM worked
+WHERE own_us > 0 AND thread_us > 0 AND node_id NOT IN (SELECT node_id FROM late)
+"""
+
+_LATE = """
+CREATE TABLE late AS SELECT node_id, count(*) AS rows FROM worked
+GROUP BY node_id HAVING bool_or(own_us > thread_us)
+"""
+"""Nodes of which something goes to an entry before."""
 
 
 def make_busy(duck: duckdb.DuckDBPyConnection) -> None:
     """Makes `busy`: machines' entries in which tasks ran, the task-time that was counted in them
     and that which they ran, in microseconds."""
+    duck.execute(_WORKED)
+    duck.execute(_LATE)
+    duck.execute(_AT_ONCE)
+    late = duck.execute("SELECT node_id, rows FROM late ORDER BY node_id").fetchall()
+    for nodes in _batches(late):
+        _carry(duck, nodes)
+    duck.execute("DROP TABLE late")
+    duck.execute("DROP VIEW worked")
+
+
+def _batches(late: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
+    """So many nodes at a time that their entries fit in memory."""
+    batch, rows = list[str](), 0
+    for node, count in late:
+        batch.append(node)
+        rows += count
+        if rows >= _BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _carry(duck: duckdb.DuckDBPyConnection, nodes: Sequence[str]) -> None:
     import pyarrow as pa
 
-    asked: dict[str, Any] = duck.execute(_ASKED).fetchnumpy()
-    node, start = (np.asarray(asked[name]).astype(np.int64) for name in ("node", "start_us"))
-    busy, thread, entry = (
-        np.asarray(asked[name]).astype(np.int64) for name in ("busy_us", "thread_us", "entry_id")
-    )
-    used = used_us(node, start, busy, thread, entry)
+    duck.register("asked", pa.table({"node": range(len(nodes)), "node_id": list(nodes)}))
+    found: dict[str, Any] = duck.execute(
+        """SELECT entry_id, node, start_us, own_us, thread_us FROM worked JOIN asked
+        USING (node_id) ORDER BY node, start_us DESC, entry_id DESC"""
+    ).fetchnumpy()
+    columns = {name: np.asarray(values).astype(np.int64) for name, values in found.items()}
+    used = used_us(columns["node"], columns["own_us"], columns["thread_us"])
     kept = used > 0
-    columns = {"entry_id": entry, "own_us": busy, "used_us": used, "thread_us": thread}
-    duck.register("batch", pa.table({name: values[kept] for name, values in columns.items()}))
+    table = {"entry_id": columns["entry_id"][kept], "used_us": used[kept]}
+    duck.register("batch", pa.table(table))
     duck.execute(
-        """CREATE TABLE busy AS SELECT b.*, i.node_id, e.start_us, e.end_us
-        FROM batch b JOIN entries e USING (entry_id) JOIN items i USING (item)"""
+        """INSERT INTO busy SELECT w.*, b.used_us FROM batch b JOIN worked w USING (entry_id)"""
     )
     duck.unregister("batch")
+    duck.unregister("asked")
 
 
-def used_us(node: Ints, start: Ints, busy: Ints, thread: Ints, entry: Ints) -> Ints:
-    """The task-time that each entry ran, of what was counted in it and in later ones."""
-    used = np.minimum(busy, thread)
-    late = np.unique(node[busy > thread])
-    if not len(late):
-        return used
-    asked = np.flatnonzero(np.isin(node, late))
-    # Of each node the last entry first.
-    order = asked[np.lexsort((-entry[asked], -start[asked], node[asked]))]
-    borders = np.flatnonzero(np.diff(node[order])) + 1
-    for places in np.split(order, borders):
-        over = np.cumsum(busy[places] - thread[places])
-        carried = over - np.minimum(0, np.minimum.accumulate(over))
-        before = np.concatenate(([0], carried[:-1]))
-        used[places] = busy[places] + before - carried
+def used_us(node: Ints, busy: Ints, thread: Ints) -> Ints:
+    """The task-time that each entry ran, of what was counted in it and in later ones of its node.
+
+    Entries are in the order of their nodes, and of each node the last one first.
+    """
+    used = np.empty_like(busy)
+    borders = [0, *(np.flatnonzero(np.diff(node)) + 1).tolist(), len(node)]
+    over = np.cumsum(busy - thread)
+    for first, last in pairwise(borders):
+        here = over[first:last] - (over[first - 1] if first else 0)
+        carried = here - np.minimum(0, np.minimum.accumulate(here))
+        used[first:last] = busy[first:last] - carried
+        used[first + 1 : last] += carried[:-1]
     return used

@@ -18,6 +18,7 @@ from costplan.planner.commitments.values import PROVIDERS, Commitment
 from costplan.planner.finance.cover import HOUR_US, Covered, Fee, Segment, Use, cover_hours
 from costplan.planner.finance.tariff import Machine
 from costplan.planner.finance.terms import Terms
+from costplan.planner.ledger_months import month_bounds
 from costplan.planner.units import PICO_PER_USD
 
 if TYPE_CHECKING:
@@ -69,13 +70,15 @@ WITH met AS (
 ), parts AS (
     SELECT entry_id, held, round((begin_us + high_us) * share)::BIGINT
         - round((begin_us + low_us) * share)::BIGINT AS micros,
+        (high_us - low_us) * share AS exact_us,
         round(effective_pico::DOUBLE * (high_us / long_us))::BIGINT
         - round(effective_pico::DOUBLE * (low_us / long_us))::BIGINT AS effective_pico,
         round(quantity_pico::DOUBLE * (high_us / long_us))::BIGINT
         - round(quantity_pico::DOUBLE * (low_us / long_us))::BIGINT AS quantity_pico
     FROM met
 )
-SELECT entry_id, held, sum(micros)::BIGINT AS micros, sum(effective_pico)::BIGINT AS effective_pico,
+SELECT entry_id, held, sum(micros)::BIGINT AS micros,
+    sum(exact_us ORDER BY exact_us) AS exact_us, sum(effective_pico)::BIGINT AS effective_pico,
     sum(quantity_pico)::BIGINT AS quantity_pico
 FROM parts GROUP BY ALL
 """
@@ -209,8 +212,8 @@ def _fill_segments(duck: duckdb.DuckDBPyConnection, segments: Sequence[Segment])
         "hour": pa.array([micros(s.hour) // HOUR_US for s in segments], pa.int64()),
         "machine": pa.array([s.machine for s in segments], pa.int64()),
         "held": pa.array([s.commitment + 1 for s in segments], pa.int64()),
-        "from_us": pa.array([s.from_us for s in segments], pa.int64()),
-        "to_us": pa.array([s.to_us for s in segments], pa.int64()),
+        "from_us": pa.array([float(s.from_us) for s in segments], pa.float64()),
+        "to_us": pa.array([float(s.to_us) for s in segments], pa.float64()),
         "share": pa.array([float(s.share) for s in segments], pa.float64()),
         "effective_pico": pa.array([s.effective_pico for s in segments], pa.int64()),
         "quantity_pico": pa.array([round(s.units * PICO_PER_USD) for s in segments], pa.int64()),
@@ -257,8 +260,10 @@ def add_charges(
     rows, said = [], {}
     for number, charge in enumerate(charges, start=1):
         begin, end = micros(charge.hour), micros(charge.hour + _HOUR)
-        said[-begin] = (-begin, instant_of(end).replace(tzinfo=None), "", "", "commitment",
-                        month or f"{charge.hour:%Y-%m}")  # fmt: skip
+        named = month or f"{charge.hour:%Y-%m}"
+        at = instant_of(end).replace(tzinfo=None)
+        first = micros(month_bounds(named)[0])
+        said[-begin] = (-begin, at, "", "", "commitment", named, first)
         is_fee = charge.purpose == "fee"
         rows.append((
             -number, charge.commitment + 1, -charge.commitment - 1, -charge.commitment - 1, -begin,
@@ -286,4 +291,4 @@ def _insert_charges(
     duck.register("batch", table)
     duck.execute("""INSERT INTO parts BY NAME SELECT *, 0 AS micros FROM batch""")
     duck.unregister("batch")
-    duck.executemany("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)", [list(r) for r in said])
+    duck.executemany("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in said])

@@ -70,18 +70,23 @@ WITH whole AS (
     FROM entries e JOIN rates r USING (rate)
 ), reached AS (
     SELECT c.*, w.pico, w.micros AS whole_us,
-        sum(c.micros) OVER (PARTITION BY entry_id ORDER BY held) AS sum_us,
-        sum(c.micros) OVER (PARTITION BY entry_id) AS all_us
+        sum(c.micros) OVER held_so_far AS sum_us, sum(c.exact_us) OVER held_so_far AS sum_exact_us,
+        sum(c.exact_us) OVER (PARTITION BY entry_id ORDER BY held
+            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) = c.exact_us AS is_last
     FROM covered c JOIN whole w USING (entry_id)
+    WINDOW held_so_far AS (PARTITION BY entry_id ORDER BY held ROWS UNBOUNDED PRECEDING)
 ), placed AS (
-    SELECT *, CASE WHEN sum_us = all_us AND whole_us - all_us <= 2 THEN whole_us
-        ELSE least(sum_us, whole_us) END AS to_us, least(sum_us - micros, whole_us) AS from_us
+    SELECT *, CASE WHEN is_last AND whole_us - sum_exact_us < 0.01 THEN whole_us
+        ELSE least(sum_us, whole_us) END AS to_us,
+        CASE WHEN is_last AND whole_us - sum_exact_us < 0.01 THEN whole_us
+        ELSE least(sum_exact_us, whole_us) END AS to_exact_us
     FROM reached
 ), parts AS (
-    SELECT entry_id, held, to_us - from_us AS micros, effective_pico, quantity_pico,
-        round(pico::DOUBLE * to_us / whole_us)::BIGINT
-        - round(pico::DOUBLE * from_us / whole_us)::BIGINT AS list_pico
-    FROM placed
+    SELECT entry_id, held, (to_us - lag(to_us, 1, 0) OVER so_far)::BIGINT AS micros,
+        effective_pico, quantity_pico,
+        round(pico::DOUBLE * (to_exact_us / whole_us))::BIGINT
+        - round(pico::DOUBLE * (lag(to_exact_us, 1, 0) OVER so_far / whole_us))::BIGINT AS list_pico
+    FROM placed WINDOW so_far AS (PARTITION BY entry_id ORDER BY held)
 ), sums AS (
     SELECT entry_id, sum(micros) AS micros, sum(list_pico) AS list_pico FROM parts GROUP BY 1
 )
@@ -93,7 +98,7 @@ WHERE entry_id NOT IN (SELECT entry_id FROM sums)
 UNION ALL
 SELECT entry_id, 0, (w.micros - s.micros)::BIGINT, (pico - list_pico)::BIGINT,
     (pico - list_pico)::BIGINT, (pico - list_pico)::BIGINT, (pico - list_pico)::BIGINT, NULL
-FROM whole w JOIN sums s USING (entry_id) WHERE w.micros > s.micros
+FROM whole w JOIN sums s USING (entry_id) WHERE w.micros > s.micros OR w.pico != s.list_pico
 """  # noqa: S608 - ours
 """Each entry by who pays for it: what commitments cover is billed at nothing."""
 
@@ -164,7 +169,7 @@ def view(measures: Sequence[str]) -> str:
     made = {
         "kind": f"""CASE WHEN f.kind = {PURCHASE} THEN 'purchase' WHEN f.kind = {CREDIT}
             THEN 'credit' WHEN f.kind = {CORRECTION}
-            OR k.month > strftime(make_timestamp(f.start_us), '%Y-%m') THEN 'correction'
+            OR f.start_us < k.month_us THEN 'correction'
             ELSE 'usage' END""",
         "start_at": "make_timestamp(f.start_us)",
         "end_at": "make_timestamp(f.end_us)",

@@ -30,6 +30,7 @@ from costplan.adapters.store.entries import (
     read_names,
     unpacked,
 )
+from costplan.planner.ledger_months import month_bounds
 from costplan.planner.spans import amount_usd
 from costplan.planner.units import pico_from_usd
 
@@ -51,12 +52,13 @@ TABLES = {
     "rates": """rate BIGINT, usd_per_hour DECIMAL(38,12), on_demand_usd_per_hour DECIMAL(38,12),
         rate_source VARCHAR, is_estimate BOOLEAN, exact VARCHAR""",
     "recordings": """recording BIGINT, recorded_at TIMESTAMP, tick_id VARCHAR, plan_id VARCHAR,
-        reason VARCHAR, month VARCHAR""",
+        reason VARCHAR, month VARCHAR, month_us BIGINT""",
     "entries": """entry_id BIGINT, item BIGINT, rate BIGINT, recording BIGINT, kind UTINYINT,
         "use" UTINYINT, start_us BIGINT, end_us BIGINT, pico BIGINT, busy_us BIGINT,
         thread_us BIGINT""",
 }
-"""`kind` and `use` are places in `KINDS` and `USES`; a recording's number is its first entry's."""
+"""`kind` and `use` are places in `KINDS` and `USES`; a recording's number is its first entry's, and
+`month_us` is when its month begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ def _insert(duck: duckdb.DuckDBPyConnection, name: str, table: Any) -> None:
 def _recording(block: Block) -> tuple[Any, ...]:
     said = block.recording
     at = said.at.astimezone(UTC).replace(tzinfo=None)
-    return (block.first_id, at, said.tick_id, said.plan_id, said.reason, block.month)
+    begin = micros(month_bounds(block.month)[0])
+    return (block.first_id, at, said.tick_id, said.plan_id, said.reason, block.month, begin)
 
 
 def _item(number: int, row: tuple[Any, ...]) -> tuple[Any, ...]:

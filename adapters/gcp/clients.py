@@ -87,6 +87,16 @@ class Clients:
         return self._client(self.compute.AcceleratorTypesClient)
 
     @cached_property
+    def commitments(self) -> Any:
+        """Committed use, by region."""
+        return self._client(self.compute.RegionCommitmentsClient)
+
+    @cached_property
+    def reservations(self) -> Any:
+        """Capacity that is kept free, by zone."""
+        return self._client(self.compute.ReservationsClient)
+
+    @cached_property
     def advice(self) -> Any:
         """What is known of spot capacity; None where the SDK is older than that."""
         kind = getattr(self.compute, "AdviceClient", None)

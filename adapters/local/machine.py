@@ -140,6 +140,7 @@ class Machine:
 
     def _start_workers(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name != FAULTS}
+        environment |= _claim(self._request["key"])
         for place, command in enumerate(self._request["commands"]):
             with (self._folder / f"worker-{place}.log").open("ab") as log:
                 worker = subprocess.Popen(  # noqa: S603 - the command that the provider wrote
@@ -181,6 +182,14 @@ class Machine:
         found = processes(self._folder)
         found.pop(os.getpid(), None)
         return found
+
+
+def _claim(value: list[str]) -> dict[str, str]:
+    """What the workers of a machine of an offer say that it is."""
+    _, _, zone, instance_type, market = value
+    return {
+        "COSTPLAN_TYPE": instance_type, "COSTPLAN_MARKET": market, "COSTPLAN_ZONE": zone,
+    }  # fmt: skip
 
 
 def _tie_to_parent() -> None:

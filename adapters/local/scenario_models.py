@@ -32,7 +32,7 @@ from costplan.planner.config_fields import (
     shown,
     suggestion,
 )
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.types import Market
 from costplan.planner.units import parse_seconds
 

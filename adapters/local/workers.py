@@ -47,6 +47,7 @@ class Workers:
         command += ["--memory-limit", str(worker.memory_bytes), "--host", "127.0.0.1"]
         command += ["--no-dashboard", "--local-directory", str(scratch)]
         command += ["--death-timeout", str(self.death_timeout_seconds)]
+        command += ["--preload", "costplan.adapters.node.agent"]  # it tells what its machine is
         command += [nanny]
         if worker.resources:
             amounts = (f"{name}={amount!r}" for name, amount in sorted(worker.resources.items()))

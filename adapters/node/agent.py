@@ -9,6 +9,8 @@ warning is also told to the scheduler, whose plugin tells the daemon.
 
 Standard library and Dask only: it is sent to machines that need not have costplan.
 
+    COSTPLAN_TYPE, COSTPLAN_MARKET, COSTPLAN_ZONE, COSTPLAN_USD_PER_HOUR
+                         what the machine is and the worker costs, which the scheduler is told
     COSTPLAN_CLOUD       aws, gcp or azure; without it nothing is watched
     COSTPLAN_METADATA    address of the metadata service, where it is not the cloud's own
     COSTPLAN_NOTICE      seconds between a warning and the end where the cloud names no instant
@@ -38,6 +40,12 @@ ADDRESSES = {
     "azure": "http://169.254.169.254",
 }
 NOTICE_SECONDS = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
+CLAIMED = {
+    "type": "COSTPLAN_TYPE",
+    "market": "COSTPLAN_MARKET",
+    "zone": "COSTPLAN_ZONE",
+    "usd_per_hour": "COSTPLAN_USD_PER_HOUR",
+}
 POLL_SECONDS = 1.0
 SLOW_SECONDS = 15.0
 """How often hints and maintenance are asked for."""
@@ -314,8 +322,15 @@ class Agent:
         return worker.address in done
 
 
+def claim() -> dict[str, str]:
+    """What the environment says of this machine, for the scheduler."""
+    found = {name: os.environ.get(variable, "") for name, variable in CLAIMED.items()}
+    return {name: value for name, value in found.items() if value}
+
+
 async def dask_setup(worker: Any) -> None:
-    """Dask calls this when the worker starts."""
+    """Dask calls this when the worker starts, before it registers."""
+    worker.startup_information["costplan"] = lambda _: claim()
     cloud = os.environ.get("COSTPLAN_CLOUD", "")
     if cloud not in ADDRESSES:
         logger.info("costplan: COSTPLAN_CLOUD names no cloud, so no notice is watched for")

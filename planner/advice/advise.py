@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,13 +12,15 @@ from costplan.planner.advice import online
 from costplan.planner.advice.choose import tail_mean
 from costplan.planner.advice.cover import parts_of
 from costplan.planner.advice.layers import Shares, World, best_purchases, best_shares, costs_of
-from costplan.planner.advice.scenarios import as_it_was, drawn
+from costplan.planner.advice.scenarios import Scenarios, as_it_was, drawn
+from costplan.planner.advice.steps import Steps, Tell, silent
 from costplan.planner.advice.types import Floats, Mapper, Purchase, Question
 
 LOOK_BACK_HOURS = 30 * 24
 """What providers look back on for their own advice."""
 
 WEIGHTS = (0.0, 0.25, 1.0, 4.0, 16.0)
+_POINTS = (None, *WEIGHTS)
 _RULE_SCENARIOS = 8
 _RULE_BANDS, _LEAST_BANDS = 600, 6
 
@@ -88,21 +91,28 @@ class Advice:
         return tuple(use.purchase for use in self.uses)
 
 
-def advise(question: Question, mapped: Mapper = map) -> Advice:
-    """The advice; the same question has the same answer."""
+def advise(question: Question, mapped: Mapper = map, tell: Tell = silent) -> Advice:
+    """The advice; the same question has the same answer. `tell` hears which step begins."""
+    steps = Steps(tell, 5 + len(_POINTS))
+    steps.begin("drawing futures")
     parts = parts_of(question.lines)
     scenarios = drawn(parts, question.settings)
     world = World(parts=parts, scenarios=scenarios, question=question, mapped=mapped)
+    steps.begin("trying kinds of commitments")
     shares = best_shares(world)
     provider = provider_purchases(world)
+    steps.begin("choosing amounts")
     bought = best_purchases(world, shares, provider)
     nothing, costs = world.costs(()), world.costs(bought)
+    steps.begin("half the demand")
     saving = nothing - costs
     low, middle, high = (float(each) for each in np.quantile(saving, (0.1, 0.5, 0.9)))
     few = world.some()
     halved = replace(few, scenarios=few.scenarios.halved(), known={})
     regret = float((halved.costs(bought) - halved.costs(())).mean()) if bought else 0.0
     risk = question.settings.risk
+    frontier = _frontier(few, shares, steps)
+    steps.begin("what others would buy")
     return Advice(
         question=question,
         uses=_uses(world, bought),
@@ -113,7 +123,7 @@ def advise(question: Question, mapped: Mapper = map) -> Advice:
         saving_usd=float(saving.mean()),
         saving=(low, middle, high),
         regret_usd=regret,
-        frontier=_frontier(few, shares),
+        frontier=frontier,
         frontier_scenarios=few.scenarios.count,
         chosen_scenarios=world.chosen_in().scenarios.count,
         others=(_provider_style(world, provider, costs), *_break_even(world, bought)),
@@ -158,22 +168,8 @@ def _break_even(world: World, bought: Sequence[Purchase]) -> tuple[Choice, ...]:
         return ()
     few = world.scenarios.some(_RULE_SCENARIOS)
     ways = [online.cheapest_of(part, world.question.offers, world.settings) for part in world.parts]
-    past = few.past.shape[1]
     bands = min(max(_RULE_BANDS // len(ways), _LEAST_BANDS), online.MOST_BANDS)
-
-    def cost(number: int) -> float:
-        demand, prices = few.demand(number), few.prices(number)
-        usd = 0.0
-        for place, way in enumerate(ways):
-            if way is None:
-                usd += float(prices[place] * demand[place].sum())
-                continue
-            hours = np.concatenate([few.past[place], demand[place]])
-            usd += online.break_even_cost(
-                hours, past, float(prices[place]), way.usd_per_hour, way.offer.term_hours, bands
-            )
-        return usd
-
+    cost = partial(_rule_cost, tuple(ways), bands, few)
     costs = np.array(list(world.mapped(cost, range(few.count))))
     now = tuple(
         (part.line.usage_id, way.offer.offer_id, amount)
@@ -198,9 +194,31 @@ def _break_even(world: World, bought: Sequence[Purchase]) -> tuple[Choice, ...]:
     )
 
 
-def _frontier(world: World, shares: Shares) -> tuple[Point, ...]:
+def _rule_cost(
+    ways: Sequence[online.Cheapest | None], bands: int, scenarios: Scenarios, number: int
+) -> float:
+    demand, prices = scenarios.demand(number), scenarios.prices(number)
+    usd = 0.0
+    for place, way in enumerate(ways):
+        if way is None:
+            usd += float(prices[place] * demand[place].sum())
+            continue
+        past = scenarios.past[place]
+        usd += online.break_even_cost(
+            np.concatenate([past, demand[place]]),
+            len(past),
+            float(prices[place]),
+            way.usd_per_hour,
+            way.offer.term_hours,
+            bands,
+        )
+    return usd
+
+
+def _frontier(world: World, shares: Shares, steps: Steps) -> tuple[Point, ...]:
     found = []
-    for weight in (None, *WEIGHTS):
+    for weight in _POINTS:
+        steps.begin("cost and risk")
         bought: tuple[Purchase, ...] = ()
         if weight is not None:
             settings = replace(world.settings, risk_weight=weight)

@@ -24,7 +24,7 @@ from costplan.planner.commitments.file_fields import (
 )
 from costplan.planner.commitments.file_models import CommitmentSection, ProductSection
 from costplan.planner.config_fields import Flag, Share, Text, refusal, shown
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 
 MOST_HOURS = 3 * 366 * 24
 _MOST_UNITS = 1e9

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,16 +121,17 @@ def all_costs_of(
     books: Sequence[Book], scenarios: Scenarios, mapped: Mapper = map
 ) -> tuple[Floats, ...]:
     """The cost of each scenario with the commitments of each book."""
-
-    def costs(number: int) -> list[float]:
-        demand, prices = scenarios.demand(number), scenarios.prices(number)
-        found = []
-        for place, book in enumerate(books):
-            left = demand if place == len(books) - 1 else demand.copy()
-            found.append(book.usd + float(prices @ book.cover(left).sum(axis=1)))
-        return found
-
+    costs = partial(_costs_of, tuple(books), scenarios)
     return tuple(np.array(list(mapped(costs, range(scenarios.count)))).T)
+
+
+def _costs_of(books: Sequence[Book], scenarios: Scenarios, number: int) -> list[float]:
+    demand, prices = scenarios.demand(number), scenarios.prices(number)
+    found = []
+    for place, book in enumerate(books):
+        left = demand if place == len(books) - 1 else demand.copy()
+        found.append(book.usd + float(prices @ book.cover(left).sum(axis=1)))
+    return found
 
 
 def _named(bought: Purchase, place: int) -> Commitment:

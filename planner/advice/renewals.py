@@ -12,6 +12,7 @@ from costplan.planner.advice.choose import aim, tail_mean
 from costplan.planner.advice.cover import ORDER, Book, book_of, parts_of
 from costplan.planner.advice.layers import World, costs_of
 from costplan.planner.advice.scenarios import drawn
+from costplan.planner.advice.steps import Steps, Tell, silent
 from costplan.planner.advice.types import Mapper, Question
 from costplan.planner.commitments.values import Commitment
 
@@ -37,8 +38,11 @@ class Renewal:
     saving_usd: float
 
 
-def renewals(question: Question, within: timedelta, mapped: Mapper = map) -> tuple[Renewal, ...]:
-    """What ends within that time, what ends first at the top; one without a price is left out."""
+def renewals(
+    question: Question, within: timedelta, mapped: Mapper = map, tell: Tell = silent
+) -> tuple[Renewal, ...]:
+    """What ends within that time, what ends first at the top; one without a price is left out.
+    `tell` hears of each that is looked at."""
     parts = parts_of(question.lines)
     world = World(
         parts=parts,
@@ -55,7 +59,12 @@ def renewals(question: Question, within: timedelta, mapped: Mapper = map) -> tup
         and each.unit_usd is not None
     ]
     ending.sort(key=lambda each: (each.end or _NEVER, each.commitment_id))
-    return tuple(_renewal(world, each) for each in ending)
+    steps = Steps(tell, len(ending))
+    found = []
+    for each in ending:
+        steps.begin(each.commitment_id)
+        found.append(_renewal(world, each))
+    return tuple(found)
 
 
 def _renewal(world: World, ending: Commitment) -> Renewal:

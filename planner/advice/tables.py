@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -89,10 +90,8 @@ def curves_of(
         book.cover(scenarios.demand(number)) for number in range(min(scenarios.count, _LOOKED_AT))
     ]
     levels = np.stack([_levels(pool, seen) for pool in pools])
-    columns = list(
-        mapped(lambda number: _column(pools, book, scenarios, levels, number),
-               range(scenarios.count))
-    )  # fmt: skip
+    column = partial(_column, pools, book, scenarios, levels)
+    columns = list(mapped(column, range(scenarios.count)))
     return Curves(
         levels=levels,
         value=np.stack([value for value, _ in columns], axis=2),

@@ -18,8 +18,8 @@ from costplan.planner.commitments.open import (
     Profile,
     by_end,
     fill,
-    moments,
 )
+from costplan.planner.commitments.packing import Rest, moments_of, packed, scale_of
 from costplan.planner.commitments.sizes import family_of, normalization_factor, reserved_ratio
 from costplan.planner.commitments.spend import apply_plans, listed_rate
 from costplan.planner.commitments.values import Commitment, Kind, Product, Usage
@@ -104,17 +104,18 @@ def _idle_lines(lines: Sequence[OpenLine], pools: Sequence[Pool]) -> list[OpenLi
 
 def _held(pool: Pool, profiles: Mapping[str, Profile]) -> dict[str, Profile]:
     """Takes from the pool what runs in it at each moment; gives what runs besides."""
-    besides: dict[str, Profile] = {usage_id: [] for usage_id in profiles}
-    begin, until = pool.window_seconds
-    for start, end, running in moments(profiles, (begin, until)):
-        room = pool.commitment.capacity if begin <= start and end <= until else Fraction(0)
-        for usage_id, count in running.items():
-            held = min(count, room)
-            room -= held
-            pool.left -= held * (end - start) / 3600
-            if count > held:
-                besides[usage_id].append((start, end, count - held))
-    return besides
+    listed, window = list(profiles.values()), pool.window_seconds
+    scale = scale_of(listed, [pool.commitment.capacity], window)
+    capacity = scale.whole_units(pool.commitment.capacity)
+    begin, until = (int(edge * scale.seconds) for edge in window)
+    rest, held = Rest(len(listed), scale), 0
+    for moment in moments_of(listed, scale, window):
+        room = capacity if begin <= moment.start and moment.end <= until else 0
+        (inside,), besides = packed(moment.units, [room])
+        held += int(inside.sum()) * (moment.end - moment.start)
+        rest.note(moment.start, moment.end, besides)
+    pool.left -= scale.hours(held)
+    return dict(zip(profiles, rest.profiles(), strict=True))
 
 
 def _idle_usage(pool: Pool) -> Usage:

@@ -29,8 +29,9 @@ from costplan.planner.commitments.file_values import (
 from costplan.planner.commitments.metering import hours_of
 from costplan.planner.commitments.values import Commitment, Hour, Kind, Rules
 from costplan.planner.config_fields import shown
-from costplan.planner.config_models import Section, keys_of, sections
+from costplan.planner.config_models import keys_of, sections
 from costplan.planner.config_problems import Grammar, problem, raise_all
+from costplan.planner.config_section import Section
 from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.errors import InputError
 
@@ -128,21 +129,30 @@ def section_of(form: type[_S], data: Mapping[str, Any], name: str) -> _S:
 
 
 def _grammar(form: type[Section]) -> Grammar:
-    """The sections of a file; an example of a key is the same wherever the key stands."""
-    of_file = sections(form)
+    return Grammar(
+        sections=sections(form),
+        examples=commitment_examples(form),
+        by_kind=dict.fromkeys(_lists(form), "a kind of commitment"),
+    )
+
+
+def commitment_examples(form: type[Section]) -> dict[str, str]:
+    """An example of each key of a file; it is the same wherever the key stands."""
     examples = {}
-    for path, section in of_file.items():
+    for path, section in sections(form).items():
         for key in keys_of(section):
             if key in _EXAMPLES:
                 examples[f"{path}.{key}".lstrip(".")] = _EXAMPLES[key]
-    lists = {path.rpartition(".")[0] for path in of_file if path.rpartition(".")[2] in set(Kind)}
-    for path in lists:
+    for path in _lists(form):
         examples |= {path: _EXAMPLES["commitments"], f"{path}.kind": _EXAMPLES["kind"]}
-    return Grammar(
-        sections=of_file,
-        examples=examples,
-        by_kind=dict.fromkeys(lists, "a kind of commitment"),
-    )
+    return examples
+
+
+def _lists(form: type[Section]) -> set[str]:
+    """Where the file has lists of commitments."""
+    return {
+        path.rpartition(".")[0] for path in sections(form) if path.rpartition(".")[2] in set(Kind)
+    }
 
 
 def refuse(name: str, problems: Iterable[tuple[str, str, str]]) -> None:

@@ -105,7 +105,7 @@ def _lower(value: object) -> str:
     return plain_text(value).lower()
 
 
-def _system(value: object) -> str:
+def system_name(value: object) -> str:
     """An operating system in one word, from the provider's words for it too."""
     name = _lower(value)
     return _SYSTEMS.get(name, name)
@@ -129,7 +129,7 @@ Discount = Annotated[Decimal, BeforeValidator(_share)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 HourStart = Annotated[datetime, BeforeValidator(_hour)]
 Lower = Annotated[str, BeforeValidator(_lower)]
-System = Annotated[str, BeforeValidator(_system)]
+System = Annotated[str, BeforeValidator(system_name)]
 Seconds = Annotated[
     int, BeforeValidator(whole_from(0, _MOST_SECONDS, "write whole seconds, such as 60"))
 ]

@@ -32,7 +32,8 @@ from costplan.planner.commitments.file_fields import (
     UsdPerHour,
 )
 from costplan.planner.config_fields import Flag, Text, refusal
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
+from costplan.planner.daemon_config_fields import FilePath
 
 
 class ProductSection(Section):
@@ -289,10 +290,38 @@ CommitmentSection = Annotated[
 ]
 
 
+class MachineRateSection(Section):
+    """What a machine costs under commitments of dollars an hour; without a region, in all."""
+
+    provider: Cloud
+    instance_type: Text
+    region: Text | None = None
+    rates: dict[RateName, Usd]
+
+
 class CommitmentsSection(Section):
     """A file of what is held."""
 
     commitments: tuple[CommitmentSection, ...]
+    commitment_rates: tuple[MachineRateSection, ...] = ()
+
+
+class OwnerSection(Section):
+    """Whose the machines are that are planned."""
+
+    account: Text
+    resource_group: Text | None = None
+
+
+class HeldSection(Section):
+    """What a file of something that runs says of what is held for it."""
+
+    commitments: tuple[CommitmentSection, ...] = ()
+    commitment_rates: tuple[MachineRateSection, ...] = ()
+    commitments_file: FilePath | None = None
+    commitments_owner: OwnerSection | None = None
+    commitments_used: dict[Text, Quantity] = Field(default_factory=dict)
+    commitments_ledger: FilePath | None = None
 
 
 class HourSection(Section):

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from costplan.planner.commitments.open import (
     OWNER_FIRST,
     OpenLine,
     Pool,
-    Profile,
     by_end,
-    moments,
 )
+from costplan.planner.commitments.packing import Numbers, Rest, moments_of, packed, scale_of
 from costplan.planner.commitments.spend import apply_plans, listed_rate
-from costplan.planner.commitments.values import Commitment, Kind, Product, Usage
+from costplan.planner.commitments.values import Commitment, Kind, Product, Scope, Usage
 
 _FLEXIBLE_RESOURCES = ("", "vcpu", "memory")
 
@@ -53,24 +54,41 @@ def _dearest_first(line: OpenLine) -> tuple[Fraction, str]:
 
 def _cover_at_each_moment(lines: Sequence[OpenLine], pools: Sequence[Pool]) -> None:
     """Covers what runs at a time up to what is committed: a commitment of 8 cores covers 8 of 16
-    that run for half the hour, and not all of them."""
-    rest: dict[str, Profile] = {line.usage.usage_id: [] for line in lines}
-    for start, end, running in moments({line.usage.usage_id: line.profile for line in lines}):
-        free = [pool.commitment.capacity for pool in pools]
-        for in_round in OWNER_FIRST:
-            for line in lines:
-                usage_id = line.usage.usage_id
-                for place, pool in enumerate(pools):
-                    units = min(running.get(usage_id, Fraction(0)), free[place])
-                    if units and in_round(line, pool):
-                        pool.cover(line, Fraction(1), units * (end - start) / 3600)
-                        running[usage_id] -= units
-                        free[place] -= units
-        for usage_id, units in running.items():
-            if units:
-                rest[usage_id].append((start, end, units))
-    for line in lines:
-        line.profile = rest[line.usage.usage_id]
+    that run for half the hour, and not all of them.
+
+    The owner's usage comes first. Where some of it is left all that the owner holds is used up, so
+    that in the second round nothing meets what it has met in the first.
+    """
+    profiles = [line.profile for line in lines]
+    scale = scale_of(profiles, [pool.commitment.capacity for pool in pools])
+    rooms = [scale.whole_units(pool.commitment.capacity) for pool in pools]
+    owners = {
+        account: (
+            [place for place, line in enumerate(lines) if line.usage.owner.account == account],
+            [place for place, pool in enumerate(pools) if pool.commitment.owner.account == account],
+        )
+        for account in sorted({pool.commitment.owner.account for pool in pools})
+    }
+    shared = [place for place, pool in enumerate(pools) if pool.commitment.scope is Scope.SHARED]
+    covered: list[Numbers] = [np.zeros(len(lines), dtype=scale.dtype) for _ in pools]
+    rest = Rest(len(lines), scale)
+    for moment in moments_of(profiles, scale):
+        left, free = moment.units.copy(), list(rooms)
+        length = moment.end - moment.start
+        for mine, held in owners.values():
+            parts, left[mine] = packed(left[mine], [free[place] for place in held])
+            for place, part in zip(held, parts, strict=True):
+                covered[place][mine] += part * length
+                free[place] -= int(part.sum())
+        parts, left = packed(left, [free[place] for place in shared])
+        for place, part in zip(shared, parts, strict=True):
+            covered[place] += part * length
+        rest.note(moment.start, moment.end, left)
+    for place, pool in enumerate(pools):
+        for number in np.flatnonzero(covered[place]).tolist():
+            pool.cover(lines[number], Fraction(1), scale.hours(covered[place][number]))
+    for line, profile in zip(lines, rest.profiles(), strict=True):
+        line.profile = profile
 
 
 def _flexible_rate(usage: Usage, plan: Commitment) -> Fraction | None:

@@ -85,6 +85,20 @@ def hour_start(instant: datetime) -> datetime:
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
+def charged(run: Run, rules: Rules) -> tuple[datetime, datetime]:
+    """From when to when a run is charged, its minimum and the last step with it."""
+    lot = _charged(run, rules)
+    return lot.start, lot.end
+
+
+def span_usage(run: Run, hour: datetime, start: datetime, end: datetime) -> Usage:
+    """A part of a run, which lies in the hour that begins at `hour`, as usage of it."""
+    span = Span(
+        start_seconds=_seconds(start - hour), end_seconds=_seconds(end - hour), count=run.count
+    )
+    return _usage(run, span, is_free=False)
+
+
 def usage_of(run: Run, hour: datetime, rules: Rules) -> Usage:
     """A run as usage of the hour that it starts in; a minimum that reaches over the hour's end is
     charged in it as well."""

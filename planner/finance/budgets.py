@@ -66,14 +66,18 @@ def burn(
     period: tuple[datetime, datetime],
     now: datetime,
     limit_usd: Decimal | None,
+    whole_from: date | None = None,
 ) -> Burn:
-    """A budget of a period of whole days, from dollars by UTC day, those before it too."""
+    """A budget of a period of whole days, from dollars by UTC day, those before it too.
+
+    Days before `whole_from` are burnt, and say nothing of days to come: the ledger began in them.
+    """
     start, end = period
     until = min(now, end)
     inside = [day for day in sorted(days) if start.date() <= day < end.date()]
     burnt = sum((days[day] for day in inside), _ZERO)
     passed = _passed(days, inside, limit_usd)
-    seen = _seen(days, until)
+    seen = _seen(days, until, whole_from)
     left = _left_days(until, end)
     if not left or not seen:
         over = burnt if until >= end else None
@@ -106,11 +110,13 @@ def _passed(
     return None
 
 
-def _seen(days: Mapping[date, Decimal], until: datetime) -> list[tuple[date, Decimal]]:
+def _seen(
+    days: Mapping[date, Decimal], until: datetime, whole_from: date | None
+) -> list[tuple[date, Decimal]]:
     """Whole days before `until`, at most four weeks and none before the first with lines."""
     if not days:
         return []
-    first = max(min(days), until.date() - SEEN_DAYS * _DAY)
+    first = max(whole_from or min(days), until.date() - SEEN_DAYS * _DAY)
     length = (until.date() - first).days
     every = [first + number * _DAY for number in range(length)]
     return [(day, days.get(day, _ZERO)) for day in every]

@@ -58,8 +58,8 @@ class Segment:
     hour: datetime
     machine: int
     commitment: int
-    from_us: int
-    to_us: int
+    from_us: Fraction
+    to_us: Fraction
     share: Fraction
     effective_pico: int
     units: Fraction
@@ -174,8 +174,8 @@ def _covered(
                 hour=start,
                 machine=number,
                 commitment=places[line.covered_by],
-                from_us=round(begin * HOUR_US),
-                to_us=round(done[line.usage_id] * HOUR_US),
+                from_us=begin * HOUR_US,
+                to_us=done[line.usage_id] * HOUR_US,
                 share=billed.units * billed.usd_per_unit / price if price else Fraction(1),
                 effective_pico=0,
                 units=line.usd / bought.unit_usd if bought.unit_usd else line.quantity,

@@ -15,8 +15,8 @@ import numpy as np
 
 from costplan.planner.horizon.model import Horizon
 from costplan.planner.horizon.program import INF, Batch, FleetProgram, Rents
-from costplan.planner.optimize.master import run_to_optimum
 from costplan.planner.optimize.problem import Bools, Floats, Ints
+from costplan.planner.optimize.quiet import run_to_optimum
 
 DUAL, PRIMAL = 1, 4
 """Simplex strategies, as HiGHS numbers them."""

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.horizon.model import Horizon
-from costplan.planner.optimize.master import quiet_solver
 from costplan.planner.optimize.problem import Floats, Ints
+from costplan.planner.optimize.quiet import quiet_solver
 
 INF = highspy.kHighsInf
 PENALTY = 1e3

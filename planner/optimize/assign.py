@@ -16,8 +16,9 @@ from __future__ import annotations
 import highspy
 import numpy as np
 
-from costplan.planner.optimize.master import quiet_solver
 from costplan.planner.optimize.problem import Floats, Ints, Problem
+from costplan.planner.optimize.quiet import quiet_solver
+from costplan.planner.optimize.twins import plain, ways
 
 MOST_TREE_NODES = 300
 GAP = 1e-5
@@ -51,9 +52,10 @@ def _shortlist(problem: Problem, class_nodes: Ints, most: Ints, net_cost: Floats
     if not len(used):
         return used
     way = problem.is_spot[used].astype(np.int64)
-    for limit in problem.limits:
+    for limit in plain(problem.limits):
         way = 3 * way + np.sign(limit.per_node[used]).astype(np.int64) + 1
     _, way = np.unique(way, return_inverse=True)
+    way = ways(problem, used, way, exactly=False)
     group = problem.klass[used] * (int(way.max(initial=0)) + 1) + way
     picks = []
     for cost in (problem.cost[used], net_cost[used]):

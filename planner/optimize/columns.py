@@ -17,6 +17,7 @@ from costplan.planner.optimize.bound import lower_bound, reduced_costs
 from costplan.planner.optimize.knapsack import Knapsack, Priced
 from costplan.planner.optimize.master import Duals, Master
 from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
+from costplan.planner.optimize.twins import scale_of, unseen
 from costplan.planner.units import GIB
 
 MOST_ROUNDS = 200
@@ -81,14 +82,14 @@ def relax(
         present[problem.klass] = True
         known = present[seed.classes] & (seed.configured > 1e-9)
         master.add_patterns(seed.classes[known], seed.patterns[known])
-    bound, point, opening, most = 0.0, None, 0.7, MOST_OPEN
+    bound, point, opening, most, nothing = 0.0, None, 0.7, MOST_OPEN, unseen(problem)
     for _ in range(MOST_ROUNDS):
         reduced = reduced_costs(problem, duals)
         class_price = cheapest(problem, reduced.cost)
         upper = knapsack.bound(duals.pi)
         priced = knapsack.price(duals.pi, upper, _open(upper, opening * class_price, most))
         bound = max(bound, lower_bound(problem, reduced, priced.upper))
-        if point is not None and point.objective <= bound * (1 + tolerance):
+        if point is not None and point.objective <= bound * (1 + tolerance) + nothing:
             break
         if bound >= cutoff:
             break
@@ -126,7 +127,7 @@ def relax(
 
 def _penalty(problem: Problem, times: float) -> Floats:
     """What leaving a worker of each shape unplaced costs [S]: so many times a node of its own."""
-    least = cheapest(problem, problem.cost)
+    least = cheapest(problem, scale_of(problem))
     alone = np.where(problem.fits(), least[:, None], np.inf).min(axis=0)
     penalty: Floats = times * np.where(np.isfinite(alone), alone, least[np.isfinite(least)].max())
     return penalty
@@ -170,10 +171,10 @@ def _grow(master: Master, priced: Priced, cost: Floats, class_price: Floats, *, 
     earned = patterns @ priced.worth
     best = np.zeros(len(problem.capacity))
     np.maximum.at(best, classes, earned)
-    gain = (best[problem.klass] - cost) / problem.cost
+    gain = (best[problem.klass] - cost) / scale_of(problem)
     tempting = np.flatnonzero(gain > (-0.3 if first else 1e-9))
     tempting = tempting[np.argsort(-gain[tempting], kind="stable")]
-    group = problem.klass[tempting] * 2 + problem.is_spot[tempting]
+    group = _likes(problem)[tempting]
     _, leaders = np.unique(group, return_index=True)
     leaders.sort()
     chosen = np.concatenate([tempting[leaders][:OFFERS_A_ROUND], tempting[:OFFERS_A_ROUND]])
@@ -184,6 +185,12 @@ def _grow(master: Master, priced: Priced, cost: Floats, class_price: Floats, *, 
     if not first:
         useful &= earned > class_price[classes] * (1 + 1e-9)
     return added + master.add_patterns(classes[useful], patterns[useful])
+
+
+def _likes(problem: Problem) -> Ints:
+    """For each offer [O] its class and how it is paid."""
+    group: Ints = problem.klass * 2 + problem.is_spot
+    return group if problem.twins is None else group * 2 + problem.twins.is_twin
 
 
 def _fluid_start(problem: Problem) -> tuple[Duals, Ints]:
@@ -207,7 +214,7 @@ def _fluid_start(problem: Problem) -> tuple[Duals, Ints]:
     # The same program, but counted in fractions: types say whole numbers everywhere else.
     whole = cast(Ints, size)
     fluid = replace(problem, count=cast(Ints, need_by_row @ problem.count), capacity=whole)
-    least = cheapest(problem, problem.cost)
+    least = cheapest(problem, scale_of(problem))
     with np.errstate(divide="ignore"):
         guess = (least[:, None] / size).min(axis=0)
     master = Master(fluid, PENALTY * np.where(np.isfinite(guess), guess, 1.0))
@@ -220,10 +227,10 @@ def _fluid_start(problem: Problem) -> tuple[Duals, Ints]:
     )
     for round_number in range(MOST_ROUNDS):
         cost = reduced_costs(fluid, duals).cost
-        gain = ((size @ duals.pi)[problem.klass] - cost) / problem.cost
+        gain = ((size @ duals.pi)[problem.klass] - cost) / scale_of(problem)
         tempting = np.flatnonzero(gain > (1e-6 if round_number else -0.7))
         tempting = tempting[np.argsort(-gain[tempting], kind="stable")]
-        group = problem.klass[tempting] * 2 + problem.is_spot[tempting]
+        group = _likes(problem)[tempting]
         _, leaders = np.unique(group, return_index=True)
         leaders.sort()
         chosen = np.concatenate([tempting[leaders][:OFFERS_A_ROUND], tempting[:OFFERS_A_ROUND]])

@@ -13,9 +13,9 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from costplan.planner.optimize.master import quiet_solver, run_to_optimum
 from costplan.planner.optimize.pool import Pool
 from costplan.planner.optimize.problem import Floats, Ints
+from costplan.planner.optimize.quiet import quiet_solver, run_to_optimum
 
 _INF = highspy.kHighsInf
 

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.catalogue import Catalogue, Labels
+from costplan.planner.held.price import FleetCover, cover_of
 from costplan.planner.optimize.evaluate_place import PlaceCosts, node_usd, place_costs
 from costplan.planner.risk import ANY_PROVIDER, PRIORS
 from costplan.planner.types import Market, OfferKey, Packing, PoolPlan, WorkerShape
-from costplan.planner.units import SECONDS_PER_HOUR, usd_from_pico, usd_text
+from costplan.planner.units import SECONDS_PER_HOUR, usd_from_fraction, usd_from_pico, usd_text
 from costplan.planner.workload import Overhead, Quota, Workload
 
 CLOSE = Decimal("1e-9")
@@ -45,7 +46,8 @@ class Evaluation:
     `expected_usd_per_hour` adds the work done again after interruptions and an hour's part of
     reading the data. `placed` is workers by shape; shares are of all vCPU, `pool_shares` by spot
     offer. Every violation is a sentence with numbers; none means that the plan keeps every rule.
-    Machines that the price list does not have are a violation each and are in no figure.
+    Machines that the price list does not have are a violation each and are in no figure. What
+    commitments pay, `cover`, is in neither sum of dollars.
     """
 
     usd_per_hour: Decimal
@@ -57,6 +59,12 @@ class Evaluation:
     pool_shares: Mapping[OfferKey, float]
     violations: tuple[str, ...]
     place: PlaceCosts = PlaceCosts()
+    cover: FleetCover | None = None
+
+    @property
+    def saved_usd_per_hour(self) -> Decimal:
+        """What commitments pay of it."""
+        return Decimal(0) if self.cover is None else usd_from_fraction(self.cover.saved_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +99,18 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
     whole = max(vcpu_milli, 1)
     place = place_costs([(p.key, p.nodes, m.vcpu_milli) for p, m in priced], workload)
     of_machines = usd_from_pico(sum(pool.nodes * m.price_pico for pool, m in priced))
+    billed = [
+        (pool.key, pool.nodes, m.vcpu_milli, m.memory_bytes, m.gpus, m.price_pico)
+        for pool, m in priced
+    ]
+    cover = cover_of(billed, catalogue, workload.held)
+    expected = _expected(priced, workload)
+    if cover is not None:
+        of_machines -= usd_from_fraction(cover.saved_usd)
+        expected -= usd_from_fraction(cover.saved_usd)
     return Evaluation(
         usd_per_hour=of_machines + place.by_node_usd_per_hour + place.traffic_usd_per_hour,
-        expected_usd_per_hour=_expected(priced, workload) + place.crossing_usd_per_hour,
+        expected_usd_per_hour=expected + place.crossing_usd_per_hour,
         nodes=sum(pool.nodes for pool, _ in priced),
         vcpu_milli=vcpu_milli,
         placed=placed,
@@ -114,6 +131,7 @@ def evaluate(pools: tuple[PoolPlan, ...], catalogue: Catalogue, workload: Worklo
             )
         ),
         place=place,
+        cover=cover,
     )
 
 

@@ -17,12 +17,14 @@ from costplan.planner.optimize.columns import Relaxation
 from costplan.planner.optimize.master import Master
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
+from costplan.planner.optimize.twins import is_commitment, settled, siblings, unseen, ways
 
 MOST_WORKERS = 60
 MOST_MIXES = 250_000
 MOST_COLUMNS = 40_000
 MOST_TREE_NODES = 20_000
 TREE_COLUMNS = 400
+TREE_OFFERS = 500
 TREE_NODES = 150
 TREE_GAP = 4e-3
 
@@ -43,6 +45,7 @@ def prove(problem: Problem, relaxation: Relaxation, fleet: Fleet) -> tuple[Fleet
     np.maximum.at(earned, classes, patterns @ relaxation.duals.pi)
     offers = np.flatnonzero(net - earned[problem.klass] <= room)
     offers = np.union1d(_enough(problem, offers), np.flatnonzero(fleet.bought))
+    offers = siblings(problem, offers)
     master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, fleet.cost)))
     master.add_offers(offers)
     master.add_patterns(classes, patterns)
@@ -72,40 +75,49 @@ def by_tree(problem: Problem, relaxation: Relaxation) -> Fleet | None:
     classes = relaxation.classes[columns]
     known = np.zeros(len(problem.capacity), dtype=bool)
     known[classes] = True
-    offers = _enough(problem, np.flatnonzero(known[problem.klass]))
+    offers = _enough(problem, np.flatnonzero(known[problem.klass]), of_rates=False)
+    if problem.twins is not None and len(offers) > TREE_OFFERS:
+        net = reduced_costs(problem, relaxation.duals).cost[offers]
+        offers = np.sort(offers[np.argsort(net, kind="stable")[:TREE_OFFERS]])
     master = Master(problem, np.full(len(problem.count), 1e3 * max(1.0, relaxation.value)))
-    master.add_offers(np.union1d(relaxation.offers[relaxation.nodes > 1e-9], offers))
+    offers = np.union1d(relaxation.offers[relaxation.nodes > 1e-9], offers)
+    master.add_offers(siblings(problem, offers))
     master.add_patterns(classes, relaxation.patterns[columns])
-    found = master.solve_whole(most_nodes=TREE_NODES, gap=TREE_GAP)
+    nearly = max(1e-9, unseen(problem))
+    found = master.solve_whole(most_nodes=TREE_NODES, gap=TREE_GAP, gap_usd=nearly)
     return None if found is None else _fleet(problem, master, found[1], found[2])
 
 
 def _fleet(problem: Problem, master: Master, bought: Ints, configured: Ints) -> Fleet:
     whole = np.zeros(problem.offers, dtype=np.int64)
     whole[np.array(master.offers, dtype=np.int64)] = bought
+    whole, cost = settled(problem, whole)
     return Fleet(
         bought=whole,
         classes=np.array(master.pattern_classes, dtype=np.int64),
         patterns=np.array(master.patterns, dtype=np.int64),
         configured=configured,
-        cost=float(problem.cost @ whole),
+        cost=cost,
     )
 
 
-def _enough(problem: Problem, offers: Ints) -> Ints:
+def _enough(problem: Problem, offers: Ints, *, of_rates: bool = True) -> Ints:
     """Of these offers, for each class and way of being limited, as many as a fleet can need.
 
     A pool that may hold a node at all may hold floor(share V / v) >= share V / 2v of them, and
     the class's nodes n v <= V, so that 2 / share pools are enough; without shares one is. The
     cheapest are kept. Under a budget an offer may be dearer and yet be wanted for its lower
-    price, so there those stay that fewer others beat in both.
+    price, so there those stay that fewer others beat in both. Machines that take unlike amounts of
+    a commitment are limited in unlike ways; without `of_rates` they count as alike.
     """
     most = 1 if problem.pool_share >= 1 else math.ceil(2 / max(problem.pool_share, 1e-3)) + 1
     way = np.where(problem.is_spot[offers], 1, 0)
     for limit in problem.limits:
-        if limit.name != "budget.usd_per_hour":
+        if limit.name != "budget.usd_per_hour" and not is_commitment(limit):
             _, code = np.unique(limit.per_node[offers], return_inverse=True)
             way = way * (int(code.max(initial=0)) + 1) + code.reshape(-1)
+            _, way = np.unique(way, return_inverse=True)
+    way = ways(problem, offers, way, exactly=of_rates)
     cost, price, klass = problem.cost[offers], problem.price[offers], problem.klass[offers]
     order = np.lexsort((offers, price, cost, way, klass))
     group = np.stack([klass[order], way[order]])

@@ -101,7 +101,11 @@ def _drop_empty(problem: Problem, plans: list[tuple[int, dict[Load, int]]]) -> N
 
 
 def _allowed(problem: Problem, bought: Ints) -> bool:
-    if any(lim.per_node @ bought > lim.most + 1e-9 for lim in problem.limits):
+    limits = problem.limits
+    if problem.twins is not None:
+        # With a node less there is no more of what nodes only take.
+        limits = tuple(lim for lim in limits if (lim.per_node < 0).any())
+    if any(lim.per_node @ bought > lim.most + 1e-9 for lim in limits):
         return False
     largest = (bought * problem.vcpu * problem.is_spot).max(initial=0.0)
     return bool(largest <= problem.pool_share * float(problem.vcpu @ bought) + 1e-9)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from costplan.planner.optimize.problem import Bools, Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
 from costplan.planner.optimize.stock import Stock, keeps
+from costplan.planner.optimize.twins import plain, ways
 
 MOST_SITES = 3
 PASSES = 6
@@ -127,8 +128,9 @@ def _cheapest_fleet(problem: Problem, packers: tuple[_Packer, ...]) -> Fleet | N
 def _shelves(problem: Problem) -> Iterator[NDArray[np.intp]]:
     """The cheapest offers of each class and way of being limited, then all offers."""
     group = 2 * problem.klass + problem.is_spot
-    for limit in problem.limits:
+    for limit in plain(problem.limits):
         group = 3 * group + np.sign(limit.per_node).astype(np.int64) + 1
+    group = ways(problem, np.arange(problem.offers), group, exactly=False)
     order = np.lexsort((problem.cost, group))
     sorted_group = group[order]
     starts = np.flatnonzero(np.r_[True, sorted_group[1:] != sorted_group[:-1]])

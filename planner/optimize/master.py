@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from costplan.planner.errors import InvariantBroken
 from costplan.planner.optimize.problem import Floats, Ints, Problem
+from costplan.planner.optimize.quiet import quiet_solver, run_to_optimum
+from costplan.planner.optimize.twins import is_twin
 
 _INF = highspy.kHighsInf
 
@@ -158,14 +159,15 @@ class Master:
         )
 
     def solve_whole(
-        self, *, most_nodes: int, gap: float = 0.0
+        self, *, most_nodes: int, gap: float = 0.0, gap_usd: float = 1e-9
     ) -> tuple[float, Ints, Ints, bool] | None:
         """The optimum in whole nodes: cost, nodes by offer and by pattern, and whether proven.
 
         None where no fleet was found within `most_nodes` of the search tree.
         """
         offers = [self._offer_column[o] for o in self.offers]
-        columns = np.array(offers + self._pattern_columns, dtype=np.int32)
+        machines = self._machine_columns()
+        columns = np.array(machines + self._pattern_columns, dtype=np.int32)
         whole = np.full(len(columns), highspy.HighsVarType.kInteger)
         self.solver.changeColsIntegrality(len(columns), columns, whole)
         artificial = np.arange(self.shapes + self.caps, dtype=np.int32)
@@ -175,7 +177,7 @@ class Master:
             ("solver", "choose"),
             ("presolve", "on"),
             ("mip_rel_gap", gap),
-            ("mip_abs_gap", 1e-9),
+            ("mip_abs_gap", gap_usd),
             ("mip_max_nodes", most_nodes),
         ):
             self.solver.setOptionValue(option, value)
@@ -183,10 +185,46 @@ class Master:
         solution, info = self.solver.getSolution(), self.solver.getInfo()
         if not solution.value_valid:
             return None
-        values = np.rint(np.array(solution.col_value)).astype(np.int64)
+        found = np.array(solution.col_value)
+        values = np.rint(found).astype(np.int64)
         proven = self.solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        nodes, configured = values[offers], values[self._pattern_columns]
+        nodes, configured = self._whole_nodes(found[offers]), values[self._pattern_columns]
         return float(info.objective_function_value), nodes, configured, proven
+
+    def _machine_columns(self) -> list[int]:
+        """Columns that must be whole: those of offers or, where commitments pay for shares of
+        nodes, one for all offers that are the same machine, which is their sum."""
+        if self.problem.twins is None:
+            return [self._offer_column[o] for o in self.offers]
+        found = []
+        for offers in self._machines().values():
+            if len(offers) == 1:
+                found.append(self._offer_column[offers[0]])
+                continue
+            row, column = self.solver.getNumRow(), self.solver.getNumCol()
+            of_it = [self._offer_column[o] for o in offers]
+            self.solver.addRow(0.0, 0.0, len(of_it), of_it, [1.0] * len(of_it))
+            self.solver.addCol(0.0, 0.0, _INF, 1, [row], [-1.0])
+            found.append(column)
+        return found
+
+    def _machines(self) -> dict[int, list[int]]:
+        """The offers of each machine, those that nothing pays for first."""
+        found: dict[int, list[int]] = {}
+        for o in sorted(self.offers, key=lambda each: bool(is_twin(self.problem)[each])):
+            found.setdefault(int(self.problem.row[o]), []).append(o)
+        return found
+
+    def _whole_nodes(self, found: Floats) -> Ints:
+        """Nodes of `self.offers`; those of a machine that commitments pay for in shares are
+        counted together, at the first of its offers."""
+        if self.problem.twins is None:
+            return np.rint(found).astype(np.int64)
+        place = {o: number for number, o in enumerate(self.offers)}
+        nodes = np.zeros(len(found), dtype=np.int64)
+        for offers in self._machines().values():
+            nodes[place[offers[0]]] = round(float(found[[place[o] for o in offers]].sum()))
+        return nodes
 
 
 class _Columns:
@@ -219,30 +257,3 @@ class _Columns:
                 np.array(self.values),
             )
         return list(range(first, first + count))
-
-
-def run_to_optimum(solver: highspy.Highs) -> None:
-    """Solves a program that has an optimum; from scratch where a warm start loses its way."""
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        solver.clearSolver()
-        solver.setOptionValue("presolve", "on")
-        solver.run()
-        solver.setOptionValue("presolve", "off")
-    status = solver.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        raise InvariantBroken(f"a program that has an optimum ended {status}")
-
-
-def quiet_solver() -> highspy.Highs:
-    """A silent simplex solver on one thread with a fixed seed."""
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    for option, value in (
-        ("output_flag", False),
-        ("threads", 1),
-        ("random_seed", 1),
-        ("solver", "simplex"),
-        ("presolve", "off"),
-    ):
-        solver.setOptionValue(option, value)
-    return solver

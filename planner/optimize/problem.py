@@ -12,13 +12,17 @@ only here; `evaluate.py` prices the answer again in Decimal.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costplan.planner.catalogue import MARKETS, Catalogue
+from costplan.planner.held.machines import Tariff
+from costplan.planner.held.reach import reach_of
 from costplan.planner.optimize.offers import Candidates, matching
+from costplan.planner.optimize.twins import LEAST_SHARE, LIMIT, Copies, Twins, copies_of, twins_of
 from costplan.planner.place import extra_pico, site_reading
 from costplan.planner.risk import cost_factor
 from costplan.planner.types import Market
@@ -56,7 +60,8 @@ class Problem:
     `row[O]` is the offer's row in the catalogue, `cost[O]` its expected dollars per node-hour
     (price plus interruption), `price[O]` what is billed (machine, root disk and address),
     `site[O]` its place in `sites`. `site_usd` is what any fleet of a site costs an hour on top.
-    `pool_share` is the most of all vCPU that one spot pool may hold; 1 is no limit.
+    `pool_share` is the most of all vCPU that one spot pool may hold; 1 is no limit. `twins` are
+    offers that commitments pay for, None where nothing is held.
     """
 
     shape_names: tuple[str, ...]
@@ -75,6 +80,7 @@ class Problem:
     is_spot: Bools
     limits: tuple[Limit, ...]
     pool_share: float
+    twins: Twins | None = None
 
     @property
     def offers(self) -> int:
@@ -93,7 +99,17 @@ class Problem:
             vcpu=self.vcpu[offers],
             is_spot=self.is_spot[offers],
             limits=tuple(replace(lim, per_node=lim.per_node[offers]) for lim in self.limits),
+            twins=None if self.twins is None else self.twins.take(offers),
         )
+
+    def at_speed(self, factor: Floats) -> Problem:
+        """The same problem in dollars for the work of a machine of speed 1, by the factor of each
+        row of the catalogue; prices, which budgets are of, stay."""
+        cost = self.cost / factor[self.row]
+        order = np.argsort(cost, kind="stable")
+        where = self.site[order] * len(self.capacity) + self.klass[order]
+        order = order[np.argsort(where, kind="stable")]
+        return replace(self, cost=cost).take(order)
 
     def fits(self) -> Bools:
         """Which shapes [K, S] fit on which class at least once."""
@@ -114,15 +130,29 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
     klass, capacity, admits = _classes(capacity, group, admits, catalogue.vcpu_milli[rows])
     able = np.any(admits & np.all(needs[None] <= capacity[:, None], axis=2), axis=1)[klass]
     site, sites = _sites(catalogue, rows, workload)
-    price = (catalogue.price_pico[rows] + extra_pico(catalogue, rows, workload.extras)) / (
-        PICO_PER_USD
-    )
+    beside = extra_pico(catalogue, rows, workload.extras)
+    price = (catalogue.price_pico[rows] + beside) / PICO_PER_USD
     cost = price * cost_factor(chosen.hazards.middle[rows], workload.interruption)
     site_usd = np.zeros(len(sites))
     site_usd[site] = site_reading(catalogue, rows, workload)
+    whole, twins = cost, None
+    limits: tuple[Limit, ...] = ()
     order = np.flatnonzero(able)
+    if workload.held.is_any:
+        reach = reach_of(Tariff(catalogue, workload.held), rows)
+        copies = copies_of(reach, rows)
+        place = np.concatenate([np.arange(len(rows)), copies.of])
+        left = copies.left_usd + beside[copies.of] / PICO_PER_USD
+        whole = cost[place]
+        price = np.concatenate([price, left])
+        cost = np.concatenate([cost, left + LEAST_SHARE * cost[copies.of]])
+        rows, site, klass = rows[place], site[place], klass[place]
+        order = np.flatnonzero(able[place])
     order = order[np.argsort(cost[order], kind="stable")]
     order = order[np.argsort(site[order] * len(capacity) + klass[order], kind="stable")]
+    if workload.held.is_any:
+        twins = twins_of(copies, order - len(able), whole[order], reach.gaps)
+        limits = tuple(_paid(copies, order - len(able)))
     rows = rows[order]
     vcpu = catalogue.vcpu_milli[rows] / 1000.0
     is_spot = catalogue.market[rows] == _SPOT
@@ -141,9 +171,19 @@ def build(catalogue: Catalogue, chosen: Candidates, workload: Workload) -> Probl
         site_usd=site_usd,
         vcpu=vcpu,
         is_spot=is_spot,
-        limits=_limits(catalogue, rows, workload, price[order], vcpu, is_spot),
+        limits=(*_limits(catalogue, rows, workload, price[order], vcpu, is_spot), *limits),
         pool_share=workload.market.pool_max_share,
+        twins=twins,
     )
+
+
+def _paid(copies: Copies, copy: NDArray[np.intp]) -> Iterator[Limit]:
+    """What there is of each pool of commitments; `copy` is an offer's place among the copies,
+    below 0 where it is none."""
+    for pool, units in zip(copies.pools, copies.units, strict=True):
+        per_node = np.where(copy >= 0, units[np.maximum(copy, 0)] if len(units) else 0.0, 0.0)
+        name = LIMIT + "+".join(pool.names)
+        yield Limit(name=name, per_node=per_node, most=pool.most, unit=pool.unit)
 
 
 def _admissions(

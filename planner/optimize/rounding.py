@@ -17,6 +17,7 @@ from costplan.planner.optimize.columns import Relaxation
 from costplan.planner.optimize.cover import cover
 from costplan.planner.optimize.pool import Lots, Pool
 from costplan.planner.optimize.problem import Floats, Ints, Limit, Problem
+from costplan.planner.optimize.twins import paid_nodes, settled, unseen, within
 
 WIDEST_POOL = 3000
 MOST_LOTS = 12
@@ -47,13 +48,15 @@ class _Prices:
 
     `net` has all multipliers in it and ranks offers; `lot` leaves out a pool's own rent and
     what firm (not spot) vCPU earns, since lots and the firm row account for those. `room_worth`
-    is what a vCPU of fleet is worth for the room that it gives to pools.
+    is what a vCPU of fleet is worth for the room that it gives to pools. `most` [O] is how many
+    nodes of an offer there are: of a twin as many as the relaxation has commitments pay for.
     """
 
     net: Floats
     lot: Floats
     firm_worth: float
     room_worth: float
+    most: Ints
 
 
 def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -> Fleet | None:
@@ -61,7 +64,7 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
 
     An `effort` of 0.1 is content with ten times the gap and tries a tenth of the repairs.
     """
-    near = GOOD_ENOUGH / effort
+    near, nothing = GOOD_ENOUGH / effort, unseen(problem)
     prices = _prices(problem, relaxation)
     best: Fleet | None = None
     vcpu = float(problem.vcpu[relaxation.offers] @ relaxation.nodes)
@@ -75,8 +78,8 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
             pool,
             demand,
             start,
-            good_enough=least + near * relaxation.value,
-            tolerable=least + max(near, TOLERABLE) * relaxation.value,
+            good_enough=least + near * relaxation.value + nothing,
+            tolerable=least + max(near, TOLERABLE) * relaxation.value + nothing,
             effort=effort,
         )
         if nodes is None:
@@ -84,7 +87,7 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
         fleet = _buy(problem, pool, nodes, also, prices)
         if fleet is not None and (best is None or fleet.cost < best.cost):
             best = fleet
-        if best is not None and best.cost <= relaxation.bound * (1 + 2.5 * near):
+        if best is not None and best.cost <= relaxation.bound * (1 + 2.5 * near) + nothing:
             return replace(best, close=True)
         vcpu = float(class_vcpu(problem)[pool.groups // 2] @ nodes)
         start = nodes.astype(np.float64)
@@ -92,7 +95,7 @@ def round_up(problem: Problem, relaxation: Relaxation, *, effort: float = 1.0) -
             groups=pool.groups,
             patterns=pool.patterns,
             worth=pool.worth,
-            lots=_lots(problem, prices.lot, vcpu)[0],
+            lots=_lots(problem, prices, vcpu)[0],
         )
     return best
 
@@ -113,7 +116,13 @@ def _prices(problem: Problem, relaxation: Relaxation) -> _Prices:
     )
     lot += firm_worth * np.where(problem.is_spot, 0.0, problem.vcpu)
     room_worth = problem.pool_share * float(duals.sigma.sum())
-    return _Prices(net=net, lot=lot, firm_worth=firm_worth / 1000, room_worth=room_worth)
+    return _Prices(
+        net=net,
+        lot=lot,
+        firm_worth=firm_worth / 1000,
+        room_worth=room_worth,
+        most=paid_nodes(problem, relaxation.offers, relaxation.nodes, UNLIMITED),
+    )
 
 
 def _firm_need(problem: Problem, vcpu: float) -> int:
@@ -127,7 +136,7 @@ def _firm_need(problem: Problem, vcpu: float) -> int:
 
 def _pool(problem: Problem, relaxation: Relaxation, prices: _Prices, vcpu: float) -> Pool:
     """The columns that lose least, as many as a search can look at, each off and on spot."""
-    lots, _ = _lots(problem, prices.lot, vcpu)
+    lots, _ = _lots(problem, prices, vcpu)
     groups = np.concatenate([2 * relaxation.classes, 2 * relaxation.classes + 1])
     firm = class_vcpu(problem)[relaxation.classes] * 1000
     off_spot = np.concatenate([np.rint(firm).astype(np.int64), np.zeros_like(relaxation.classes)])
@@ -167,12 +176,13 @@ def _start(problem: Problem, relaxation: Relaxation, pool: Pool) -> Floats:
     return start
 
 
-def _lots(problem: Problem, price: Floats, vcpu: float) -> tuple[Lots, Ints]:
+def _lots(problem: Problem, prices: _Prices, vcpu: float) -> tuple[Lots, Ints]:
     """The lots of each group for a fleet of `vcpu`, and the offer [G, T] behind each lot."""
     room = np.full(problem.offers, UNLIMITED, dtype=np.int64)
     if problem.pool_share < 1:
         whole = np.floor(problem.pool_share * vcpu / problem.vcpu + 1e-9).astype(np.int64)
         room = np.where(problem.is_spot, whole, room)
+    room, price = np.minimum(room, prices.most), prices.lot
     offers = np.flatnonzero(room > 0)
     group = 2 * problem.klass + problem.is_spot
     offers = offers[np.lexsort((price[offers], group[offers]))]
@@ -193,22 +203,23 @@ def _buy(problem: Problem, pool: Pool, nodes: Ints, also: Ints, prices: _Prices)
     """The fleet of a cover: its own lots where they keep the limits, or assigned anew."""
     group_nodes = pool.group_nodes(nodes)
     vcpu = float(class_vcpu(problem)[pool.groups // 2] @ nodes)
-    lots, behind = _lots(problem, prices.lot, vcpu)
+    lots, behind = _lots(problem, prices, vcpu)
     taken = lots.taken(group_nodes)
     direct = np.zeros(problem.offers, dtype=np.int64)
     place = taken > 0
     direct[behind[place]] = taken[place]
     bought: Ints | None = direct
     whole = (taken.sum(axis=1) == group_nodes).all()
-    if not whole or any(lim.per_node @ direct > lim.most + 1e-9 for lim in problem.limits):
+    if not whole or not within(problem, direct, 1e-9):
         class_nodes = group_nodes.reshape(-1, 2).sum(axis=1)
         bought = assign(problem, class_nodes, also, prices.net)
     if bought is None:
         return None
+    bought, cost = settled(problem, bought)
     return Fleet(
         bought=bought,
         classes=pool.groups // 2,
         patterns=pool.patterns[:, :-1],
         configured=nodes,
-        cost=float(problem.cost @ bought),
+        cost=cost,
     )

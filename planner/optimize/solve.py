@@ -14,7 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from costplan.planner.optimize.bound import lower_bound_terms, reduced_costs
+from costplan.planner.optimize.bound import (
+    Reduced,
+    lower_bound_at,
+    lower_bound_terms,
+    reduced_costs,
+)
 from costplan.planner.optimize.branch import WIDE, branch
 from costplan.planner.optimize.columns import Relaxation, relax, without_pools
 from costplan.planner.optimize.exact import MOST_WORKERS, by_tree, prove
@@ -22,6 +27,7 @@ from costplan.planner.optimize.greedy import greedy
 from costplan.planner.optimize.knapsack import Knapsack
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet, round_up
+from costplan.planner.optimize.twins import is_commitment, most_paid, scale_of, stake, unseen
 
 PROVEN = 1e-9
 ASTRAY = 0.02
@@ -101,6 +107,8 @@ class _Sites:
         self.bounds: dict[int, float] = {}
         self.priced_by: Relaxation | None = None
         self.used: Floats = np.zeros(0)
+        self.reduced: Reduced | None = None
+        self.earns: Floats = np.zeros(0)
         self.constant = 0.0
         edges = np.flatnonzero(np.diff(problem.site)) + 1
         bounds = [0, *edges.tolist(), problem.offers]
@@ -111,18 +119,19 @@ class _Sites:
     def ranking(self) -> list[int]:
         """Sites that have a machine for every shape, those that look cheapest first."""
         problem, fits = self.problem, self.problem.fits()
-        size = np.maximum(problem.capacity, 1)
+        size, scale, paid = np.maximum(problem.capacity, 1), scale_of(problem), most_paid(problem)
         share = np.where(fits, (problem.needs[None] / size[:, None]).max(axis=2), np.inf)
-        looks: list[tuple[float, int]] = []
+        looks: list[tuple[float, float, int]] = []
         for site, offers in self.offers.items():
             least = np.full(len(problem.capacity), np.inf)
-            np.minimum.at(least, problem.klass[offers], problem.cost[offers])
+            np.minimum.at(least, problem.klass[offers], scale[offers])
             here = np.isfinite(least)
             each = (share[here] * least[here, None]).min(axis=0) if here.any() else np.array(np.inf)
-            total = float((each * problem.count).sum()) + float(problem.site_usd[site])
-            if np.isfinite(total):
-                looks.append((total, site))
-        self.able = [site for _, site in sorted(looks)]
+            of_nodes, once = float((each * problem.count).sum()), float(problem.site_usd[site])
+            if np.isfinite(of_nodes):
+                left = max(of_nodes - float(paid[site]), 0.0)
+                looks.append((left + once, of_nodes + once, site))
+        self.able = [site for _, _, site in sorted(looks)]
         return self.able
 
     def most_promising(self) -> int | None:
@@ -149,8 +158,18 @@ class _Sites:
             upper = self.knapsack.bound(duals.pi)
             earns = self.knapsack.price(duals.pi, upper, upper > 0).upper
             reduced = reduced_costs(problem, duals)
-            self.priced_by, self.used = self.seed, lower_bound_terms(problem, reduced, earns)
-            self.constant = reduced.constant
+            self.priced_by = self.seed
+            if problem.twins is None:
+                self.used = lower_bound_terms(problem, reduced, earns)
+                self.constant = reduced.constant
+            else:
+                self.reduced, self.earns = reduced, earns
+        if problem.twins is not None and self.reduced is not None:
+            return [
+                lower_bound_at(problem, self.reduced, self.earns, self.offers[site])
+                + float(problem.site_usd[site])
+                for site in sites
+            ]
         return [
             self.constant / max(float(self.used[self.offers[site]].max()), 1e-9)
             + float(problem.site_usd[site])
@@ -175,7 +194,8 @@ class _Sites:
             if fleet is not None and part.count.sum() <= MOST_WORKERS:
                 fleet, bound, proven = prove(part, relaxation, fleet)
                 termination = "optimal" if proven else termination
-            if fleet is not None and fleet.cost > bound * (1 + WIDE / self.effort):
+            wide = WIDE / self.effort
+            if fleet is not None and fleet.cost > bound * (1 + wide) + wide * stake(part):
                 fleet, bound = branch(part, self.knapsack, relaxation, fleet, self.effort)
             if fleet is not None:
                 cost = fleet.cost + once
@@ -222,6 +242,7 @@ class _Sites:
         elif termination == "optimal":
             # Proven for its own site, while another site's bound is lower.
             termination = "gap"
+        bound = max(0.0, bound - unseen(self.problem))
         return Solution(
             problem=self.problem,
             site=site,
@@ -240,11 +261,11 @@ def _whole(
     rounded under tighter limits where neither keeps them. A slow search for a fleet that went
     astray is worth it only where the site may well beat `cutoff`."""
     fleet = round_up(problem, relaxation, effort=effort)
-    if fleet is not None and fleet.close:
+    if fleet is not None and (fleet.close or fleet.cost <= unseen(problem)):
         return fleet, "gap"
     packed = greedy(problem)
-    astray = fleet is None or fleet.cost > relaxation.bound * (1 + ASTRAY)
-    if astray and (fleet is None or relaxation.bound * (1 + ASTRAY) < cutoff):
+    near = relaxation.bound * (1 + ASTRAY) + ASTRAY * stake(problem)
+    if fleet is None or near < min(fleet.cost, cutoff):
         grown = by_tree(problem, relaxation)
         if fleet is None or (grown is not None and grown.cost < fleet.cost):
             fleet = grown
@@ -256,7 +277,9 @@ def _whole(
         tight = replace(
             problem,
             limits=tuple(
-                replace(lim, most=lim.most * squeeze) if lim.most > 0 else lim
+                replace(lim, most=lim.most * squeeze)
+                if lim.most > 0 and not is_commitment(lim)
+                else lim
                 for lim in problem.limits
             ),
         )

@@ -13,6 +13,7 @@ import numpy as np
 
 from costplan.planner.optimize.problem import Floats, Ints, Problem
 from costplan.planner.optimize.rounding import Fleet
+from costplan.planner.optimize.twins import settled
 
 NEARLY = 0.01
 CLOSE = 1e-9
@@ -87,16 +88,17 @@ class Stock:
 
     def fleet(self) -> Fleet:
         """What has been bought, with equal nodes counted together."""
+        bought, cost = settled(self.problem, self.bought)
         nodes: dict[tuple[int, tuple[int, ...]], int] = {}
         for node in self.packing:
             name = (node.klass, tuple(node.pattern.tolist()))
             nodes[name] = nodes.get(name, 0) + node.nodes
         return Fleet(
-            bought=self.bought,
+            bought=bought,
             classes=np.array([klass for klass, _ in nodes], dtype=np.int64),
             patterns=np.array([pattern for _, pattern in nodes], dtype=np.int64),
             configured=np.array(list(nodes.values()), dtype=np.int64),
-            cost=self.cost,
+            cost=cost,
         )
 
     def least(self, spot: bool) -> Floats:

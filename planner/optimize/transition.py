@@ -26,7 +26,7 @@ import highspy
 import numpy as np
 
 from costplan.planner.errors import InvariantBroken
-from costplan.planner.optimize.master import quiet_solver
+from costplan.planner.optimize.quiet import quiet_solver
 
 GAP = 1e-9
 SHORTAGE_UNITS = 1e3

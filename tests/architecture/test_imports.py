@@ -25,15 +25,29 @@ NOT_IN_CORE = {
     "tempfile", "threading", "time", "tornado", "urllib", "uuid",
 }  # fmt: skip
 CLOCKS_AND_DICE = {"now", "utcnow", "today"}
-RUNS_IN_A_SCHEDULER = {"adapters/dask/plugin.py", "adapters/dask/evacuation.py"}
-SENDS_TO_A_CLUSTER = {"adapters/backtest/dask_spread.py"}
+RUNS_IN_A_SCHEDULER = {
+    "adapters/dask/plugin.py",
+    "adapters/dask/evacuation.py",
+    "adapters/dask/gang_watch.py",
+}
+RUNS_IN_A_SESSION = {
+    "adapters/dask/adaptive.py",
+    "adapters/dask/adaptive_keeper.py",
+    "adapters/dask/adaptive_options.py",
+    "adapters/dask/adaptive_shim.py",
+}
+"""In the process of a person who has the cluster object, and all that it may do, anyway."""
+SENDS_TO_A_CLUSTER = {"adapters/backtest/dask_spread.py", "adapters/dask/as_client.py"}
 RUNS_IN_A_WORKER = {"adapters/node/agent.py"}
 """Sent to machines as text: nothing imports it."""
 SPEAKS_DASK = {
     "adapters/dask/sample_child.py",
     *RUNS_IN_A_SCHEDULER,
+    *RUNS_IN_A_SESSION,
     *RUNS_IN_A_WORKER,
     *SENDS_TO_A_CLUSTER,
+    "adapters/dask/dashboard.py",  # in the scheduler
+    "adapters/dask/spans.py",  # in the session of a person
 }
 
 
@@ -99,14 +113,20 @@ def test_nothing_imports_what_runs_in_a_worker() -> None:
     assert users == set()
 
 
-def test_only_the_simulation_sends_work_to_a_cluster() -> None:
+@pytest.mark.parametrize(
+    ("module", "users"),
+    [
+        ("adapters.backtest.dask_spread", {"adapters/backtest/spread.py"}),
+        ("adapters.dask.as_client", {"adapters/backtest/dask_spread.py", "cli/advise_run.py"}),
+    ],
+)
+def test_only_simulation_and_advice_send_work_to_a_cluster(module: str, users: set[str]) -> None:
     """Nothing imports it but the function that was asked for it: the daemon never does."""
-    name = "costplan.adapters.backtest.dask_spread"
-    users = {
-        _shown(path) for path in files(*PACKAGES) for _, found in imports(tree(path))
-        if found.startswith(name)
+    found = {
+        _shown(path) for path in files(*PACKAGES) for _, name in imports(tree(path))
+        if name.startswith(f"costplan.{module}")
     }  # fmt: skip
-    assert users == {"adapters/backtest/spread.py"}
+    assert found == users
 
 
 def test_the_daemon_reads_a_scheduler_without_its_protocol() -> None:

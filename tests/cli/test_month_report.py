@@ -20,12 +20,14 @@ from costplan.adapters.store.store import Store
 from costplan.cli import cluster_store, errors
 from costplan.cli.main import app
 from costplan.planner.finance.expected import expected_fleet
-from costplan.planner.tick import Control
+from costplan.planner.tick import Control, Readings
 from tests.accounts import at
 from tests.cli import report_samples, test_report_cli
 from tests.finance.readers import Page, csv_rows, pair, shown
 from tests.store.ticking import ran
 from tests.unit.test_daemon_config import LEAST
+
+DAY = timedelta(days=1)
 
 
 def run(*words: object) -> Result:
@@ -38,10 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     clock(monkeypatch, report_samples.MADE_AT)
     books = report_samples.books()
-    read = test_report_cli.report_readings()
-    test_report_cli.write(tmp_path / "s.db", books.nodes, books.entries, read)
+    test_report_cli.write(tmp_path / "s.db", books.nodes, books.entries, books_read())
     write_config(tmp_path)
     return tmp_path
+
+
+def books_read() -> Readings:
+    return test_report_cli.report_readings()
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
@@ -170,13 +175,23 @@ def test_budgets_say_where_they_stand(folder: Path) -> None:
 def test_a_budget_that_will_be_passed_has_an_exit_code_of_its_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock(monkeypatch, at(36 * 60))
-    write_config(folder, budget={"usd_per_month": 20})
+    """The same afternoon on the 3rd, in which the ledger began, and on the 4th: $2.90 a day are
+    expected, so that $20 are passed on the 9th."""
+    books = report_samples.books()
+    before = [
+        replace(e, node_id=f"b-{e.node_id}", start=e.start - DAY, end=e.end - DAY)
+        for e in books.entries
+    ]
+    path = folder / "two.db"
+    test_report_cli.write(path, books.nodes, [*before, *books.entries], books_read())
+    clock(monkeypatch, at(12 * 60))
+    words = {"store": {"path": "two.db"}}
+    write_config(folder, **words, budget={"usd_per_month": 20})
     done = run("budget", "status", "--detailed-exitcode")
     assert done.exit_code == 2
     assert "Will pass" in done.stdout
-    assert "will be passed on 17 May" in " ".join(done.stdout.split())
-    write_config(folder, budget={"usd_per_month": 2000})
+    assert "will be passed on 09 May" in " ".join(done.stdout.split())
+    write_config(folder, **words, budget={"usd_per_month": 2000})
     kept = run("budget", "status", "--detailed-exitcode")
     assert (kept.exit_code, kept.stdout.splitlines()[0]) == (0, "Within budget")
 
@@ -231,3 +246,29 @@ def test_an_error_ends_the_report_before_anything_is_written(
     assert done.exit_code == 1
     assert (folder / "old.xlsx").read_bytes() == b"before"
     assert not list(folder.glob(".old*"))
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.4"])
+def test_a_month_as_focus_files_that_our_own_checks_pass(folder: Path, version: str) -> None:
+    result = run("report", "--month", "2026-05", "--format", f"focus-{version}", "--out", "may.csv")
+    assert result.exit_code == 0, result.output
+    assert run("focus", "check", "may.csv").exit_code == 0
+    billed = sum((Decimal(row["BilledCost"]) for row in csv_of("may.csv")), Decimal(0))
+    assert billed == ledger_usd()
+
+
+def csv_of(name: str) -> list[dict[str, str]]:
+    with Path(name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_focus_files_are_of_every_charge_and_go_to_files(folder: Path) -> None:
+    assert (
+        "leave it out"
+        in run(
+            "report", "--month", "2026-05", "--by", "team", "--format", "focus-1.2", "--out", "x"
+        ).output
+    )
+    assert (
+        "is written to files" in run("report", "--month", "2026-05", "--format", "focus-1.2").output
+    )

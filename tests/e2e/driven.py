@@ -20,6 +20,7 @@ from costplan.adapters.local.stage import read_stage
 from costplan.adapters.store.store import Store, StoredTick
 from costplan.planner.nodes import Node
 from costplan.planner.types import Phase
+from costplan.planner.work import WorkRow
 from tests.daemon_cluster import DaemonCluster, wait_until
 
 WORKER = {"name": "worker", "vcpu": 1, "threads": 1, "memory": "512 MiB"}
@@ -75,6 +76,12 @@ def nodes(cluster: DaemonCluster) -> dict[str, Node]:
 def opened(cluster: DaemonCluster) -> Store:
     """The daemon's store, to read it."""
     return Store.open(cluster.folder / "costplan.db", read_only=True, clock=utc_now)
+
+
+def work(cluster: DaemonCluster) -> tuple[WorkRow, ...]:
+    """All work that the daemon has kept."""
+    with opened(cluster) as store:
+        return store.work()
 
 
 def last_tick(cluster: DaemonCluster) -> StoredTick:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from distributed import Client
 
 from costplan.planner.nodes import Cause
@@ -16,6 +17,7 @@ from tests.e2e.driven import (
     config,
     entered_in_ledger,
     in_phase,
+    last_tick,
     looks_again,
     nodes,
     passed,
@@ -25,6 +27,7 @@ from tests.e2e.driven import (
     when,
     when_empty,
     when_ready,
+    work,
 )
 
 
@@ -51,6 +54,12 @@ def test_from_zero_to_the_size_of_the_work_and_back(tmp_path: Path) -> None:
             assert passed(node)[3:] == [
                 Phase.READY, Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING, Phase.GONE,
             ]  # fmt: skip
+        when(cluster, lambda: sum(row.tasks for row in work(cluster)) == 24, "its work is kept")
+        assert {row.node_id for row in work(cluster)} == set(nodes(cluster))
+        assert sum(row.busy_seconds for row in work(cluster)) == pytest.approx(12, abs=4)
+        # The machines said of what type they are, and what their tasks took is remembered by it.
+        paces = last_tick(cluster).state_before.learnt.paces
+        assert {name: cell[0] for name, cell in paces["nap"].items()} == {"small": 24}
         ledger = entered_in_ledger(cluster)
         assert len(ledger) == 4
         assert same_dollars(ledger, billed(cluster)), (ledger, billed(cluster))

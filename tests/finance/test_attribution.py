@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from costplan.adapters.finance.busy import used_us
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.units import unit_costs
+from costplan.adapters.store.database import connect
+from costplan.adapters.store.entries import micros
+from costplan.adapters.store.owners import write_owner
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Method, Share, Sharing
 from costplan.planner.finance.terms import Terms
 from costplan.planner.ledger import Use
+from costplan.planner.load import Totals
+from costplan.planner.settings import Settings
+from costplan.planner.tick import State
 from tests.finance.ledgers import OCTOBER, QUARTER, by, entry, total, work, write
+from tests.store.ticking import held, tick_at
 
 OWNER = Owner(team="platform", project="fraud", cost_center="CC-1", environment="prod")
 TERMS = Terms(cluster="trainer", owner=OWNER, tags={"stage": "prod"})
@@ -171,3 +182,78 @@ def remainders(usd: Decimal, weights: dict[str, int]) -> dict[str, Decimal]:
     order = sorted(weights, key=lambda name: -parts[name][1])
     more = set(order[:missing])
     return {name: Decimal(part + (name in more)).scaleb(-12) for name, (part, _) in parts.items()}
+
+
+def test_an_owner_counts_from_when_it_was_said(tmp_path: Path) -> None:
+    """A cost centre that changes leaves alone what was spent before."""
+    path, change = tmp_path / "s.db", OCTOBER + 2 * QUARTER
+    write(
+        path, [entry("n-1", OCTOBER + n * QUARTER) for n in range(4)], OCTOBER + timedelta(hours=1)
+    )
+    settings = Settings(cluster="trainer", workload="fraud", kinds=(), owner=OWNER)
+    moved = replace(settings, owner=replace(OWNER, cost_center="CC-2", environment=""))
+    with closing(connect(path, read_only=False)) as db:
+        for said, at in ((settings, OCTOBER), (settings, OCTOBER + QUARTER), (moved, change)):
+            write_owner(db, said, at)
+        assert db.execute("SELECT count(*) FROM owners").fetchone() == (2,)
+    terms = Terms(owner=Owner(team="other", environment="test"))
+    with open_book(path, terms=terms) as book:
+        found = by(book, "cluster, team, cost_center, environment")
+    assert found == {
+        ("trainer", "platform", "CC-1", "prod"): 2 * USD,
+        ("trainer", "platform", "CC-2", "test"): 2 * USD,
+    }
+
+
+def test_what_ran_again_is_apart(path: Path) -> None:
+    """1,080 of the hour's 5,400 s of work."""
+    with closing(connect(path, read_only=False)) as db:
+        start, end = (micros(OCTOBER + place * QUARTER) for place in (1, 3))
+        db.execute(
+            "INSERT INTO again (begin_us, end_us, recomputed_us) VALUES (?, ?, ?)",
+            (start, end, 1_080_000_000),
+        )
+    with open_book(path, terms=TERMS) as book:
+        found = by(book, "purpose, team")
+        assert total(book) == 4 * USD + Decimal("0.0032")
+    assert abs(found["recompute", "risk"] - USD / 5) < Decimal("1e-11")
+    assert abs(found["recompute", "growth"] - USD / 10) < Decimal("1e-11")
+    assert abs(found["work", "risk"] - USD * 4 / 5) < Decimal("1e-11")
+
+
+def test_a_tick_notes_what_ran_again_and_whose_the_workload_is(tmp_path: Path) -> None:
+    """The scheduler's count goes up by 30 s; a new scheduler counts from zero."""
+    path = tmp_path / "s.db"
+    with held(path) as store:
+        state = State()
+        for number, (name, seconds) in enumerate(
+            [("a", 10.0), ("a", 40.0), ("a", 40.0), ("b", 5.0)]
+        ):
+            tick = tick_at(60.0 * number, state)
+            load = tick.readings.load
+            assert load is not None
+            load = replace(load, scheduler_id=name, totals=Totals(recomputed_seconds=seconds))
+            state = replace(tick.state_after, load=load)
+            store.commit(
+                replace(tick, readings=replace(tick.readings, load=load), state_after=state)
+            )
+    with closing(connect(path, read_only=True)) as db:
+        rows = db.execute("SELECT end_us - begin_us, recomputed_us FROM again").fetchall()
+    assert rows == [(1_000_000, 10_000_000), (60_000_000, 30_000_000), (1_000_000, 5_000_000)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_task_time_goes_back_to_where_it_was_spent(seed: int) -> None:
+    """Against a plain walk from each node's last entry to its first."""
+    dice = random.Random(seed)  # noqa: S311 - made-up data
+    node = np.sort(np.array([dice.randrange(4) for _ in range(30)]))
+    busy, thread = (
+        np.array([dice.choice([0, dice.randrange(most)]) for _ in node]) for most in (9000, 3600)
+    )
+    wanted, left, last = [], 0, -1
+    for of, counted, room in zip(node, busy, thread, strict=True):
+        left = counted + (left if of == last else 0)
+        last = of
+        wanted.append(min(left, room))
+        left -= wanted[-1]
+    assert used_us(node, busy, thread).tolist() == wanted

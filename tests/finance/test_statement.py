@@ -318,3 +318,15 @@ def test_units_of_work_are_priced_where_work_was_counted() -> None:
         ("1,000 tasks", "fit"): USD("0.5"), ("million rows", "fit"): USD("0.5"),
     }  # fmt: skip
     assert made.budgets[0].is_passed
+
+
+def test_the_day_in_which_the_ledger_began_says_nothing_of_others() -> None:
+    """$24 a day from noon of the first on: $12 on it, which is no less than usual."""
+    lines = [line(0, START + 12 * HOUR, usd="12")]
+    lines += [line(n, START + n * DAY, usd="24") for n in range(1, 12)]
+    until = START + 12 * DAY
+    made = asked(lines, until=until)
+    assert made.anomalies == ()
+    assert made.forecast is not None
+    assert made.forecast.forecast_usd == 12 + 30 * USD(24)
+    assert made.forecast.low_usd == made.forecast.high_usd == made.forecast.forecast_usd

@@ -25,7 +25,8 @@ from costplan.adapters.sim.machines import Fates, Machine
 from costplan.adapters.sim.provider import SimProvider
 from costplan.adapters.sim.work import Job, Stage
 from costplan.adapters.store import store as store_module
-from costplan.planner.nodes import Notice
+from costplan.planner.asked import STEP_SECONDS
+from costplan.planner.nodes import Cause, Notice
 from costplan.planner.settings import Settings
 from costplan.planner.standing import is_staying, workers_by_kind
 from costplan.planner.tick import DrainNode, DrainRequest, NewNode
@@ -47,7 +48,11 @@ QUIET_SECONDS = PLAN_SECONDS / TICKS_A_PLAN
 PLANS = 5
 """So many plans after the last trouble the fleet is what is wanted."""
 STAYS = 5
-"""And it stays so for as many more."""
+"""And it stays so for as many more, once what is foretold is at rest, too."""
+LEARNS_SECONDS = 2.0 * STEP_SECONDS
+"""From when work begins until the outlook has seen it for a whole step of its own."""
+TASKS_A_WORKER = 140
+"""Of 30 s on 4 threads: work for longer than all this takes."""
 MOST_WORKERS = 24
 KEEPS_SECONDS = 300.0
 """So long after the last one a client still wants its results: the fleet shrinks round them."""
@@ -229,24 +234,43 @@ class Campaign:
             self._tick()
             self.world.clock.advance(SETTLE_SECONDS)
         self._until(lambda: not self._is_unsettled(), "what was under way is settled")
-        self.work(tasks=MOST_WORKERS * 100, seconds=30.0, result_mib=8, keeps_seconds=KEEPS_SECONDS)
+        tasks = MOST_WORKERS * TASKS_A_WORKER
+        self.work(tasks=tasks, seconds=30.0, result_mib=8, keeps_seconds=KEEPS_SECONDS)
         self._rests()
         self._ends()
         self.finish()
 
     def _rests(self) -> None:
-        """Within so many plans the fleet is what the work asks for, and no plan after that wants
-        another."""
+        """Within so many plans the fleet is what the work asks for, and once that is foretold to
+        go on, no plan wants another."""
+        learnt_at = self.world.clock.seconds + LEARNS_SECONDS
         for _ in range(PLANS):
             self._plan()
         if not self._is_as_planned():
             self._broken(f"after {PLANS} plans {self._fleet()} is not what is wanted")
         self.safety.broken += left_cordoned(self.world, self.kept.load().nodes.values())
+        self._learns(learnt_at)
         for _ in range(STAYS):
             done = self._tick(replan=True)
             moves = () if done is None or done.plan is None else done.plan.moves
             if any(isinstance(move, NewNode | DrainNode) for move in moves):
                 self._broken(f"the fleet does not stay as it is: {moves}")
+            self.world.clock.advance(PLAN_SECONDS)
+
+    def _learns(self, until_seconds: float) -> None:
+        """The outlook is of means of the last minutes, so that it is foretold by and by that the
+        work goes on, and an exchange may pay that did not pay for less of it. Nothing else
+        happens, and what came in exchange stays."""
+        there = self.kept.load().nodes.keys()
+        while self.world.clock.seconds < until_seconds:
+            done = self._tick(replan=True)
+            for move in () if done is None or done.plan is None else done.plan.moves:
+                if isinstance(move, NewNode):
+                    is_exchange = bool(move.replaces)
+                else:
+                    is_exchange = move.cause is Cause.DEARER and move.node_id in there
+                if not is_exchange:
+                    self._broken(f"the fleet was what is wanted, and this is no exchange: {move}")
             self.world.clock.advance(PLAN_SECONDS)
 
     def _ends(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from costplan.adapters.sim.clock import MICROS, VirtualClock
 from costplan.adapters.sim.cloud import SimCloud
 from costplan.adapters.sim.drive import Ticked
 from costplan.adapters.sim.machines import Pool
-from costplan.adapters.sim.steps import always, steps
+from costplan.adapters.sim.steps import Steps, always, steps
 from costplan.planner.codec import encode
 from costplan.planner.errors import InvariantBroken
 from costplan.planner.nodes import LaunchRequest
@@ -122,7 +123,7 @@ def test_an_interrupted_task_goes_on_from_its_checkpoint() -> None:
         SPOT.pool, capacity=steps([(0, None), (4000, 0), (4600, None)]), notice_seconds=0.0
     )
     run = backtest([job(0, 7200)], (FIRM, replace(SPOT, pool=away)), checkpoint_seconds=1000.0)
-    assert outages(run.wares) == [(4000.0, SPOT.pool.key)]
+    assert list(outages(away)) == [4000.0]
     found = simulate(run, "dask-adaptive-spot")
     assert (found.interruptions, found.restarted_tasks) == (1, 1)
     assert 0 < found.usd_by_kind["recompute"] < Decimal("0.25") * 1000 / 3600
@@ -219,8 +220,45 @@ def test_a_trace_is_repeated_and_shifted() -> None:
     trace = Availability(
         name="set/zone/type", from_seconds=(0.0, 60.0), is_up=(True, False), seconds=100.0
     )
-    assert trace.changes(0.0, 200.0) == [(0.0, True), (60.0, False), (100.0, True), (160.0, False)]
-    assert trace.changes(70.0, 100.0) == [(0.0, False), (30.0, True), (90.0, False)]
+    at = [(at / MICROS, up) for at, up in islice(trace.begun(0.0).changes(), 5)]
+    assert at == [(0, True), (60, False), (100, True), (160, False), (200, True)]
+    later = trace.begun(70.0)
+    at = [(at / MICROS, up) for at, up in islice(later.changes(), 5)]
+    assert at == [(0, False), (30, True), (90, False), (130, True), (190, False)]
+    for second in (0, 29, 30, 89, 90, 129, 130, 3_000_089, 3_000_090):
+        assert later.at(second * MICROS) is trace.at(second + 70.0)
+    always_up = replace(trace, is_up=(True, True)).begun(70.0)
+    assert list(always_up.changes()) == [(0, True)]
+
+
+def test_machines_are_taken_at_every_outage_however_often_a_trace_is_repeated() -> None:
+    """Spot is to be had for 40 of each 60 minutes, and a task takes 3 h with a checkpoint each 10
+    minutes: it is interrupted in four hours of a trace that is one hour long."""
+    trace = Availability(
+        name="set/zone/type", from_seconds=(0.0, 2400.0), is_up=(True, False), seconds=HOUR
+    )
+    there = trace.begun(0.0)
+    room = Steps(there.micros, tuple(None if up else 0 for up in there.values), there.period)
+    spot = replace(SPOT, pool=replace(SPOT.pool, capacity=room, notice_seconds=120.0))
+    run = backtest([job(0, 3 * HOUR)], (FIRM, spot), hours=4, checkpoint_seconds=600.0)
+    found = simulate(run, "dask-adaptive-spot")
+    assert (found.unfinished_jobs, found.interruptions) == (0, 5)
+    assert foresight(run).usd == Decimal("0.25") * 2 + Decimal(1)
+
+
+def test_what_can_never_be_done_ends_long_before_ten_times_the_span() -> None:
+    """Of each two hours spot is there for one, and no task of two hours saves anything."""
+    room: Steps[int | None] = Steps((0, 3600 * MICROS), (None, 0), period=7200 * MICROS)
+    spot = replace(SPOT, pool=replace(SPOT.pool, capacity=room, notice_seconds=0.0))
+    jobs = [job(0, 1800, 2), job(600, 2 * HOUR)]
+    run = backtest(jobs, (FIRM, spot), hours=48, checkpoint_seconds=1e6, tick_seconds=1200.0)
+    found = simulate(run, "dask-adaptive-spot")
+    assert (found.jobs, found.unfinished_jobs) == (2, 1)
+    # Two days of trace, one for changes of mind, a repetition and the task: 76 h.
+    assert 76 * HOUR < found.ended_seconds < 77 * HOUR
+    assert found.given_up == "in the last 1.18 of which nothing went on"
+    done = simulate(run, "dask-adaptive")
+    assert (done.unfinished_jobs, done.given_up) == (0, "")
 
 
 def test_the_course_is_kept_at_each_tick() -> None:
@@ -274,7 +312,7 @@ def test_a_machine_pays_the_price_of_each_moment_and_foresight_takes_the_cheapes
         ratios=(0.5, 1.5),
         seconds=2 * HOUR,
     )
-    usd = moving.over(Decimal("0.40"), 8 * HOUR)
+    usd = moving.around(Decimal("0.40"))
     spot = replace(SPOT, pool=replace(SPOT.pool, usd_per_hour=usd))
     # 0.20, 0.60, 0.20, 0.60, ... dollars an hour, beside 0.50 on demand.
     run = backtest([job(0, 4 * HOUR)], (ware("plain", Market.ON_DEMAND, "0.50"), spot), hours=4)

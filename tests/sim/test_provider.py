@@ -7,11 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from costplan.adapters.sim.cloud import Account
 from costplan.adapters.sim.faults import Fault, Faults, rates
 from costplan.adapters.sim.machines import Fates
-from costplan.adapters.sim.steps import always, dollars, steps
+from costplan.adapters.sim.steps import Steps, always, dollars, steps
 from costplan.adapters.sim.world import make_world
 from costplan.planner.errors import (
     CapacityUnavailable,
@@ -67,6 +69,22 @@ def test_dollars_are_exact_over_many_steps() -> None:
     parts = [dollars(price, at, at + 10_000_000) for at in range(0, 100_000_000, 10_000_000)]
     assert whole == pytest.approx(sum(parts), abs=Decimal("1e-18"))
     assert whole == pytest.approx(Decimal(505) / 3600, abs=Decimal("1e-18"))
+
+
+@given(
+    start=st.integers(0, 500), length=st.integers(0, 500), first=st.integers(1, 60),
+    period=st.integers(61, 99),
+)  # fmt: skip
+def test_dollars_of_a_price_that_is_repeated_are_those_of_it_laid_out(
+    start: int, length: int, first: int, period: int
+) -> None:
+    low, high = Decimal("0.1"), Decimal("0.3")
+    short = Steps((0, first), (low, high), period=period)
+    whole = [base + at for base in range(0, 1100, period) for at in (0, first)]
+    laid_out = Steps(tuple(whole), (low, high) * (len(whole) // 2))
+    assert [short.at(at) for at in whole] == [laid_out.at(at) for at in whole]
+    assert dollars(short, start, start + length) == dollars(laid_out, start, start + length)
+    assert sum(part for part, _ in short.parts(start, start + length)) == length
 
 
 def test_a_machine_boots_runs_and_is_listed_after_its_end() -> None:

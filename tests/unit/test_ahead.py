@@ -303,6 +303,19 @@ def test_work_that_goes_on_does_not_come_in_bursts_any_more() -> None:
     assert ahead_of(done).demand[0].most == 4
 
 
+@pytest.mark.parametrize(("queued", "most"), [(9, 2), (11, 4)])
+def test_a_long_burst_is_known_by_what_is_queued_when_it_begins(queued: int, most: int) -> None:
+    """Bursts of 100 task-seconds and pauses of 5 s keep 2.7 of these workers busy enough. One of
+    440 s is no burst, and that is known before a second of it is done; one of 360 s still is."""
+    learnt = replace(BURSTS, bursts=(100.0, 100.0), idle_since=None)
+    state = replace(fleet("a", "b", "c", "d"), learnt=learnt)
+    done = ticked(outlook([4.0] * 48), state, busy=0)
+    queue = load(tasks(queued, mean=40.0))
+    seen = look(outlook([4.0] * 48), 60.0, replace(done.snapshot, load=queue), learnt, rules())
+    assert seen is not None
+    assert seen.most.tolist() == [most]
+
+
 def test_nothing_is_kept_for_later_once_nobody_is_there() -> None:
     left = {"clients": 0, "clients_gone_since": after(-60)}
     gone = ticked(outlook([4.0] * 48), fleet("a", "b"), busy=0, settings=AT_ONCE, seen=left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,9 +44,10 @@ def test_a_price_moves_around_the_listed_one_and_begins_again() -> None:
     course = Course(
         instance_type="m5", zone="a", from_seconds=(0.0, 10.0), ratios=(0.5, 1.5), seconds=20.0
     )
-    usd = course.over(Decimal("0.40"), 35.0)
-    assert [micros / MICROS for micros in usd.micros] == [0, 10, 20, 30]
-    assert usd.values == (Decimal("0.2"), Decimal("0.6"), Decimal("0.2"), Decimal("0.6"))
+    usd = list(islice(course.around(Decimal("0.40")).changes(), 4))
+    assert [micros / MICROS for micros, _ in usd] == [0, 10, 20, 30]
+    low, high = Decimal("0.2"), Decimal("0.6")
+    assert [value for _, value in usd] == [low, high, low, high]
 
 
 def test_a_pool_follows_its_own_type_where_there_is_one(tmp_path: Path) -> None:

@@ -52,6 +52,19 @@ def test_a_duration_may_be_a_start_and_an_end_and_counts_may_be_fractions(tmp_pa
     assert found.notes == ("1 job without a time or a count left out",)
 
 
+def test_who_begins_with_days_of_little_work_is_told_where_to_begin(tmp_path: Path) -> None:
+    """Four days of one GPU-hour and six of twenty: 3.2 % of the work in 40 % of the time."""
+    rows = [f"{day * 86400},3600,{1 if day < 4 else 20}" for day in range(10)]
+    path = csv(tmp_path, "submit,duration,gpus", *rows)
+    said = "the first 4 days hold 3.2 % of the work; --skip-days 4 begins after that"
+    assert read_jobs(path, days=10).notes == (said,)
+    said = "the first 2 days hold 1.6 % of the work; --skip-days 4 begins after that"
+    assert read_jobs(path, days=8, skip_days=2).notes == (said,)
+    assert read_jobs(path, days=6, skip_days=4).notes == ()
+    even = csv(tmp_path, "submit,duration,gpus", *(f"{day * 86400},3600,2" for day in range(10)))
+    assert read_jobs(even, days=10).notes == ()
+
+
 def test_jobs_beyond_the_days_are_cut_and_those_of_nothing_left_out(tmp_path: Path) -> None:
     path = csv(tmp_path, "submit,duration,cpus", "0,1,1", "86400,1,1", "90000,90000,4", "90001,5,0")
     found = read_jobs(path, days=1, skip_days=1)

@@ -416,7 +416,9 @@ def _marked(path: str) -> str:
 
 
 def test_the_documentation_names_exactly_the_keys_that_exist() -> None:
-    models = sections(DaemonSection)
+    held = ("commitments.", "commitment_rates")  # docs/commitments.md has their keys
+    every = sections(DaemonSection)
+    models = {path: model for path, model in every.items() if not path.startswith(held)}
     paths = [
         f"{path}.{key}".lstrip(".") for path, model in models.items() for key in keys_of(model)
     ]
@@ -466,6 +468,7 @@ def test_every_key_that_has_a_value_by_default_says_which() -> None:
     valued = {
         f"{path}.{key}".lstrip(".")
         for path, model in sections(DaemonSection).items()
+        if not path.startswith("commitments.")
         for key, field in zip(keys_of(model), model.model_fields.values(), strict=True)
         if not field.is_required()
         and field.get_default(call_default_factory=True) not in (None, (), {})

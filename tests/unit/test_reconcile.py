@@ -344,6 +344,19 @@ def test_a_drain_by_choice_is_off_where_the_scheduler_was_born_again(phase: Phas
     assert nodes[forced.node_id].phase is Phase.RETIRING
 
 
+def test_by_choice_nothing_is_taken_for_idle_by_a_look_from_before_the_cordon() -> None:
+    """Tasks may have come between the look and the cordon; what must go does not wait for that."""
+    of = going(Phase.CORDONED)
+    seen = replace(world(30, runs("n-w-0", executing=0)), is_seen=True)
+    nodes, actions = step({of.node_id: of}, seen)
+    assert (nodes[of.node_id], actions) == (of, ())
+    nodes, (action,) = step({of.node_id: of}, replace(seen, is_seen=False))
+    assert (nodes[of.node_id].phase, type(action)) == (Phase.RETIRING, Retire)
+    forced = going(Phase.CORDONED, order(Cause.NOTICE, must_end_by=after(900)))
+    nodes, _ = step({forced.node_id: forced}, seen)
+    assert nodes[forced.node_id].phase is Phase.RETIRING
+
+
 def test_who_lets_results_go_does_not_wait_for_workers_to_come_back() -> None:
     drain = order(Cause.OPERATOR, discard=True)
     one = replace(rented("n-1", phase=Phase.CORDONED), drain=drain)

@@ -15,7 +15,7 @@ from costplan.adapters.local import scenario_models
 from costplan.adapters.local.prices import LocalPrices
 from costplan.adapters.local.scenario import parse_scenario, read_scenario
 from costplan.adapters.local.stage import Stage, open_stage, read_stage
-from costplan.planner.config_models import Section
+from costplan.planner.config_section import Section
 from costplan.planner.errors import InputError
 from costplan.planner.types import Market, OfferKey, Resources
 from costplan.planner.units import GIB

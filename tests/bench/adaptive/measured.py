@@ -35,7 +35,8 @@ class Runs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One workload on one cluster. `makespan` is from the first submit to the last result."""
+    """One workload on one cluster. `makespan` is from the first submit to the last result, `events`
+    are the adaptive loop's own: 'up' and 'down'."""
 
     cluster: str
     workload: str
@@ -44,6 +45,7 @@ class Measured:
     machines: tuple[Paid, ...]
     runs: Runs
     failure: str = ""
+    events: tuple[str, ...] = ()
 
     @property
     def paid(self) -> float:

@@ -91,8 +91,11 @@ class Machines(SpecCluster):
         return f"machine-{worker_number}"
 
 
-def measure(workload: Workload, boot: float, usd_per_hour: float) -> Measured:
-    """The workload under `cluster.adapt(minimum=…, maximum=…)` with its defaults."""
+def measure(
+    workload: Workload, boot: float, usd_per_hour: float, name: str = "stock", **adapt: Any
+) -> Measured:
+    """The workload under `cluster.adapt(minimum=…, maximum=…)` with its defaults, or as `adapt`
+    says."""
     folder = Path(tempfile.mkdtemp(prefix="costplan-stock-"))
     bill: list[Machine] = []
     options = {"boot": boot, "memory": workload.memory, "folder": folder, "bill": bill}
@@ -107,7 +110,7 @@ def measure(workload: Workload, boot: float, usd_per_hour: float) -> Measured:
             worker={"cls": Machine, "options": options},
             silence_logs=50,
         ) as cluster:
-            cluster.adapt(minimum=workload.minimum, maximum=workload.maximum)
+            adaptive = cluster.adapt(minimum=workload.minimum, maximum=workload.maximum, **adapt)
             failure, makespan = _run(workload, cluster, folder)
             _wait_for_end(bill, workload.minimum)
         machines = tuple(
@@ -121,13 +124,14 @@ def measure(workload: Workload, boot: float, usd_per_hour: float) -> Measured:
             if machine.requested is not None
         )
         return Measured(
-            cluster="stock",
+            cluster=name,
             workload=workload.name,
             boot=boot,
             makespan=makespan,
             machines=machines,
             runs=read_runs(folder),
             failure=failure,
+            events=tuple(event["status"] for _, event in adaptive.log),
         )
     finally:
         for machine in bill:

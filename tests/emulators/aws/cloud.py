@@ -118,6 +118,11 @@ class AwsCloud:
     on_demand_prices: dict[str, str] = field(default_factory=dict)
     savings_rates: dict[tuple[str, int], str] = field(default_factory=dict)
     """By type and term in seconds."""
+    reserved: list[dict[str, Any]] = field(default_factory=list)
+    """Reserved instances, as EC2 describes them."""
+    capacity_reservations: list[dict[str, Any]] = field(default_factory=list)
+    savings_plans: list[dict[str, Any]] = field(default_factory=list)
+    """As Savings Plans describes them; `rates` of each are by instance type."""
     placement_scores: dict[str, int] = field(default_factory=dict)
     """By zone's id, 1 to 10."""
     quotas: dict[str, float] = field(default_factory=dict)

@@ -17,6 +17,12 @@ from urllib.parse import parse_qsl, urlencode
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
 from tests.emulators.aws.cloud import AwsCloud, Pool, vcpus_of
+from tests.emulators.aws.commitments import (
+    capacity_reservations,
+    reserved_instances,
+    savings_plan_own_rates,
+    savings_plans,
+)
 from tests.emulators.aws.prices import (
     get_products,
     placement_scores,
@@ -380,9 +386,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("ec2", "TerminateInstances"): terminate_instances,
     ("ec2", "DescribeInstanceTypes"): describe_instance_types,
     ("ec2", "DescribeInstanceTypeOfferings"): describe_offerings,
+    ("ec2", "DescribeCapacityReservations"): capacity_reservations,
+    ("ec2", "DescribeReservedInstances"): reserved_instances,
     ("ec2", "DescribeSpotPriceHistory"): spot_price_history,
     ("ec2", "GetSpotPlacementScores"): placement_scores,
     ("pricing", "GetProducts"): get_products,
+    ("savingsplans", "DescribeSavingsPlanRates"): savings_plan_own_rates,
+    ("savingsplans", "DescribeSavingsPlans"): savings_plans,
     ("savingsplans", "DescribeSavingsPlansOfferingRates"): savings_plan_rates,
     ("service-quotas", "GetServiceQuota"): service_quota,
 }

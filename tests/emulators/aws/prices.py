@@ -10,7 +10,8 @@ from tests.emulators.aws.cloud import AwsCloud
 from tests.emulators.aws.wire import AwsRefusal
 
 
-def _page(rows: Sequence[Any], values: dict[str, Any], most: int) -> tuple[Sequence[Any], str]:
+def page_of(rows: Sequence[Any], values: dict[str, Any], most: int) -> tuple[Sequence[Any], str]:
+    """A page of a list, and the token of the next, an empty text for none."""
     start = int(values.get("NextToken") or values.get("nextToken") or 0)
     asked = int(values.get("MaxResults") or values.get("maxResults") or most)
     end = start + min(asked, most)
@@ -36,7 +37,7 @@ def spot_price_history(cloud: AwsCloud, values: dict[str, Any], _: Any) -> dict[
             if (first is None or at >= first) and at <= end:
                 rows.append((at, name, zone, price))
     rows.sort(key=lambda row: (row[0], row[1], row[2]), reverse=True)
-    page, following = _page(rows, values, cloud.page_size)
+    page, following = page_of(rows, values, cloud.page_size)
     return {
         "SpotPriceHistory": [
             {
@@ -62,7 +63,7 @@ def placement_scores(cloud: AwsCloud, values: dict[str, Any], _: Any) -> dict[st
         {"Region": cloud.region, "AvailabilityZoneId": zone_id, "Score": score}
         for zone_id, score in sorted(cloud.placement_scores.items())
     ]
-    page, following = _page(rows, values, cloud.page_size)
+    page, following = page_of(rows, values, cloud.page_size)
     return {"SpotPlacementScores": page, "NextToken": following}
 
 
@@ -108,7 +109,7 @@ def get_products(cloud: AwsCloud, values: dict[str, Any], _: Any) -> dict[str, A
                 }
             )
         )
-    page, following = _page(texts, values, min(100, cloud.page_size))
+    page, following = page_of(texts, values, min(100, cloud.page_size))
     return {"FormatVersion": "aws_v1", "PriceList": list(page), "NextToken": following}
 
 
@@ -138,7 +139,7 @@ def savings_plan_rates(cloud: AwsCloud, values: dict[str, Any], _: Any) -> dict[
         for (name, seconds), rate in sorted(cloud.savings_rates.items())
         if name in asked.get("instanceType", {name}) and cloud.region in asked["region"]
     ]
-    page, following = _page(rows, values, min(100, cloud.page_size))
+    page, following = page_of(rows, values, min(100, cloud.page_size))
     return {"searchResults": page, "nextToken": following}
 
 

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,13 +24,15 @@ import trustme
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.emulators.azure.answers import cut_off, error, not_found, refused
+from tests.emulators.azure.commitments import HELD, HELD_ROUTES
 from tests.emulators.azure.machines import SIZES, Group
 from tests.emulators.azure.models import wrong
 from tests.emulators.azure.records import graph_page, log_page, prices_page
-from tests.emulators.gcp.faults import Fault, Faults
+from tests.emulators.gcp.faults import Faults
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 API_VERSION = "2026-04-01"
@@ -63,6 +65,10 @@ class AzureRig:
         self.group = Group(SUBSCRIPTION, group, location)
         self.faults = Faults()
         self.prices: list[dict[str, Any]] = []
+        self.reservations: list[dict[str, Any]] = []
+        self.savings_plans: list[dict[str, Any]] = []
+        self.ratios: dict[str, tuple[str, str]] = {}
+        """Of the catalogue: the group of each size, and its units in it."""
         self.restrictions: dict[str, list[dict[str, Any]]] = {}
         self.eviction_rates: dict[str, str] = {}
         self.largest_page = 100
@@ -98,6 +104,7 @@ class AzureRig:
             ("GET", _LOG, "activityLogs.list"),
             ("POST", "/providers/Microsoft.ResourceGraph/resources", "resourceGraph.resources"),
             ("GET", _PERMISSIONS, "permissions.list"),
+            *HELD_ROUTES,
             ("GET", "/api/retail/prices", "retailPrices.list"),
             ("GET", "/msi/token", "identity.token"),
         ]
@@ -114,32 +121,34 @@ class AzureRig:
             if fault is not None and fault.latency_seconds:
                 await asyncio.sleep(fault.latency_seconds)
             if fault is not None and fault.status and not fault.does_it:
-                return _refused(fault)
+                return refused(fault)
             with self.lock:
                 done = self._done(call, request, json.loads(raw) if raw else None)
             if fault is not None and fault.then is not None:
                 fault.then()
             if fault is not None and fault.is_lost:
-                return _cut_off()
-            return done if fault is None or not fault.status else _refused(fault)
+                return cut_off()
+            return done if fault is None or not fault.status else refused(fault)
 
         return answer
 
     async def _unknown(self, request: Request) -> Response:
         self.unimplemented.append(f"{request.method} {request.url.path}")
-        return _error(404, "NotFound", "no such route")
+        return error(404, "NotFound", "no such route")
 
     def _done(self, call: str, request: Request, body: Any) -> Response:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         is_arm = call not in _OPEN
         if is_arm and self.tokens_accepted is not None and bearer not in self.tokens_accepted:
-            return _error(401, "InvalidAuthenticationToken", "The access token is invalid.")
+            return error(401, "InvalidAuthenticationToken", "The access token is invalid.")
         if is_arm and "api-version" not in request.query_params:
             self.violations.append(f"{call}: no api-version")
-            return _error(400, "MissingApiVersionParameter", "api-version is required")
+            return error(400, "MissingApiVersionParameter", "api-version is required")
         if request.path_params.get("group", self.group.name) != self.group.name:
-            return _error(404, "ResourceGroupNotFound", "Resource group could not be found.")
+            return error(404, "ResourceGroupNotFound", "Resource group could not be found.")
         self.group.advance()
+        if call in HELD:
+            return HELD[call](self, request)
         does = getattr(self, f"_{call.replace('.', '_').lower()}")
         return does(Call(request, body))  # type: ignore[no-any-return]
 
@@ -162,7 +171,7 @@ class AzureRig:
     def _virtualmachines_get(self, call: Call) -> Response:
         name = call.request.path_params["name"]
         if name not in self.group.machines:
-            return _not_found(name)
+            return not_found(name)
         shown = self._shown(name)
         if call.request.query_params.get("$expand") == "instanceView":
             shown["properties"]["instanceView"] = self._view(name)
@@ -175,10 +184,10 @@ class AzureRig:
         complaints = wrong("VirtualMachine", call.body, "body", is_request=True)
         if complaints:
             self.violations += [f"virtualMachines.createOrUpdate: {one}" for one in complaints]
-            return _error(400, "InvalidParameter", "; ".join(complaints))
+            return error(400, "InvalidParameter", "; ".join(complaints))
         if name in self.group.machines:
             if call.request.headers.get("if-none-match") == "*":
-                return _error(412, "PreconditionFailed", f"{name} is there already")
+                return error(412, "PreconditionFailed", f"{name} is there already")
             return JSONResponse(self._shown(name))
         refused = self._refused_at_once(call.body)
         if refused is not None:
@@ -191,17 +200,17 @@ class AzureRig:
         properties = body["properties"]
         size, zone = properties["hardwareProfile"]["vmSize"], (body.get("zones") or [""])[0]
         if size not in SIZES or body["location"] != self.group.location:
-            return _error(400, "InvalidParameter", f"The value {size} is invalid here")
+            return error(400, "InvalidParameter", f"The value {size} is invalid here")
         for need in ("storageProfile", "osProfile", "networkProfile"):
             if need not in properties:
-                return _error(400, "InvalidParameter", f"Required parameter '{need}' is missing")
+                return error(400, "InvalidParameter", f"Required parameter '{need}' is missing")
         if (zone, size, properties.get("priority", "Regular")) in self.group.barred:
-            return _error(409, "SkuNotAvailable", f"{size} is currently not available")
+            return error(409, "SkuNotAvailable", f"{size} is currently not available")
         quota = self.group.over_quota(body)
         if quota is not None:
             said = f"Operation could not be completed as it results in exceeding approved {quota} "
             said += f"Cores quota. Current Limit: {self.group.quotas[quota]}"
-            return _error(409, "OperationNotAllowed", said)
+            return error(409, "OperationNotAllowed", said)
         return None
 
     def _virtualmachines_update(self, call: Call) -> Response:
@@ -209,9 +218,9 @@ class AzureRig:
         complaints = wrong("VirtualMachineUpdate", call.body, "body", is_request=True)
         if complaints:
             self.violations += [f"virtualMachines.update: {one}" for one in complaints]
-            return _error(400, "InvalidParameter", "; ".join(complaints))
+            return error(400, "InvalidParameter", "; ".join(complaints))
         if name not in self.group.machines:
-            return _not_found(name)
+            return not_found(name)
         self.group.machines[name].resource["tags"] = dict(call.body.get("tags", {}))
         return JSONResponse(self._shown(name))
 
@@ -229,16 +238,16 @@ class AzureRig:
         name = call.request.path_params["name"]
         machine = self.group.machines.get(name)
         if machine is None:
-            return _not_found(name)
+            return not_found(name)
         if machine.pool[2] != "Spot":
-            return _error(409, "OperationNotAllowed", f"{name} is no spot machine")
+            return error(409, "OperationNotAllowed", f"{name} is no spot machine")
         self.group.evict(name, 0.05)
         return Response(status_code=204)
 
     def _operations_get(self, call: Call) -> Response:
         operation = self.group.operations.get(call.request.path_params["number"])
         if operation is None:
-            return _error(404, "NotFound", "no such operation")
+            return error(404, "NotFound", "no such operation")
         found: dict[str, Any] = {
             "name": call.request.path_params["number"],
             "startTime": operation.started.isoformat(),
@@ -265,7 +274,7 @@ class AzureRig:
     def _resourceskus_list(self, call: Call) -> Response:
         where = self.group.location
         if call.request.query_params.get("$filter") != f"location eq '{where}'":
-            return _error(400, "InvalidParameter", "the filter is not understood")
+            return error(400, "InvalidParameter", "the filter is not understood")
         value = [
             {
                 "resourceType": "virtualMachines",
@@ -301,7 +310,7 @@ class AzureRig:
     def _identity_token(self, call: Call) -> Response:
         """What a machine with an identity is told of itself."""
         if "x-identity-header" not in call.request.headers:
-            return _error(400, "BadRequest", "no X-IDENTITY-HEADER")
+            return error(400, "BadRequest", "no X-IDENTITY-HEADER")
         resource = call.request.query_params.get("resource", "")
         found = {"access_token": "t", "expires_on": str(int(time.time()) + 86400)}
         return JSONResponse({**found, "resource": resource, "token_type": "Bearer"})
@@ -328,28 +337,6 @@ class AzureRig:
         path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute"
         where = f"{path}/locations/{self.group.location}/operations/{number}"
         return {"azure-asyncoperation": f"{self.endpoint}{where}?api-version={API_VERSION}"}
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    headers = {"Retry-After": "7"} if status == 429 else {}
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
-
-
-def _not_found(name: str) -> Response:
-    return _error(404, "ResourceNotFound", f"The Resource '{name}' was not found.")
-
-
-def _refused(fault: Fault) -> Response:
-    return _error(fault.status, fault.reason, f"told to answer {fault.reason}")
-
-
-def _cut_off() -> Response:
-    """An answer that breaks off: more was promised than comes."""
-
-    async def nothing() -> AsyncIterator[bytes]:
-        yield b"{"
-
-    return StreamingResponse(nothing(), headers={"content-length": "1000"})
 
 
 class _Server(uvicorn.Server):

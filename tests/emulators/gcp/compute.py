@@ -45,6 +45,10 @@ class Compute:
         self.project = project
         self.hidden_scopes: set[str] = set()
         """Zones that aggregated lists cannot reach and answer with a warning for."""
+        self.commitments: list[tuple[str, dict[str, Any]]] = []
+        """By region."""
+        self.reservations: list[tuple[str, dict[str, Any]]] = []
+        """By zone."""
         self.prices: dict[str, list[tuple[str, str, float]]] = {}
         self.preemptions: dict[str, list[tuple[str, str, float]]] = {}
         self.uptimes: dict[str, tuple[float, float]] = {}
@@ -64,6 +68,8 @@ class Compute:
             "compute.acceleratorTypes.list": self._accelerator_types,
             "compute.zones.list": self._zones,
             "compute.regions.get": self._region,
+            "compute.regionCommitments.aggregatedList": self._aggregated_commitments,
+            "compute.reservations.aggregatedList": self._aggregated_reservations,
             "compute.advice.capacity": self._advice,
             "compute.advice.capacityHistory": self._history,
         }
@@ -209,6 +215,19 @@ class Compute:
         found = self._shown_operations()
         return self._aggregate("operationAggregatedList", "operations", call.query, found)
 
+    def _aggregated_commitments(self, call: Call) -> dict[str, Any]:
+        """By region, with the same warnings as a list by zone."""
+        regions = sorted({region_of(zone) for zone in known_zones()})
+        return self._aggregate(
+            "commitmentAggregatedList", "commitments", call.query, self.commitments,
+            [("regions", region) for region in regions],
+        )  # fmt: skip
+
+    def _aggregated_reservations(self, call: Call) -> dict[str, Any]:
+        return self._aggregate(
+            "reservationAggregatedList", "reservations", call.query, self.reservations
+        )
+
     def _shown_operations(self) -> list[tuple[str, dict[str, Any]]]:
         return [
             (one.scope.removeprefix("zones/"), self.project.shown(one))
@@ -300,21 +319,26 @@ class Compute:
         name: str,
         query: dict[str, str],
         there: Iterable[tuple[str, dict[str, Any]]],
+        places: Sequence[tuple[str, str]] = (),
     ) -> dict[str, Any]:
-        """A list by zone: empty zones carry a warning, as do those that cannot be reached."""
+        """A list by zone, or by other places: empty ones carry a warning, as do those that cannot
+        be reached."""
         marked = [{**one, "_zone": zone} for zone, one in there if zone not in self.hidden_scopes]
         items, token = _page(query, marked)
         scopes: dict[str, Any] = {}
-        for zone in known_zones():
-            here = [_unmarked(one) for one in items if one["_zone"] == zone]
-            if zone in self.hidden_scopes:
-                scopes[f"zones/{zone}"] = _warning("UNREACHABLE", f"zones/{zone}")
+        for of, place in places or [("zones", zone) for zone in known_zones()]:
+            here = [_unmarked(one) for one in items if one["_zone"] == place]
+            scope = f"{of}/{place}"
+            if place in self.hidden_scopes:
+                scopes[scope] = _warning("UNREACHABLE", scope)
             else:
-                empty = _warning("NO_RESULTS_ON_PAGE", f"zones/{zone}")
-                scopes[f"zones/{zone}"] = {name: here} if here else empty
+                scopes[scope] = {name: here} if here else _warning("NO_RESULTS_ON_PAGE", scope)
         found = {"kind": f"compute#{kind}", "id": f"aggregated/{name}", "items": scopes}
         if self.hidden_scopes:
-            found["unreachables"] = [f"zones/{zone}" for zone in sorted(self.hidden_scopes)]
+            there_are = places or [("zones", zone) for zone in known_zones()]
+            found["unreachables"] = [
+                f"{of}/{place}" for of, place in there_are if place in self.hidden_scopes
+            ]
         return found | ({"nextPageToken": token} if token else {})
 
 

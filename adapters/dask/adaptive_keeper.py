@@ -1,0 +1,206 @@
+"""What is kept of one cluster object for as long as it lives, whoever adapts it: where its load is
+from, who is being emptied, what was learnt, and a `scale` that loses nothing.
+
+Stock `SpecCluster.scale(n)` downwards takes the newest entries out of the plan and ends their
+processes: it asks for their retirement by the wrong names, so nothing is copied and what runs is
+cut off. Here entries whose workers have joined are put back in the same breath, and as many of
+those that are cheapest to empty leave in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from inspect import isawaitable
+from typing import Any
+
+import dask.config
+from dask.utils import parse_timedelta
+
+from costplan.adapters.clock import utc_now
+from costplan.adapters.dask import adaptive_shim as shim
+from costplan.adapters.dask.adaptive_leaving import Leaving
+from costplan.adapters.dask.adaptive_options import BOOT_SECONDS, BOOT_TIMEOUT_SECONDS
+from costplan.adapters.dask.adaptive_roster import Roll, Roster
+from costplan.adapters.dask.adaptive_sources import (
+    Here,
+    Seen,
+    Source,
+    Told,
+    Unasked,
+    answers,
+)
+from costplan.adapters.dask.adaptive_stock import Stock
+from costplan.adapters.dask.session import session_of
+from costplan.planner.adaptive import Machine, Terms
+from costplan.planner.adaptive_leave import to_shrink
+from costplan.planner.learnt import Learnt
+from costplan.planner.settings import Scaling, WorkerKind
+from costplan.planner.types import Resources
+
+logger = logging.getLogger("distributed.costplan")
+_KEPT = "_costplan_keeper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at a cluster: what its scheduler says, and who is there."""
+
+    seen: Seen
+    roll: Roll
+    at: datetime
+
+
+class Keeper:
+    """Of one cluster. All but `scale` runs on the cluster's loop."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.roster = Roster(cluster)
+        self.learnt = Learnt(durations=configured_durations())
+        self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
+        self._useful: deque[tuple[datetime, int]] = deque()
+        self._working_since: datetime | None = None
+        self._begun: set[asyncio.Task[None]] = set()
+        self.keys: Mapping[str, Hashable] = {}
+        self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
+        if shim.is_spec(cluster):
+            cluster.scale = self.scale
+        scheduler = shim.scheduler_here(cluster)
+        if scheduler is not None:
+            # Not at the first look: what is submitted until then is to be seen, too.
+            cluster.loop.add_callback(session_of, scheduler)
+
+    def recently(self, useful: int, now: datetime, seconds: float) -> int:
+        """The most workers that could be occupied at once in the last seconds; more than any
+        cluster has where there was not work for all of that time."""
+        self._working_since = (self._working_since or now) if useful else None
+        self._useful.append((now, useful))
+        oldest = now - timedelta(seconds=seconds)
+        while self._useful[0][0] < oldest:
+            self._useful.popleft()
+        if self._working_since is None or self._working_since > oldest:
+            return sys.maxsize
+        return max(count for _, count in self._useful)
+
+    async def _find(self, target_seconds: float) -> Source:
+        cluster = self.cluster
+        scheduler = shim.scheduler_here(cluster)
+        if scheduler is not None:
+            return Here(session_of(scheduler))
+        comm, address = cluster.scheduler_comm, str(cluster.scheduler_address)
+        if await answers(comm):
+            return Told(comm, address)
+        logger.warning(
+            "costplan: the scheduler at %s runs without our preload, so what tasks need and who is "
+            "connected is not seen; start it with --preload costplan.adapters.dask.preload",
+            address,
+        )
+        return Stock(comm, address, target_seconds, utc_now)
+
+    async def look(
+        self, target_seconds: float, timeout_seconds: float = BOOT_TIMEOUT_SECONDS
+    ) -> Look:
+        """What there is now, without the machines that are being emptied."""
+        leaving = self.leaving
+        if isinstance(leaving.source, Unasked):
+            leaving.source = await self._find(target_seconds)
+        seen = await leaving.source.see()
+        now = utc_now()
+        roll = self.roster.look(seen.load, leaving.workers(), leaving.names(), now, timeout_seconds)
+        self.keys = roll.keys
+        return Look(seen=seen, roll=roll, at=now)
+
+    async def _drop(self, machines: Sequence[Machine]) -> None:
+        names = [name for machine in machines for name in machine.names]
+        there = [self.keys.get(name, name) for name in names]
+        await shim.drop(self.cluster, there)
+
+    def scale(self, *args: Any, **kwargs: Any) -> Any:
+        """As the cluster's own `scale`; where it shrinks, workers are emptied first."""
+        if not shim.is_running(self.cluster):
+            return self.own_scale(*args, **kwargs)
+
+        if self.cluster.called_from_running_loop:
+            return self._scale(*args, **kwargs)
+
+        async def run() -> None:
+            result = self._scale(*args, **kwargs)
+            if isawaitable(result):
+                await result
+
+        return self.cluster.sync(run)
+
+    def _scale(self, *args: Any, **kwargs: Any) -> Any:
+        """On the cluster's loop: Dask looks at the plan in a callback of it, so not in between."""
+        cluster = self.cluster
+        joined = shim.entries_with_workers(cluster)
+        before = dict(cluster.worker_spec)
+        result = self.own_scale(*args, **kwargs)
+        back = {
+            name: spec
+            for name, spec in before.items()
+            if name not in cluster.worker_spec and name in joined
+        }
+        cluster.worker_spec.update(back)
+        if back:
+            task = asyncio.ensure_future(self.empty(sum(joined[name] for name in back)))
+            self._begun.add(task)
+            task.add_done_callback(self._ended)
+        return result
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("costplan: the cluster was not scaled down: %s", task.exception())
+
+    async def empty(self, workers: int) -> None:
+        """Empties so many workers, those that are cheapest to empty, and returns when it begins."""
+        look = await self.look(5.0)
+        free = [m for m in look.roll.machines if m.is_ready]
+        self.leaving.begin(to_shrink(look.seen.load, free, self.learnt, _PLAIN, workers, look.at))
+
+
+_PLAIN = Terms(
+    kind=WorkerKind(
+        name="worker", need=Resources(vcpu_milli=0, memory_bytes=0), threads=1, resources={}
+    ),
+    scaling=Scaling(),
+    boot_guess_seconds=BOOT_SECONDS,
+)
+
+
+def configured_durations() -> Mapping[str, tuple[int, float]]:
+    """Seconds of tasks by prefix that Dask's configuration says, of none that was seen."""
+    said = dask.config.get("distributed.scheduler.default-task-durations", {})
+    return {name: (0, float(parse_timedelta(value))) for name, value in said.items()}
+
+
+def _no_cluster(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("there is no cluster to scale")
+
+
+def keeper_of(cluster: Any) -> Keeper:
+    """The keeper of a cluster, begun where there is none."""
+    if cluster is None:
+        return Keeper(cluster)
+    kept = vars(cluster).get(_KEPT)
+    if not isinstance(kept, Keeper):
+        kept = Keeper(cluster)
+        setattr(cluster, _KEPT, kept)
+    return kept
+
+
+def drain_on_scale(cluster: Any) -> None:
+    """From now on `cluster.scale(n)` downwards empties workers before it ends them.
+
+    For a SpecCluster that nobody adapts; `CostAwareAdaptive` does it for those that it adapts.
+    """
+    if not shim.is_spec(cluster):
+        raise TypeError(f"{type(cluster).__name__} is no SpecCluster: its scale cannot be told")
+    keeper_of(cluster)

@@ -1,0 +1,109 @@
+"""What work is for, said where it is written: `with span("train", team="risk"): ...`.
+
+    from costplan.adapters.dask import span
+
+    with span("etl", team="risk", run="2026-11-29") as etl:
+        frame = load().persist()
+        etl.rows(len(frame))
+
+Tasks that are submitted inside carry the span's path and tags as a Dask annotation, also through
+`persist`, `compute` and `Client.submit`; spans nest. The scheduler's plugin adds up what they took.
+`distributed.span`, without tags, is understood as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self
+
+from dask.base import annotate, get_annotations
+from distributed import get_client, get_worker
+
+from costplan.adapters.dask.span_marks import (
+    ANNOTATION,
+    MOST_DEPTH,
+    MOST_TAGS,
+    MOST_TEXT,
+    ROWS_TOPIC,
+    is_text,
+    label_of,
+    mark_of,
+)
+from costplan.planner.errors import InputError
+
+MOST_ROWS = 2**53
+_SENDING: set[asyncio.Future[Any]] = set()
+"""Reports under way: nobody else holds them."""
+
+
+class Span(AbstractContextManager["Span"]):
+    """A span of work. `path` and `tags` are those around it, once it is entered, and its own."""
+
+    def __init__(self, name: str, tags: Mapping[str, str]) -> None:
+        self.path: tuple[str, ...] = (name,)
+        self.tags = dict(tags)
+        self._name, self._own = name, dict(tags)
+        self._annotated: Any = None
+
+    def __enter__(self) -> Self:
+        around = label_of(get_annotations().get(ANNOTATION))
+        if around is not None:
+            self.path = (*around.path, self._name)
+            self.tags = {**around.tags, **self._own}
+        if len(self.path) > MOST_DEPTH:
+            raise InputError(
+                f"span {self._name!r}", f"is the {len(self.path)}th inside another",
+                f"nest {MOST_DEPTH} at most, and say the rest with tags",
+            )  # fmt: skip
+        if len(self.tags) > MOST_TAGS:
+            raise InputError(
+                f"span {self._name!r}", f"has {len(self.tags)} tags with those around it",
+                f"give {MOST_TAGS} at most",
+            )  # fmt: skip
+        self._annotated = annotate(**{ANNOTATION: mark_of(self.path, self.tags)})
+        self._annotated.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._annotated.__exit__(kind, error, trace)
+
+    def rows(self, count: int) -> None:
+        """Reports rows (records, images, ...) as done for this span, in a session or in a task;
+        dollars are then also told for a million of them. Raises InputError where it is no count."""
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_ROWS:
+            raise InputError("rows", f"{count!r} is no count", "give a whole number from 0 on")
+        said = {"span": mark_of(self.path, self.tags), "rows": count}
+        try:
+            get_worker().log_event(ROWS_TOPIC, said)
+        except ValueError:  # not in a task
+            answer = get_client().log_event(ROWS_TOPIC, said)
+            if inspect.isawaitable(answer):  # an asynchronous session does not wait for it
+                task = asyncio.ensure_future(answer)
+                _SENDING.add(task)
+                task.add_done_callback(_SENDING.discard)
+
+
+def span(name: str, **tags: str | int) -> Span:
+    """Marks the tasks that are submitted inside it: `with span("train", team="risk"): ...`.
+
+    Raises InputError where a name or a tag is not some printable characters.
+    """
+    written = {tag: str(value) for tag, value in tags.items()}
+    for what, text in (
+        ("span", name),
+        *((f"span {name!r}, tag {t}", v) for t, v in written.items()),
+    ):
+        if not is_text(text):
+            raise InputError(
+                what, f"{text!r} is no name", f"use 1 to {MOST_TEXT} printable characters"
+            )
+    return Span(name, written)

@@ -1,0 +1,156 @@
+"""`costplan commitments import`: what is held, from a cloud or a file, into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costplan.cli.errors import check_word, note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from costplan.planner.commitments.holdings import Holdings
+    from costplan.planner.commitments.values import Commitment
+
+FORMATS = ("table", "json")
+DEFAULT_OUT = Path("commitments.yaml")
+_MOST_BYTES = 64 * 2**20
+
+
+def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
+    provider: Annotated[
+        str | None,
+        typer.Option(metavar="CLOUD", help="aws, gcp or azure; else that of the configuration."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="A file of yours, instead of a cloud."),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REGION", help="May be repeated; else the configured one, or all."),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Google's project, or Azure's subscription; else the configured one."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An autoscaler's file, for region and credentials."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where they are written.")
+    ] = DEFAULT_OUT,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge", help="Put them into FILE, where it is there; what else it has stays."
+        ),
+    ] = False,
+    output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Read what is held from a cloud, or from a file of yours, and write it as one file.
+
+    Nothing is written where something could not be read. Exit codes: 0 written, 1 not.
+    """
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.commitments_import_view import import_text, import_view
+    from costplan.cli.out_file import check_out, write_new, write_out
+    from costplan.cli.render import terminal_text, write
+    from costplan.planner.commitments.holdings import merged
+    from costplan.planner.commitments.written import commitments_text
+    from costplan.planner.errors import InputError
+
+    check_word("--format", output, FORMATS)
+    regions = tuple(dict.fromkeys(region or ()))
+    if file is not None:
+        _check_alone(
+            {"--provider": provider, "--region": regions, "--project": project, "--config": config}
+        )
+    check_out(out)
+    is_there = out.is_file()
+    if is_there and not merge:
+        raise InputError(
+            str(out), "is there already", "add --merge to put them into it, or name another --out"
+        )
+    before = _commitments_in(out) if is_there else ()
+    beside = _beside_in(out) if is_there else {}
+    now = utc_now()
+    read = _read(provider, file, regions, project, config)
+    done = merged(before, read)
+    text = commitments_text(done.held, _comments(read, file, now), beside)
+    if is_there:
+        write_out(out, text)
+    elif out.exists():
+        write_out(out, text)  # a device or a pipe
+    else:
+        write_new(out, text)
+    if output == "json":
+        write(import_text(read, done, str(out), now))
+    else:
+        write(terminal_text(import_view(read, done, str(out), now)))
+        for each in read.notes:
+            note(f"note: {each}")
+
+
+def _check_alone(given: Mapping[str, object]) -> None:
+    """Returns where none of the options of a cloud is given; raises InputError otherwise."""
+    from costplan.planner.errors import InputError
+
+    for option, value in given.items():
+        if value:
+            raise InputError(f"--file and {option}", "name two sources", "give one of them")
+
+
+def _commitments_in(path: Path) -> tuple[Commitment, ...]:
+    from costplan.adapters.text_file import read_text
+    from costplan.planner.commitments.file import GUIDE, parse_commitments
+
+    text = read_text(path, absent=f"see {GUIDE} for an example", most_bytes=_MOST_BYTES)
+    return parse_commitments(text, str(path))
+
+
+def _beside_in(path: Path) -> dict[str, Any]:
+    """What else a file of commitments has, as it stands there."""
+    from costplan.adapters.text_file import read_text
+    from costplan.planner.commitments.file import mapping_of
+
+    found = mapping_of(read_text(path, most_bytes=_MOST_BYTES), str(path))
+    return {key: value for key, value in found.items() if key != "commitments"}
+
+
+def _read(
+    provider: str | None,
+    file: Path | None,
+    regions: tuple[str, ...],
+    project: str | None,
+    config: Path | None,
+) -> Holdings:
+    """What is held, from a cloud or a file."""
+    from costplan.adapters.clock import utc_now
+    from costplan.cli.commitment_sources import Asked, holdings
+    from costplan.cli.config_file import read_config
+    from costplan.cli.logs import quiet_libraries
+    from costplan.planner.commitments.holdings import Holdings
+
+    if file is not None:
+        return Holdings(provider="", account="", held=_commitments_in(file))
+    quiet_libraries()
+    asked = Asked(
+        regions=regions,
+        project=project or "",
+        file=None if config is None else read_config(config),
+        clock=utc_now,
+    )
+    return holdings(provider, asked)
+
+
+def _comments(read: Holdings, file: Path | None, now: datetime) -> list[str]:
+    source = f"{read.provider} {read.account}".strip() or str(file)
+    return [f"Read from {source} by `costplan commitments import`, {now:%Y-%m-%d %H:%M} UTC."]
