@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.store.lease import is_dead
+from costplan.adapters.store.outbox import summary_of
 from costplan.adapters.store.store import Store
 from costplan.cli import errors
 from costplan.planner.config_fields import suggestion
@@ -114,13 +115,14 @@ class Cluster:
         """The status now."""
         state = self.state()
         stored = self.last_tick(state)
-        return status_of(
+        found = status_of(
             state,
             self.settings(),
             lease=self.lease(),
             last=None if stored is None else last_tick(stored),
             now=self.now(),
         )
+        return replace(found, deliveries=summary_of(self.path))
 
     def told(self, tick_id: str) -> Told | None:
         """A tick as it is explained, None where there is none of this id."""

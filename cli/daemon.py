@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
+from pathlib import Path
 
 from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
@@ -24,9 +25,11 @@ from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
 from costplan.cli.cadence import Cadence
+from costplan.cli.deliver_daemon import LOOK_SECONDS, DeliveryRounds
 from costplan.cli.http_service import Health, HttpService
 from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
+from costplan.cli.settle import settle
 from costplan.cli.signals import signals_as_events
 from costplan.cli.wiring import Ports, differing
 from costplan.cli.work_exchange import EXCHANGE_SECONDS, WorkExchange
@@ -52,7 +55,7 @@ STUCK_SECONDS = 60.0
 class Daemon:
     """One cluster, driven. `run` returns when it is stopped, or the fleet is empty where asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of, most of it by name
         self,
         config: DaemonConfig,
         ports: Ports,
@@ -61,6 +64,7 @@ class Daemon:
         *,
         clock: Callable[[], datetime],
         reread: Callable[[], DaemonConfig] | None = None,
+        file: Path | None = None,
     ) -> None:
         self.config, self.ports, self.store, self.log = config, ports, store, log
         self._clock, self._reread = clock, reread
@@ -77,6 +81,7 @@ class Daemon:
         self._store_problem = ""
         self._failure: CostplanError | None = None
         self.metrics = Metrics(self._load_age)
+        self._rounds = DeliveryRounds(file, lambda: self.config, clock, log, self.metrics)
         self._state = State()
         self._more = member_of(config.settings)
         self._foreteller = Foreteller((), clock(), self._more)
@@ -110,6 +115,7 @@ class Daemon:
                 await self._drive(until_empty=until_empty)
         finally:
             self._cadence.stop()
+            await self._rounds.stop()
             await self._finish()
             await http.stop()
         if self._failure is not None:
@@ -123,6 +129,7 @@ class Daemon:
             self._look_for_notices: min(NOTICE_SECONDS, cadence.observe_seconds),
             self._renew: RENEW_SECONDS,
             self._prune: PRUNE_SECONDS,
+            self._rounds.look: LOOK_SECONDS,
             self._exchange_work: min(EXCHANGE_SECONDS, cadence.plan_seconds),
         }
 
@@ -279,28 +286,9 @@ class Daemon:
         teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
         self._has_to_do = bool(ticked.actions)
-        self._settle(before, ticked)
+        settle(self.store, before, ticked)
         reach("daemon.tick.committed")
         return readings, ticked
-
-    def _settle(self, before: State, ticked: Ticked) -> None:
-        """Takes back from the operator's wishes what is done."""
-        applied = before.control.applied
-        if applied is not None:
-            is_done = before.control.applied_plan == applied.plan_id
-            if ticked.plan is not None and ticked.plan.termination == "applied" and not is_done:
-                self.store.applied_done(applied.plan_id, ticked.snapshot.at)
-                is_done = True
-            if is_done and (applied.hold_until is None or applied.hold_until <= ticked.snapshot.at):
-                self.store.clear_applied()
-        nodes = ticked.state.nodes
-        met = [
-            request.node_id
-            for request in before.control.drains
-            if (node := nodes.get(request.node_id)) is None or not is_alive(node)
-        ]
-        if met:
-            self.store.clear_drains(met)
 
     def _say(self, readings: Readings, ticked: Ticked, seconds: float, *, replan: bool) -> None:
         self._ticked_at, self._has_ticked, self._store_problem = time.monotonic(), True, ""
@@ -350,7 +338,7 @@ class Daemon:
             reason = f"{', '.join(fixed)} cannot change while it runs; restart for it"
             self.log.trouble("reload refused", reason=reason)
             return False
-        self.config = replace(self.config, settings=new.settings)
+        self.config = new
         self._forget_quotas()
         self._replan = True
         self.log.event("reloaded")

@@ -17,16 +17,20 @@ def run_daemon(path: Path, config: DaemonConfig) -> None:
     """Drives the cluster of a configuration until a signal; `path` is read again on reload."""
     from costplan.cli.config_file import read_config
 
-    _run(config, reread=lambda: read_config(path), until_empty=False)
+    _run(config, reread=lambda: read_config(path), until_empty=False, file=path)
 
 
 def run_until_down(config: DaemonConfig) -> None:
     """Does the daemon's work until no machine is left; what the store says of `down` is done."""
-    _run(config, reread=None, until_empty=True)
+    _run(config, reread=None, until_empty=True, file=None)
 
 
 def _run(
-    config: DaemonConfig, *, reread: Callable[[], DaemonConfig] | None, until_empty: bool
+    config: DaemonConfig,
+    *,
+    reread: Callable[[], DaemonConfig] | None,
+    until_empty: bool,
+    file: Path | None,
 ) -> None:
     from costplan.adapters.clock import utc_now
 
@@ -37,7 +41,7 @@ def _run(
 
     async def main() -> None:
         with Store.open(Path(config.store_path), clock=utc_now) as store:
-            daemon = Daemon(config, ports, store, log, clock=utc_now, reread=reread)
+            daemon = Daemon(config, ports, store, log, clock=utc_now, reread=reread, file=file)
             await daemon.run(until_empty=until_empty)
 
     try:

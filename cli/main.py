@@ -13,6 +13,7 @@ from costplan.cli import (
     apply,
     budget,
     commitments,
+    deliveries,
     doctor,
     down,
     drain,
@@ -83,6 +84,7 @@ app.command()(reconcile.reconcile)
 app.command()(simulate.simulate)
 app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(schema.app, name="schema")

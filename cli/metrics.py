@@ -12,6 +12,7 @@ from typing import Any
 
 import prometheus_client as prometheus
 
+from costplan.planner.delivered import Deliveries
 from costplan.planner.explain_actions import action_name
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Notice
@@ -73,6 +74,8 @@ class Metrics:
         self._drains = counter("drains", "Drains that were planned.", "cause")
         self._launches = counter("launches", "Machines asked for, by what came of it.", "outcome")
         self._actions = counter("actions", "Actions done.", "action", "outcome")
+        self._deliveries = gauge("deliveries_waiting", "Reports and alerts to be sent.")
+        self._failed = gauge("deliveries_failed", "Of them those whose last try failed.")
         age = gauge("load_age_seconds", "How old the load is that decisions rest on; -1: none.")
         age.set_function(self._age)
         self._start_at_nothing()
@@ -159,6 +162,11 @@ class Metrics:
     def notices(self, notices: Iterable[Notice]) -> None:
         """These warnings are in force now."""
         _replace(self._notices, (notice.kind for notice in notices))
+
+    def deliveries(self, found: Deliveries) -> None:
+        """How deliveries stand now."""
+        self._deliveries.set(found.waiting)
+        self._failed.set(found.failing)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""

@@ -49,6 +49,10 @@ Told = Callable[[str], None]
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
+class EmptyMonth(InputError):
+    """There is nothing to report of a month."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a person asks for; `month` is None for this one so far."""
@@ -102,7 +106,7 @@ def book_of(cluster: Cluster, period: Period, told: Told = lambda _: None) -> It
     """The lines of a period and of eight weeks before it, and what plans expected."""
     with opened_book(cluster, period, told) as book:
         if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
-            raise InputError(
+            raise EmptyMonth(
                 str(cluster.path),
                 f"the ledger has no entries of {period.name}, so there is nothing to report",
                 "entries come with the first machine that `costplan run` starts, a quarter of an "

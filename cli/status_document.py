@@ -9,6 +9,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from costplan.cli.deliveries_view import summary_document
 from costplan.planner.explain import decision_text, refusals
 from costplan.planner.outlook import Ahead
 from costplan.planner.plan_document import money_text
@@ -121,6 +122,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "next_look_at": None if status.next_look_at is None else _instant(status.next_look_at),
         "next_plan_at": None if status.next_plan_at is None else _instant(status.next_plan_at),
         "control": _control_document(status.control),
+        "deliveries": summary_document(status.deliveries),
         **({} if status.held is None else {"commitments": _held_document(status.held)}),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from costplan.cli.deliveries_view import summary_facts
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
 from costplan.cli.wording import counted, market_text, place_text, plain, span_text, usd, usd_column
 from costplan.planner.explain import (
@@ -45,7 +46,9 @@ def status_view(status: Status, *, nodes: bool = False) -> View:
     if waiting:
         blocks.append(Line("Waits, and nothing is bought for it:", "change"))
         blocks += [Line(f"  {line}", "change") for line in waiting]
-    blocks.append(Facts((*_budget(status), *_held(status), *_decision(status))))
+    sent = summary_facts(status.deliveries, status.at)
+    money = (*_budget(status), *_held(status), *_decision(status), *sent)
+    blocks.append(Facts(money))
     name = plain(status.cluster) or "cluster"
     return View(title=f"{name} at {status.at:%Y-%m-%d %H:%M:%S} UTC", blocks=tuple(blocks))
 

@@ -38,7 +38,10 @@ from costplan.planner.daemon_config_models import (
     SpendingSection,
 )
 from costplan.planner.daemon_contradictions import daemon_contradictions
+from costplan.planner.delivery_config import EXAMPLES as DELIVERY_EXAMPLES
+from costplan.planner.delivery_config import alerts_of
 from costplan.planner.errors import InputError
+from costplan.planner.finance.delivery import Alerts
 from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.held.config import BY_KIND, held_contradictions, held_of
 from costplan.planner.held.config import EXAMPLES as HELD_EXAMPLES
@@ -99,6 +102,7 @@ _GRAMMAR = Grammar(
         "provider.gcp.tls.key": "key: gcp-secret:dask-key",
         **AZURE_EXAMPLES,
         **OWNER_EXAMPLES,
+        **DELIVERY_EXAMPLES,
         "store": "store: {path: costplan.db}",
         "store.path": "path: costplan.db",
         "place_rates.provider": "provider: aws",
@@ -169,6 +173,7 @@ class DaemonConfig:
     http: Listen
     log: LogStyle
     reports: ReportSettings = ReportSettings()
+    alerts: Alerts = Alerts()
 
 
 def parse_daemon_config(text: str, name: str, base: str) -> DaemonConfig:
@@ -204,7 +209,8 @@ def daemon_config_from_mapping(data: object, name: str, base: str) -> DaemonConf
         prices_file=None if prices is None else absolute(base, prices),
         http=Listen(host=host.strip("[]"), port=int(port)),
         log=LogStyle(format=file.log.format, level=file.log.level),
-        reports=reports_of(file.reports),
+        reports=reports_of(file.reports, base),
+        alerts=alerts_of(file.alerts, base),
     )
 
 

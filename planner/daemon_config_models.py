@@ -63,6 +63,7 @@ from costplan.planner.daemon_config_fields import (
     TaskSeconds,
     ThreadCount,
 )
+from costplan.planner.delivery_config import AlertsSection
 from costplan.planner.owner_config import OwnerSection
 from costplan.planner.provider_config_models import (
     ProviderSection,
@@ -244,6 +245,7 @@ class _OwnSection(Section):
     limits: LimitsSection = LimitsSection()
     owner: OwnerSection = OwnerSection()
     reports: ReportsSection = ReportsSection()
+    alerts: AlertsSection = AlertsSection()
     tags: Annotated[dict[TagName, Text], Field(default_factory=dict)]
 
 

@@ -13,6 +13,7 @@ from costplan.planner.daemon_config_models import (
     ScalingSection,
     SpendingSection,
 )
+from costplan.planner.delivery_config import delivery_contradictions
 from costplan.planner.owner_config import sharing_contradictions
 from costplan.planner.provider_config_models import (
     AwsSection,
@@ -37,6 +38,7 @@ def daemon_contradictions(file: DaemonSection) -> _Found:
     yield from _budget_contradictions(file.budget)
     yield from _calendar_contradictions(file)
     yield from sharing_contradictions(file.reports.sharing)
+    yield from delivery_contradictions(file.reports.schedule, file.alerts)
     yield from market_contradictions(file.market)
     yield from place_contradictions(file.where, file.limits)
 

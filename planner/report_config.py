@@ -18,6 +18,7 @@ from costplan.planner.config_fields import (
     whole_from,
 )
 from costplan.planner.config_section import Section
+from costplan.planner.delivery_config import ScheduleSection, schedules_of
 from costplan.planner.finance.journal import ROUNDING, AccountRule
 from costplan.planner.finance.lines import Charge, Purpose
 from costplan.planner.finance.report_settings import ReportSettings
@@ -73,10 +74,11 @@ class ReportsSection(Section):
     sharing: SharingSection = SharingSection()
     gl_accounts: tuple[AccountSection, ...] = ()
     before: BeforeSection | None = None
+    schedule: tuple[ScheduleSection, ...] = ()
 
 
-def reports_of(section: ReportsSection) -> ReportSettings:
-    """The section as the core has it."""
+def reports_of(section: ReportsSection, base: str) -> ReportSettings:
+    """The section as the core has it; relative folders start at `base`."""
     before = section.before
     return ReportSettings(
         accounts=tuple(
@@ -97,4 +99,5 @@ def reports_of(section: ReportsSection) -> ReportSettings:
             if before.usd_per_hour is None
             else Decimal(usd_text(before.usd_per_hour)),
         ),
+        schedules=schedules_of(section.schedule, base),
     )

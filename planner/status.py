@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters, whole_quotes
+from costplan.planner.delivered import Deliveries
 from costplan.planner.held.account import paid_since
 from costplan.planner.load import Load
 from costplan.planner.nodes import Node
@@ -127,6 +128,7 @@ class Status:
     next_plan_at: datetime | None
     control: Control
     held: HeldUse | None = None
+    deliveries: Deliveries = Deliveries()
 
 
 def status_of(

@@ -55,6 +55,9 @@ OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.arch
 OF_A_RESTATEMENT = ("ledger.restate.written", "ledger.restate.noted")
 """The same; tests/finance/test_restate.py has them."""
 
+OF_DELIVERIES = ("deliver.begun", "deliver.rendered", "deliver.sent")
+"""Of the process beside the daemon that writes and sends. tests/cli/test_deliveries.py has them."""
+
 PLACES = (
     *OF_A_TICK,
     "daemon.start.before_lease",
@@ -78,6 +81,7 @@ PLACES = (
     *OF_A_MACHINE,
     *OF_THE_LEDGER,
     *OF_A_RESTATEMENT,
+    *OF_DELIVERIES,
 )
 """Every place that the code names."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from costplan.adapters.store import again, entries, owners, plans, reconciled
+from costplan.adapters.store import again, entries, outbox_tables, owners, plans, reconciled
 from costplan.adapters.store.parts import blob_of
 from costplan.adapters.store.upgrade import pack_entries
 
@@ -110,6 +110,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (plans.TABLE,),
     # Which bills the ledger was made to agree with, and what was issued to people.
     reconciled.TABLES,
+    outbox_tables.TABLES,
 )
 """Steps that lead from version n to n + 1; the last is the newest."""
 

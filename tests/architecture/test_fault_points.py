@@ -10,6 +10,7 @@ from tests.architecture.sources import PACKAGES, files, tree
 from tests.crash_points import (
     OF_A_MACHINE,
     OF_A_RESTATEMENT,
+    OF_DELIVERIES,
     OF_THE_LEDGER,
     ONLY_SIMULATED,
     PLACES,
@@ -49,6 +50,7 @@ def test_the_campaign_kills_at_every_place_of_the_daemon() -> None:
         *OF_A_MACHINE,
         *OF_A_RESTATEMENT,
         *OF_THE_LEDGER,
+        *OF_DELIVERIES,
         *ONLY_SIMULATED,
     }
     assert len(set(faults)) >= 50

@@ -233,6 +233,8 @@ def test_ticks_of_version_2_are_read_as_without_an_outlook(tmp_path: Path) -> No
         as_version_3(db)
         db.execute("DROP TABLE demand")
         db.execute("DROP TABLE plans")
+        db.execute("DROP TABLE deliveries")
+        db.execute("DROP TABLE delivery_marks")
         db.execute("UPDATE ticks SET refs = substr(refs, 1, length(refs) - ?)", (DIGEST_BYTES,))
         db.execute("PRAGMA user_version=2")
     with held(path) as store:

@@ -410,7 +410,7 @@ def _marked(path: str) -> str:
     """A path with [] after each list, as documents write it."""
     path = re.sub(r"^provider\.(local|aws|gcp|azure)\.", "provider.", path)
     lists = ("workers", "limits.quotas", "safety.freezes", "calendar", "place_rates")
-    for plain in (*lists, "reports.sharing.shares", "reports.gl_accounts"):
+    for plain in (*lists, "reports.sharing.shares", "reports.gl_accounts", "reports.schedule"):
         path = re.sub(rf"^{re.escape(plain)}(?=\.)", f"{plain}[]", path)
     return path
 
@@ -453,6 +453,8 @@ def test_the_documented_default_is_what_a_file_without_the_key_means(key: str) -
             if last in section.model_fields and section.model_fields[last].default is not None
         )
         data["provider"] = dict(next(fits))
+    if outer == ["alerts", "email"]:
+        data["alerts"] = {"email": {"host": "h", "from": "a@b.c", "to": ["a@b.c"]}}
     least = daemon_config_from_mapping(data, "c.yaml", "/etc/costplan")
     inner = data
     for step in outer:

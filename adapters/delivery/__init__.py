@@ -1,0 +1,1 @@
+"""How reports and alerts leave: to folders and object stores, webhooks and mail."""
