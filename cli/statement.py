@@ -12,6 +12,7 @@ from pathlib import Path
 
 from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.issuing import last_billed
 from costplan.adapters.finance.ledger_changes import months_of
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
@@ -164,6 +165,7 @@ def question_of(
         budget=Budget() if settings is None else settings.budget,
         before=None if cluster.config is None else cluster.config.reports.before,
         aside=_aside(cluster, period),
+        actual_usd=last_billed(cluster.path, period.name),
     )
 
 
