@@ -72,6 +72,11 @@ def test_it_restates_when_told_to_and_says_what_changed_since(path: Path, bill: 
     assert (code, "billed +$0.01, amortised +$0.01" in text) == (0, True)
     code, text = told(path, bill, "--restate", "--yes", "--detailed-exitcode")
     assert (code, "the ledger agrees: nothing to restate" in text) == (0, True)
+    words = ["--month", "2026-10", "--store", str(path), "--format", "json"]
+    found = json.loads(RUNNER.invoke(app, ["report", *words]).stdout)["variance"]
+    assert found["actual_usd"] == found["machines_usd"]
+    table = RUNNER.invoke(app, ["report", *words[:4]]).stdout
+    assert "for machines, after commitments: as in the ledger." in table
 
 
 def test_what_is_wrong_is_said(path: Path, bill: Path) -> None:
