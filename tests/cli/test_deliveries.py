@@ -78,7 +78,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def test_a_report_is_written_when_it_is_due_and_once(folder: Path, clock: Clock) -> None:
-    configure(folder, {**DAILY, "by": ["market"]})
+    configure(folder, {**DAILY, "by": ["market"], "formats": ["html", "csv", "focus-1.2"]})
     assert deliver().stdout == "0 sent, 0 failed\n"
     clock.now = at(8 * 60)
     before = datetime.fromisoformat("2026-05-04T20:00:00+00:00")
@@ -86,9 +86,12 @@ def test_a_report_is_written_when_it_is_due_and_once(folder: Path, clock: Clock)
     clock.now = before - timedelta(seconds=1)
     assert deliver().stdout == "0 sent, 0 failed\n"
     clock.on(seconds=1)
-    assert deliver().stdout == "2 sent, 0 failed\n"
+    assert deliver().stdout == "3 sent, 0 failed\n"
     out = folder / "out" / "2026-05"
-    assert sorted(p.name for p in out.iterdir()) == ["fraud-2026-05.csv", "fraud-2026-05.html"]
+    names = {path.name for path in out.iterdir()}
+    assert names >= {f"fraud-2026-05.{end}" for end in ("csv", "html", "focus-1.2.parquet")}
+    assert len(names) > 3  # what belongs to FOCUS files is beside them
+    assert run("focus", "check", out / "fraud-2026-05.focus-1.2.parquet").exit_code == 0
     typed = run("report", "--month", "2026-05", "--by", "market", "--format", "csv").stdout
     assert (out / "fraud-2026-05.csv").read_text() == typed
     clock.on(hours=1)
