@@ -22,7 +22,7 @@ FORMATS = ("table", "json")
 
 @app.callback()
 def ledger() -> None:
-    """Close months, move them to files, and charge time anew at better prices."""
+    """Close months, note their reports, move them to files, and charge time at better prices."""
 
 
 @app.command()
@@ -57,6 +57,33 @@ def close(
     path = _path(config, store)
     confirm(f"close {month} for good?", yes=yes)
     note(f"closed: {month_text(closed(path, month, utc_now()))}")
+
+
+@app.command()
+def issue(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Like 2026-10.")],
+    config: ConfigFile = None,
+    store: StoreFile = None,
+) -> None:
+    """Note that a month's report goes out: `costplan reconcile` says what changed of it since."""
+    from costplan.adapters.clock import utc_now
+    from costplan.adapters.finance.issuing import issue as issued
+    from costplan.adapters.finance.issuing import since_issued
+    from costplan.cli.cluster_store import opened
+    from costplan.cli.ledger_view import issued_text
+    from costplan.cli.progress import Progress
+    from costplan.cli.reconcile_view import since_lines
+    from costplan.planner.finance.terms import terms_of
+
+    with opened(config, store, read_only=True) as cluster:
+        path, settings = cluster.path, cluster.settings()
+    terms = None if settings is None else terms_of(settings)
+    with Progress() as progress:
+        before = since_issued(path, month, terms, progress)
+        row = issued(path, month, utc_now(), terms)
+    for line in [] if before is None else since_lines(before):
+        note(line)
+    note(f"issued: {issued_text(row)}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from costplan.adapters.store.months import MonthRow
+from costplan.adapters.store.reconciled import IssuedRow
 from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
@@ -62,6 +63,14 @@ def _entries(rows: int) -> str:
 def month_text(row: MonthRow) -> str:
     """A month in a line, with its control totals."""
     return f"{row.month}, {_entries(row.rows)}, ${usd_from_pico(row.pico)}"
+
+
+def issued_text(row: IssuedRow) -> str:
+    """An issued report in a line, with its control totals."""
+    return (
+        f"{row.month}, {counted(row.lines, 'line')}, ${row.billed_usd} billed, "
+        f"${row.effective_usd} amortised, sha256 {row.sha256}"
+    )
 
 
 def repriced_text(made: Repriced) -> str:

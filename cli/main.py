@@ -25,6 +25,7 @@ from costplan.cli import (
     pause,
     prices,
     recommend,
+    reconcile,
     reload,
     replay,
     report,
@@ -79,6 +80,7 @@ app.command()(down.down)
 app.command()(reload.reload)
 app.command()(replay.replay)
 app.command()(report.report)
+app.command()(reconcile.reconcile)
 app.command()(simulate.simulate)
 app.add_typer(budget.app, name="budget")
 app.add_typer(commitments.app, name="commitments")

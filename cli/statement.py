@@ -27,6 +27,7 @@ from costplan.cli.statement_document import document_text, journal_csv, rows_csv
 from costplan.cli.statement_page import page_text
 from costplan.cli.statement_view import statement_view
 from costplan.planner.accrual import running_usd, unpriced
+from costplan.planner.catalogue import Catalogue
 from costplan.planner.charges import whole_meters
 from costplan.planner.errors import InputError
 from costplan.planner.finance.anomalies import WINDOW_DAYS
@@ -124,9 +125,20 @@ def opened_book(cluster: Cluster, period: Period, told: Told = lambda _: None) -
         cluster.path,
         start=period.start - timedelta(days=WINDOW_DAYS),
         end=period.end,
-        terms=None if settings is None else terms_of(settings),
+        terms=None if settings is None else terms_of(settings, _listed(cluster, period)),
         progress=told,
     )
+
+
+def _listed(cluster: Cluster, period: Period) -> Catalogue | None:
+    """The price list, which says rates of commitments; it is read where something is held."""
+    settings, config = cluster.settings(), cluster.config
+    if settings is None or not settings.held.is_any:
+        return None
+    from costplan.cli.price_source import read_prices
+
+    named = None if config is None or config.prices_file is None else Path(config.prices_file)
+    return read_prices(named, now=period.until).catalogue
 
 
 def question_of(
@@ -207,7 +219,7 @@ def _write_focus(book: Book, cluster: Cluster, period: Period, output: str, out:
             output=output,
             month=period.name,
             closed=frozenset(row.month for row in months_of(cluster.path) if row.closed_at),
-            commitments=() if settings is None else terms_of(settings).commitments,
+            commitments=() if settings is None else settings.held.commitments,
         ),
         out,
     )

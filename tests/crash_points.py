@@ -52,6 +52,8 @@ ONLY_SIMULATED = ("daemon.cordon.failed", "daemon.retire.failed", "daemon.uncord
 OF_THE_LEDGER = ("ledger.archive.written", "ledger.archive.placed", "ledger.archive.noting",
                  "ledger.archive.noted")  # fmt: skip
 """Not of the daemon: a command of a person dies. tests/finance/test_archive.py has them."""
+OF_A_RESTATEMENT = ("ledger.restate.written", "ledger.restate.noted")
+"""The same; tests/finance/test_restate.py has them."""
 
 OF_DELIVERIES = ("deliver.begun", "deliver.rendered", "deliver.sent")
 """Of the process beside the daemon that writes and sends. tests/cli/test_deliveries.py has them."""
@@ -78,6 +80,7 @@ PLACES = (
     "down.requested",
     *OF_A_MACHINE,
     *OF_THE_LEDGER,
+    *OF_A_RESTATEMENT,
     *OF_DELIVERIES,
 )
 """Every place that the code names."""

@@ -131,7 +131,10 @@ class Leaving:
         for worker in progress.lost:
             if worker not in self.lost:
                 self.lost.append(worker)
-                logger.warning("costplan: %s left with results that nobody else had", worker)
+                logger.warning(
+                    "costplan: %s left before it was empty: what it ran or held alone is lost",
+                    worker,
+                )
         over, staying = [], []
         for going in self._going:
             workers = set(going.machine.workers)

@@ -40,11 +40,15 @@ _HOLES = """
 SELECT node_id, charge, at_us, to_us FROM (
     SELECT *, max(CASE WHEN times = 1 THEN to_us END) OVER (PARTITION BY node_id, charge) AS last_us
     FROM sweep WHERE charge = 'machine')
-WHERE times = 0 AND to_us <= last_us ORDER BY ALL LIMIT 6"""
-"""Time between charges of a node that nothing is charged for."""
+WHERE times = 0 AND to_us <= last_us AND (node_id, to_us) NOT IN (
+    SELECT node_id, start_us FROM entries JOIN items USING (item) JOIN recordings USING (recording)
+    WHERE reason = 'actuals')
+ORDER BY ALL LIMIT 6"""
+"""Time between charges of a node that nothing is charged for. A bill may have time of a machine
+that nobody here saw, with such a hole before it."""
 
 _STARTS = """SELECT node_id, min(start_us) FROM entries JOIN items USING (item)
-    WHERE charge = 'machine' GROUP BY 1"""
+    JOIN recordings USING (recording) WHERE charge = 'machine' AND reason != 'actuals' GROUP BY 1"""
 
 
 def audit(

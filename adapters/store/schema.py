@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from costplan.adapters.store import again, entries, outbox_tables, owners, plans
+from costplan.adapters.store import again, entries, outbox_tables, owners, plans, reconciled
 from costplan.adapters.store.parts import blob_of
 from costplan.adapters.store.upgrade import pack_entries
 
@@ -108,6 +108,8 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "DROP TABLE old_entries",
     ),
     (plans.TABLE,),
+    # Which bills the ledger was made to agree with, and what was issued to people.
+    reconciled.TABLES,
     outbox_tables.TABLES,
 )
 """Steps that lead from version n to n + 1; the last is the newest."""

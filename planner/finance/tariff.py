@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Protocol
 
 from costplan.planner.commitments.values import Product
 
@@ -35,6 +36,14 @@ class Billed:
     units: Fraction
     usd_per_unit: Fraction
     rates: Mapping[str, Fraction]
+
+
+class Priced(Protocol):
+    """What says how machines are billed."""
+
+    def billed(self, machine: Machine) -> tuple[Billed, ...]:
+        """The machine as its provider bills it."""
+        ...
 
 
 def _none() -> Mapping[tuple[str, str, str], Mapping[str, Fraction]]:

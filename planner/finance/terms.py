@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from costplan.planner.catalogue import Catalogue
 from costplan.planner.commitments.values import Commitment, Rules
+from costplan.planner.finance.held_tariff import HeldTariff
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Sharing
-from costplan.planner.finance.tariff import Tariff
+from costplan.planner.finance.tariff import Priced, Tariff
 from costplan.planner.settings import Settings
 
 
@@ -28,13 +30,20 @@ class Terms:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     sharing: Sharing = Sharing()
     commitments: tuple[Commitment, ...] = ()
-    tariff: Tariff = Tariff()
+    tariff: Priced = Tariff()
     rules: Rules = Rules(sustained_use=False)
 
 
-def terms_of(settings: Settings) -> Terms:
-    """What the settings say of it; they know of no commitments."""
+def terms_of(settings: Settings, catalogue: Catalogue | None = None) -> Terms:
+    """What the settings say of it, and what is held, where there is a price list to apply it by."""
+    bought: tuple[Commitment, ...] = ()
+    tariff: Priced = Tariff()
+    if catalogue is not None and settings.held.is_any:
+        held = HeldTariff(catalogue, settings.held)
+        bought, tariff = held.commitments, held
     return Terms(
+        commitments=bought,
+        tariff=tariff,
         cluster=settings.cluster,
         account=settings.account,
         owner=settings.owner,

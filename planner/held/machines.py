@@ -109,9 +109,10 @@ class Tariff:
                 else less(each, used[each.commitment_id])
                 for each in held
             )
-        return tuple(map(self._grouped, held))
+        return tuple(map(self.grouped, held))
 
-    def _grouped(self, bought: Commitment) -> Commitment:
+    def grouped(self, bought: Commitment) -> Commitment:
+        """The commitment with the group of sizes that its machine is in here."""
         if bought.kind is not Kind.AZURE_RESERVATION:
             return bought
         name = bought.product.instance_type

@@ -21,6 +21,7 @@ from costplan.cli import cluster_store, errors
 from costplan.cli.main import app
 from costplan.planner.finance.expected import expected_fleet
 from costplan.planner.tick import Control, Readings
+from tests import accounts
 from tests.accounts import at
 from tests.cli import report_samples, test_report_cli
 from tests.finance.readers import Page, csv_rows, pair, shown
@@ -272,3 +273,24 @@ def test_focus_files_are_of_every_charge_and_go_to_files(folder: Path) -> None:
     assert (
         "is written to files" in run("report", "--month", "2026-05", "--format", "focus-1.2").output
     )
+
+
+def table_of() -> str:
+    return run("report", "--config", "costplan.yaml").output
+
+
+def test_what_the_configuration_holds_pays_for_machines_of_the_ledger(folder: Path) -> None:
+    held = {"id": "ri-1", "kind": "regional_ri", "region": accounts.KEY.region, "count": 1,
+            "instance_type": "m5.xlarge", "usd_per_hour": 0.12}  # fmt: skip
+    plain = json.loads(run("report", "--format", "json").output)
+    write_config(folder, commitments=[held])
+    result = run("report", "--config", "costplan.yaml", "--format", "json")
+    assert result.exit_code == 0, result.output
+    made = json.loads(result.output)
+    assert not plain["commitments"]["held"]
+    [use] = made["commitments"]["held"]
+    assert use["commitment_id"] == "ri-1"
+    assert Decimal(use["used_usd"]) + Decimal(use["unused_usd"]) == Decimal(use["billed_usd"])
+    assert Decimal(use["billed_usd"]) == 89 * Decimal("0.12")
+    assert Decimal(use["used_usd"]) > 0
+    assert "ri-1" in table_of()

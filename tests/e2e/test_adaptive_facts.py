@@ -266,22 +266,20 @@ def test_resources_of_the_template_are_bought() -> None:
 
 
 def test_a_worker_that_dies_while_it_is_emptied_is_said_to_be_lost() -> None:
-    """`retire_workers` reports success for it."""
+    """`retire_workers` reports success for it. A task ran on it, which begins again."""
 
     async def scene() -> None:
         async with adapted(World(), count=2) as (cluster, client):
             adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, minimum=1, interval="1h")
             await adaptive.target()
             first = next(iter(cluster.scheduler.workers.values()))
-            scattered = await client.scatter([1, 2, 3], workers=[first.address])
             blocked = client.map(gated, ["a"] * 2, range(2), pure=False)
             await until(lambda: sum(RUNS.values()) == 2)
             await adaptive.scale_down([first.name])
             await until(lambda: first.status.name == "closing_gracefully")
             await cluster.scheduler.remove_worker(first.address, stimulus_id="test", expected=False)
             await until(lambda: first.name not in cluster.worker_spec)
-            held = [k.key in cluster.scheduler.tasks for k in scattered]
-            assert adaptive._keeper.leaving.lost == ([] if all(held) else [str(first.name)])
+            assert adaptive._keeper.leaving.lost == [str(first.name)]
             GATES["a"].set()
             del blocked
 

@@ -134,7 +134,7 @@ def as_version_3(db: sqlite3.Connection) -> None:
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {name}")
     for name in ("entries", "items", "rates", "closed", "archives", "owners", "again", "work",
-                 "work_labels"):  # fmt: skip
+                 "work_labels", "reconciled", "issued"):  # fmt: skip
         db.execute(f"DROP TABLE {name}")
     tables = [each for each in VERSION_1.split(";") if "entries" in each]
     for each in tables:
