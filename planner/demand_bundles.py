@@ -6,9 +6,10 @@ long tasks take, are sized by `demand.py` instead.
 
 Without units, each kind of demand is a worker of its own, and the planner finds the machines
 that hold them best. With units (the workers of a workload file) demands are packed into them,
-largest first, each kind into the smallest unit that holds it. A STRICT_PACK gang is one demand,
-as it must fit one worker; the parts of other gangs are demands of their own, and those of a
-STRICT_SPREAD gang need as many workers as there are parts.
+STRICT_SPREAD gangs and then the largest first, each kind into the smallest unit that holds it.
+A STRICT_PACK gang is one demand, as it must fit one worker; the parts of other gangs are demands
+of their own, and those of a STRICT_SPREAD gang are each put into another unit, or need as many
+machines as there are parts.
 """
 
 from __future__ import annotations
@@ -45,13 +46,14 @@ _Room = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """`count` demands that each take the same of one machine."""
+    """`count` demands that each take the same of one machine, each of another if `is_apart`."""
 
     need: Resources
     count: int
     kinds: tuple[str, ...]
     label: str
     told: str
+    is_apart: bool = False
 
 
 def shapes_from_bundles(sample: Sample, units: Sequence[WorkerShape] = ()) -> Demand:
@@ -60,18 +62,24 @@ def shapes_from_bundles(sample: Sample, units: Sequence[WorkerShape] = ()) -> De
     Example: 199 demands of {CPU: 1} and units of 16 vCPU: 199 = 12 x 16 + 7, so 13 units.
     """
     items, unknown = _items(sample, has_units=bool(units))
-    items.sort(key=lambda item: (_room(item.need), item.label), reverse=True)
+    items.sort(key=_first_placed, reverse=True)
     if units:
         shapes, told, unplaced = _packed(items, units, _widest(sample.gangs))
     else:
         shapes, told, unplaced = _own(items), [f"{i.label}: {i.told}" for i in items], []
-    gaps = [*_gaps(sample, unknown), *(_no_unit(item, sample.load.at) for item in unplaced)]
+    gaps = list(_gaps(sample, unknown, has_units=bool(units)))
+    gaps += [_no_unit(item, sample.load.at) for item in unplaced]
     return Demand(
         shapes=tuple(shapes),
         unknown=(*gaps, *sample.unknown),
         explanation=tuple(told),
         least_machines=0 if units else _widest(sample.gangs),
     )
+
+
+def _first_placed(item: _Item) -> tuple[bool, _Room, str]:
+    """What opens units that others then fill, then the largest; highest first."""
+    return item.is_apart, _room(item.need), item.label
 
 
 def _widest(gangs: Iterable[Gang]) -> int:
@@ -82,6 +90,7 @@ def _widest(gangs: Iterable[Gang]) -> int:
 def _items(sample: Sample, *, has_units: bool) -> tuple[list[_Item], set[str]]:
     """What needs a place, and the names of the resources that no price list knows."""
     counts: Counter[tuple[_Need, str]] = Counter()
+    apart: list[_Item] = []
     for group in sample.load.groups:
         need = _sorted(group.need)
         counts[need, "waiting"] += group.queued
@@ -91,9 +100,16 @@ def _items(sample: Sample, *, has_units: bool) -> tuple[list[_Item], set[str]]:
             counts[_sorted(_sum(gang.parts)), "to be on one machine"] += 1
             continue
         for part, count in gang.parts:
-            counts[_sorted(part), f"of {gang.strategy} gangs"] += count
+            need, why = _sorted(part), f"of {gang.strategy} gangs"
+            if has_units and gang.strategy is Strategy.STRICT_SPREAD:
+                item = _item(dict(need), count, f"{count} {why}", 0)
+                apart.append(replace(item, is_apart=True))
+            else:
+                counts[need, why] += count
     per_vcpu = 0 if has_units else _bytes_per_vcpu(sample.load.workers.values())
-    unknown = {name for need, _ in counts for name, _ in need if not _is_known(name)}
+    parts = [part for gang in sample.gangs for part, _ in gang.parts]
+    needs = (*parts, *(group.need for group in sample.load.groups))
+    unknown = {name for each in needs for name in each if not _is_known(name)}
     by_need: dict[_Need, list[str]] = {}
     totals: Counter[_Need] = Counter()
     for (need, why), count in sorted(counts.items()):
@@ -103,7 +119,7 @@ def _items(sample: Sample, *, has_units: bool) -> tuple[list[_Item], set[str]]:
     items = [
         _item(dict(need), totals[need], ", ".join(why), per_vcpu) for need, why in by_need.items()
     ]
-    return [item for item in items if any(_room(item.need))], unknown
+    return [item for item in (*items, *apart) if any(_room(item.need))], unknown
 
 
 def _sorted(need: Mapping[str, float]) -> _Need:
@@ -208,8 +224,9 @@ def _packed(
             unplaced.append(item)
             continue
         unit = min(able, key=lambda unit: (_room(unit.need), unit.name))
-        more = _fill(opened[unit.name], _room(unit.need), _room(item.need), item.count)
-        told.append(f"{unit.name}: {more} more for {item.told}")
+        fill = _fill_apart if item.is_apart else _fill
+        more = fill(opened[unit.name], _room(unit.need), _room(item.need), item.count)
+        told.append(f"{unit.name}: {more or 'no'} more for {item.told}")
     counts = {name: rooms.total() for name, rooms in opened.items()}
     lacking = widest - sum(counts.values())
     if lacking > 0 and any(counts.values()):
@@ -240,6 +257,24 @@ def _fill(opened: Counter[_Room], whole: _Room, need: _Room, count: int) -> int:
     return new
 
 
+def _fill_apart(opened: Counter[_Room], whole: _Room, need: _Room, count: int) -> int:
+    """Puts one of a need into each of `count` rooms, and returns how many rooms it opened."""
+    taken: Counter[_Room] = Counter()
+    for room in sorted(opened):
+        if _times(room, need):
+            taken[room] = min(opened[room], count - taken.total())
+    new = count - taken.total()
+    opened[whole] += new
+    taken[whole] += new
+    for room, number in taken.items():
+        opened[room] -= number
+    for room, number in taken.items():
+        opened[_less(room, need, 1)] += number
+    for room in [room for room, number in opened.items() if not number]:
+        del opened[room]
+    return new
+
+
 def _put(opened: Counter[_Room], room: _Room, need: _Room, each: int, count: int) -> int:
     """Fills rooms that are alike, `each` to a room, and returns how many needs found one."""
     full = min(opened[room], count // each)
@@ -263,7 +298,7 @@ def _less(room: _Room, need: _Room, times: int) -> _Room:
     return gpus, vcpu, memory
 
 
-def _gaps(sample: Sample, unknown: Iterable[str]) -> Iterable[Gap]:
+def _gaps(sample: Sample, unknown: Iterable[str], *, has_units: bool) -> Iterable[Gap]:
     """What had to be assumed, as the source does not say it."""
     at = sample.load.at
     waiting = sum(group.queued for group in sample.load.groups)
@@ -272,6 +307,13 @@ def _gaps(sample: Sample, unknown: Iterable[str]) -> Iterable[Gap]:
         assumed = "a place for each at once: the source does not say how long they take"
         subject = f"{waiting} waiting demand{'s' * (waiting != 1)}"
         yield Gap(kind="task duration", subject=subject, assumed=assumed, since=at)
+    needs = [part for gang in sample.gangs for part, _ in gang.parts]
+    needs += [group.need for group in sample.load.groups]
+    silent = any(need.get("CPU") and not need.get("memory") for need in needs)
+    if silent and not has_units:
+        each = memory_text(_bytes_per_vcpu(sample.load.workers.values()))
+        subject = "demands that name none"
+        yield Gap(kind="memory", subject=subject, assumed=f"{each} a vCPU", since=at)
     for name in sorted(unknown):
         assumed = f"resource {name} has no price; any machine is taken to have it"
         yield Gap(kind="resource", subject=name, assumed=assumed, since=at)

@@ -25,6 +25,16 @@ from costplan.planner.nodes import Retired
 _MODULE = "costplan.adapters.ray.sample_child"
 _REACH_SECONDS = 3.0
 _PATIENCE_SECONDS = 60.0  # to start Python, import Ray and ask, on a busy machine
+_PATIENCE = {
+    "RAY_gcs_rpc_server_connect_timeout_s": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "12",
+}
+"""Ray's own would try for a minute to speak to what is no Ray."""
+
+_FRAME_BYTES, _SETTINGS = 9, 4
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+"""How a client of HTTP/2 begins, and a server answers: with a frame of settings (RFC 9113, 3.4)."""
+
 _NODE_ID = re.compile(r"[0-9a-f]{56}")
 _EXAMPLE = "write the control service's HOST:PORT, like 10.0.0.1:6379"
 
@@ -63,7 +73,7 @@ class RaySource:
         if not ids:
             return Retired(done=(), refused={})
         milliseconds = str(round(deadline.timestamp() * 1000))
-        answer = self._ask("drain", ("--deadline-ms", milliseconds, *sorted(ids)))
+        answer = self._ask("drain", (*sorted(ids), "--deadline-ms", milliseconds))
         told = answer.drained
         if told is None:
             raise self._error("the answer has nothing in it")
@@ -74,7 +84,7 @@ class RaySource:
         )
 
     def _ask(self, verb: str, words: Collection[str]) -> Answer:
-        _reach(self.address)
+        _reach(self.address, has_tls=self.tls is not None)
         arguments = ["-m", _MODULE, verb, self.address, *words]
         written = run_child(arguments, _PATIENCE_SECONDS, self.address, self._settings())
         try:
@@ -90,7 +100,7 @@ class RaySource:
     def _settings(self) -> dict[str, str]:
         """How Ray is told of a token and of TLS: by its environment. The files' contents are not
         in it."""
-        settings = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        settings = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", **_PATIENCE}
         if self.token_file is not None:
             path = _checked_file(self.token_file)
             settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
@@ -113,8 +123,9 @@ class RaySource:
                 way_out = "pip install 'costplan[ray]', in the version of the cluster"
                 return InputError(self.address, "Ray is not installed here", way_out)
             case "token":
-                way_out = "name the cluster's token with --token-file (~/.ray/auth_token there)"
-                return InputError(self.address, f"the cluster refuses us: {said}", way_out)
+                what = "wants a token" if self.token_file is None else "takes another token"
+                way_out = "name a file with its own, with --token-file (~/.ray/auth_token there)"
+                return InputError(self.address, f"the cluster {what}", way_out)
             case _:
                 way_out = f"is it a Ray cluster's, and does it want a token or TLS? {_EXAMPLE}"
                 return InputError(self.address, f"cannot be read: {said}", way_out)
@@ -126,15 +137,29 @@ def _checked_file(path: Path) -> Path:
     return path.absolute()
 
 
-def _reach(address: str) -> None:
-    """Returns where something listens; a refusal is known at once and needs no child."""
+def _reach(address: str, *, has_tls: bool) -> None:
+    """Returns where something listens that speaks gRPC, as far as can be said without TLS; what
+    does not is known at once, and Ray would try for a long time."""
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isdecimal() or int(port) > 65535:
         raise InputError(address, "is not a Ray address", _EXAMPLE)
     try:
         place = host.removeprefix("[").removesuffix("]"), int(port)
-        socket.create_connection(place, timeout=_REACH_SECONDS).close()
+        with socket.create_connection(place, timeout=_REACH_SECONDS) as connection:
+            if not has_tls:
+                connection.sendall(_HELLO)
+                _check_hello(connection.recv(_FRAME_BYTES), address)
+    except TimeoutError:
+        raise InputError(address, "does not answer in gRPC", _EXAMPLE) from None
+    except ConnectionResetError:
+        raise InputError(address, "does not answer in gRPC; it may want TLS", _EXAMPLE) from None
     except OSError as error:
         reason = error.strerror or "no answer"
         problem = f"nobody listens there ({reason})"
         raise InputError(address, problem, "is the cluster up, and the port its GCS's?") from None
+
+
+def _check_hello(answer: bytes, address: str) -> None:
+    if len(answer) < _FRAME_BYTES or answer[3] != _SETTINGS:
+        problem = "does not answer in gRPC, as a Ray cluster does; it may want TLS"
+        raise InputError(address, problem, _EXAMPLE)
