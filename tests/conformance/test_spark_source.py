@@ -129,9 +129,9 @@ def test_one_of_several_applications_is_named() -> None:
         assert recommend("--spark", served.url, "--spark-app", APP).exit_code == 0
         with pytest.raises(InputError, match="no application 'old' runs there; these do: app-2026"):
             SparkSource(url=served.url, app_id="old").sample()
-    with spark({"applications": [application(completed=True)]}) as served:
-        with pytest.raises(InputError, match="no application runs there"):
-            SparkSource(url=served.url).sample()
+    over = {"applications": [application(completed=True)]}
+    with spark(over) as served, pytest.raises(InputError, match="no application runs there"):
+        SparkSource(url=served.url).sample()
 
 
 def test_a_token_is_shown_and_never_told(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_certificates_are_verified(tmp_path: Path) -> None:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with spark(driver(), tls=context) as served:
-        with pytest.raises(InputError, match="CERTIFICATE_VERIFY_FAILED.*name its CA with"):
+        with pytest.raises(InputError, match=r"CERTIFICATE_VERIFY_FAILED.*name its CA with"):
             SparkSource(url=served.url).sample()
         source = SparkSource(url=served.url, ca_file=tmp_path / "ca.pem")
         assert source.sample().load.groups
