@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -33,9 +32,9 @@ def main() -> None:
 
     def held(number: int) -> int:
         """The first few end after a while, the others once the gate is there."""
-        time.sleep(SECONDS)
+        threading.Event().wait(SECONDS)
         while number >= DONE and not gate.exists():
-            time.sleep(SECONDS)
+            threading.Event().wait(SECONDS)
         return number
 
     job = context.parallelize(range(TASKS), TASKS).map(held)

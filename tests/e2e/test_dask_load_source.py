@@ -15,7 +15,7 @@ def test_dask_samples_and_drains_behind_the_protocol() -> None:
         async with cluster(a={}, b={}) as at:
             source: LoadSource = DaskSource(cluster=at.endpoint)
             assert source.capabilities.drain
-            held = at.client.submit(gated, "gate", 0, workers=["a"])
+            held = at.client.submit(gated, "gate", 0, workers=["a"], allow_other_workers=True)
             later = datetime.now(UTC) + timedelta(hours=1)
 
             async def running() -> int:
