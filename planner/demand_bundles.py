@@ -222,6 +222,7 @@ def _packed(
         able = [unit for unit in units if _holds(unit, item)]
         if not able:
             unplaced.append(item)
+            told.append(f"warning: {item.told}: no worker of the file has room for one")
             continue
         unit = min(able, key=lambda unit: (_room(unit.need), unit.name))
         fill = _fill_apart if item.is_apart else _fill

@@ -158,6 +158,26 @@ def test_what_speaks_something_else_is_known_at_once() -> None:
             RaySource(address=f"127.0.0.1:{server.server_address[1]}").sample()
 
 
+def test_without_ray_the_way_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package in its place is missing as one that is not installed is."""
+
+    class Settings(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(100)
+            self.request.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'ray'\", name='ray')\n"
+    )
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    with socketserver.TCPServer(("127.0.0.1", 0), Settings) as server:
+        threading.Thread(target=server.handle_request).start()
+        with pytest.raises(InputError, match=r"Ray is not installed here; pip install 'costplan\["):
+            RaySource(address=f"127.0.0.1:{server.server_address[1]}").sample()
+
+
 def test_nobody_there_is_said() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         port = server.server_address[1]
