@@ -57,8 +57,9 @@ def test_a_file_has_the_workers_and_their_counts_follow(
     result = recommend(monkeypatch, gangs, str(file))
     assert result.exit_code == 0, result.output
     assert "jobs: 3 workers on" in result.stdout
-    assert "no worker of the workload file has room for one" in result.stdout
-    assert "warning" not in result.stdout
+    packed = "warning: 1 to be on one machine, of CPU 6 each: no worker of the file has room"
+    assert packed in result.stdout
+    assert "STRICT_SPREAD needs" not in result.stdout
 
 
 def test_a_file_without_a_worker_that_is_large_enough_is_refused(
