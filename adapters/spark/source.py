@@ -36,7 +36,7 @@ MAX_ANSWER_BYTES = 64 * 2**20
 """A stage's answer carries its call stack, some 10 kB; this is six thousand of them."""
 
 _EXAMPLE = "write it like http://driver:4040"
-_TIMEOUT_SECONDS = 15.0
+_TIMEOUT_SECONDS = 30.0  # a driver under load has paused for more than 15
 _MOST_NAMED = 5
 _T = TypeVar("_T")
 
