@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,13 @@ from costplan.cli.advise import advise, renewals
 from costplan.cli.commitments_import import import_held
 from costplan.cli.errors import CommandGroup, check_word
 
+if TYPE_CHECKING:
+    from costplan.planner.held.values import Held
+
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 FORMATS = ("table", "json")
+DEFAULT_FILE = Path("commitments.yaml")
 _MOST_BYTES = 64 * 2**20
 
 ConfigOption = Annotated[
@@ -56,8 +60,13 @@ def bill(
 @app.command("list")
 def list_held(
     file: Annotated[
-        Path, typer.Option("--file", metavar="FILE", help="What is held, in YAML or JSON.")
-    ] = Path("commitments.yaml"),
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="What is held, in YAML or JSON. [what --config holds, else commitments.yaml]",
+        ),
+    ] = None,
     config: ConfigOption = None,
     store: Annotated[
         Path | None, typer.Option("--store", metavar="PATH", help="Its store, for what is used.")
@@ -73,26 +82,41 @@ def list_held(
     What ends first stands at the top. Use is that of the machines of one cluster's store.
     """
     from costplan.adapters.clock import utc_now
-    from costplan.adapters.text_file import read_text
     from costplan.cli.commitments_view import held_text, held_view
     from costplan.cli.render import terminal_text, write
-    from costplan.planner.commitments.file import GUIDE, parse_commitments
     from costplan.planner.errors import InputError
 
     check_word("--format", output, FORMATS)
-    way_out = f"see {GUIDE} for an example"
-    held = parse_commitments(read_text(file, absent=way_out, most_bytes=_MOST_BYTES), str(file))
+    read = _held(file, config)
+    held = read.commitments
     now, used = utc_now(), None
     if config is not None or store is not None:
         from costplan.cli.commitments_use import use_of
 
-        used = use_of(config, store, prices, held, now)
+        used = use_of(config, store, prices, read, now)
     elif prices is not None:
         raise InputError("--prices", "is for what is used", "add --store or --config")
     if output == "json":
         write(held_text(held, now, used) + "\n")
     else:
         write(terminal_text(held_view(held, now, used)))
+
+
+def _held(file: Path | None, config: Path | None) -> Held:
+    """What a file holds, or what a configuration that holds anything does."""
+    from costplan.adapters.text_file import read_text
+    from costplan.planner.commitments.file import GUIDE
+    from costplan.planner.held.config import parse_held
+
+    if file is None and config is not None:
+        from costplan.cli.config_file import read_config
+
+        found = read_config(config).settings.held
+        if found.is_any:
+            return found
+    path = file or DEFAULT_FILE
+    absent = f"see {GUIDE} for an example"
+    return parse_held(read_text(path, absent=absent, most_bytes=_MOST_BYTES), str(path))
 
 
 app.command("import")(import_held)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json")
 DEFAULT_OUT = Path("commitments.yaml")
 _MOST_BYTES = 64 * 2**20
+_RATES = "commitment_rates"
 
 
 def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
@@ -63,7 +64,7 @@ def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.cli.commitments_import_view import import_text, import_view
     from costplan.cli.out_file import check_out, write_new, write_out
     from costplan.cli.render import terminal_text, write
-    from costplan.planner.commitments.holdings import merged
+    from costplan.planner.commitments.holdings import Holdings, merged
     from costplan.planner.commitments.written import commitments_text
     from costplan.planner.errors import InputError
 
@@ -79,10 +80,14 @@ def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
         raise InputError(
             str(out), "is there already", "add --merge to put them into it, or name another --out"
         )
-    before = _commitments_in(out) if is_there else ()
-    beside = _beside_in(out) if is_there else {}
+    before, beside = _file_of(out) if is_there else ((), {})
     now = utc_now()
-    read = _read(provider, file, regions, project, config)
+    if file is not None:
+        held, more = _file_of(file)
+        read = Holdings(provider="", account="", held=held)
+        beside = _both(beside, more)
+    else:
+        read = _read(provider, regions, project, config)
     done = merged(before, read)
     text = commitments_text(done.held, _comments(read, file, now), beside)
     if is_there:
@@ -108,39 +113,37 @@ def _check_alone(given: Mapping[str, object]) -> None:
             raise InputError(f"--file and {option}", "name two sources", "give one of them")
 
 
-def _commitments_in(path: Path) -> tuple[Commitment, ...]:
+def _file_of(path: Path) -> tuple[tuple[Commitment, ...], dict[str, Any]]:
+    """The commitments of a file, and what else it has, as it stands there."""
     from costplan.adapters.text_file import read_text
-    from costplan.planner.commitments.file import GUIDE, parse_commitments
+    from costplan.planner.commitments.file import GUIDE, mapping_of, parse_commitments
 
     text = read_text(path, absent=f"see {GUIDE} for an example", most_bytes=_MOST_BYTES)
-    return parse_commitments(text, str(path))
+    held = parse_commitments(text, str(path))
+    found = mapping_of(text, str(path))
+    return held, {key: value for key, value in found.items() if key != "commitments"}
 
 
-def _beside_in(path: Path) -> dict[str, Any]:
-    """What else a file of commitments has, as it stands there."""
-    from costplan.adapters.text_file import read_text
-    from costplan.planner.commitments.file import mapping_of
-
-    found = mapping_of(read_text(path, most_bytes=_MOST_BYTES), str(path))
-    return {key: value for key, value in found.items() if key != "commitments"}
+def _both(there: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+    """What two files have beside commitments: the rates of the one that was read come in place of
+    those that are there for the same machines."""
+    rates = {
+        (each["provider"], each["instance_type"], each.get("region") or ""): each
+        for each in (*(there.get(_RATES) or ()), *(read.get(_RATES) or ()))
+    }
+    both = {**there, **read}
+    return {**both, _RATES: list(rates.values())} if rates else both
 
 
 def _read(
-    provider: str | None,
-    file: Path | None,
-    regions: tuple[str, ...],
-    project: str | None,
-    config: Path | None,
+    provider: str | None, regions: tuple[str, ...], project: str | None, config: Path | None
 ) -> Holdings:
-    """What is held, from a cloud or a file."""
+    """What is held with a cloud."""
     from costplan.adapters.clock import utc_now
     from costplan.cli.commitment_sources import Asked, holdings
     from costplan.cli.config_file import read_config
     from costplan.cli.logs import quiet_libraries
-    from costplan.planner.commitments.holdings import Holdings
 
-    if file is not None:
-        return Holdings(provider="", account="", held=_commitments_in(file))
     quiet_libraries()
     asked = Asked(
         regions=regions,

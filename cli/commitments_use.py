@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costplan.planner.commitments.in_use import InUse, in_use
-from costplan.planner.commitments.values import Commitment, Owner, Product
+from costplan.planner.commitments.values import Owner, Product
+from costplan.planner.held.values import Held
 from costplan.planner.types import Market, OfferKey
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def use_of(
     config: Path | None,
     store: Path | None,
     prices: Path | None,
-    held: Sequence[Commitment],
+    held: Held,
     now: datetime,
 ) -> Used:
     """What the machines of a store use of what is held. Raises InputError and StoreError."""
@@ -43,7 +44,8 @@ def use_of(
         price_of = _prices(cluster, prices, now, unpriced)
         since = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         nodes = cluster.store.nodes(including_gone=True, since=since)
-        use = in_use(nodes, held, price_of, now, _owner(cluster.config))
+        owner, rates_of = _owner(cluster.config), _rates_of(held)
+        use = in_use(nodes, held.commitments, price_of, now, owner, rates_of=rates_of)
         return Used(use=use, source=str(cluster.path), unpriced=tuple(sorted(unpriced)))
 
 
@@ -52,6 +54,8 @@ def _owner(config: DaemonConfig | None) -> Owner | None:
     from costplan.planner.azure_config import AzureChoice
     from costplan.planner.provider_config import GcpChoice
 
+    if config is not None and config.settings.held.owner != Owner():
+        return config.settings.held.owner
     choice = None if config is None else config.provider
     match choice:
         case AzureChoice():
@@ -59,6 +63,21 @@ def _owner(config: DaemonConfig | None) -> Owner | None:
         case GcpChoice():
             return Owner(account=choice.project)
     return None
+
+
+def _rates_of(held: Held) -> Callable[[Product], Mapping[str, Fraction]]:
+    """The `commitment_rates`; those of a region come before those of all."""
+
+    def rates_of(product: Product) -> dict[str, Fraction]:
+        found: dict[str, Fraction] = {}
+        for region in ("", product.region):
+            like = (product.provider, product.instance_type, region)
+            for each in held.rates:
+                if (each.provider, each.instance_type, each.region) == like:
+                    found |= each.rates
+        return found
+
+    return rates_of
 
 
 def _prices(

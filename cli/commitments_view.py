@@ -113,7 +113,10 @@ def _use_lines(used: Used) -> tuple[Line, ...]:
             )
         )
     lines += [
-        Line(f"The use of {plain(name)} is not known: {plain(why)}; --prices with committed prices")
+        Line(
+            f"The use of {plain(name)} is not known: {plain(why)}; add commitment_rates, or "
+            "--prices with committed prices"
+        )
         for name, why in sorted(use.unknown.items())
     ]
     if used.unpriced:

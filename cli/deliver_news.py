@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from costplan.adapters.finance.ask import ask
 from costplan.adapters.store.outbox import New, Outbox
@@ -12,6 +12,7 @@ from costplan.cli.cluster_store import Cluster
 from costplan.cli.deliver_due import (
     ANOMALIES,
     BUDGETS,
+    DAY_IS_WHOLE,
     are_anomalies_due,
     are_budgets_due,
     is_schedule_due,
@@ -58,7 +59,8 @@ def take_in(
         yield error
     try:
         if are_anomalies_due(config, marks, now):
-            odd = anomaly_alerts(name, _anomalies(cluster, now), now.date())
+            today = (now - DAY_IS_WHOLE).date()
+            odd = anomaly_alerts(name, _anomalies(cluster, today, now), today)
             outbox.add(_alerts(odd, config.alerts.channels), {ANOMALIES: now}, now)
     except CostplanError as error:
         yield error
@@ -103,9 +105,9 @@ def _alerts(alerts: Sequence[Alert], channels: Sequence[Channel]) -> Iterator[Ne
             )
 
 
-def _anomalies(cluster: Cluster, now: datetime) -> tuple[Anomaly, ...]:
+def _anomalies(cluster: Cluster, today: date, now: datetime) -> tuple[Anomaly, ...]:
     """Unusual days of the month of yesterday; a month without lines has none."""
-    yesterday = now - timedelta(days=1)
+    yesterday = today - timedelta(days=1)
     period = period_of(f"{yesterday:%Y-%m}", now)
     with opened_book(cluster, period) as book:
         if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):

@@ -138,8 +138,8 @@ def _send(work: _Round, delivery: Delivery) -> str:
     return put(_rendered(work, delivery), delivery.body["to"])
 
 
-def _rendered(work: _Round, delivery: Delivery) -> list[Path]:
-    """The files of a report, written where they are not yet."""
+def _rendered(work: _Round, delivery: Delivery) -> Path:
+    """The folder with the files of a report, written where they are not yet."""
     folder = _spool(work.cluster.path) / str(delivery.delivery_id)
     if not folder.is_dir():
         partial = folder.with_name(f"{folder.name}.part")
@@ -148,7 +148,7 @@ def _rendered(work: _Round, delivery: Delivery) -> list[Path]:
         _render(work, delivery.body, partial / delivery.body["file"])
         reach("deliver.rendered")
         partial.rename(folder)
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    return folder
 
 
 def _render(work: _Round, body: Mapping[str, str], out: Path) -> None:

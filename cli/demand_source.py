@@ -1,4 +1,4 @@
-"""What there is to place: from a workload file, from flags, or from a running scheduler."""
+"""What there is to place: from a workload file, from flags, or from a cluster that runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from costplan.planner.workload import Where, Workload
 
 if TYPE_CHECKING:
     from costplan.planner.catalogue import Catalogue
+    from costplan.planner.plan import Infeasible, Recommendation
 
 SAMPLE_SECONDS = 5.0
 _EXAMPLE = "--worker vcpu=4,memory=16GiB,count=400"
@@ -30,47 +31,80 @@ class Source:
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    ray: str | None = None
+    spark: str | None = None
+    spark_app: str | None = None
+    token_file: Path | None = None
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The flag of a cluster that is not Dask's, if there is one."""
+        return "--ray" if self.ray is not None else "--spark" if self.spark is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A workload, what is not known of it, and how it was found, a line each.
 
-    `workload` is None where the scheduler has nothing to do.
+    `workload` is None where the scheduler has nothing to do. With fewer than `least_machines`
+    machines some of it would wait for ever.
     """
 
     name: str
     workload: Workload | None
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
+    least_machines: int = 0
 
 
 def check_source(source: Source) -> None:
-    """Returns where exactly one source is named; raises InputError otherwise."""
+    """Returns where exactly one source is named; raises InputError otherwise. A workload file may
+    stand beside a Ray or Spark cluster: it then has the rules and the kinds of workers."""
     named = {
-        "a workload file": source.file is not None,
+        "a workload file": source.file is not None and source.elsewhere is None,
         "--worker": bool(source.workers),
         "--scheduler": source.scheduler is not None,
+        "--ray": source.ray is not None,
+        "--spark": source.spark is not None,
     }
     given = [name for name, is_given in named.items() if is_given]
     if not given:
         raise InputError("recommend", "has nothing to plan for", f"name a file, or {_EXAMPLE}")
     if len(given) > 1:
         raise InputError(" and ".join(given), "say both what there is to run", "give one of them")
+    _check_flags(source, given[0])
+
+
+def _check_flags(source: Source, given: str) -> None:
+    """Returns where no flag stands without the source that it is for."""
+    scheduler, ray, spark = "--scheduler tcp://HOST:PORT", "--ray HOST:PORT", "--spark URL"
     tls = {"--tls-ca": source.tls_ca, "--tls-cert": source.tls_cert, "--tls-key": source.tls_key}
-    only = {"--sample-seconds": source.sample_seconds, **tls}
-    stray = [name for name, value in only.items() if value is not None]
-    if stray and source.scheduler is None:
-        raise InputError(stray[0], "is for a scheduler", "add --scheduler tcp://HOST:PORT")
+    allowed = {
+        "--sample-seconds": (source.sample_seconds, (scheduler,)),
+        "--tls-ca": (source.tls_ca, (scheduler, ray, spark)),
+        "--tls-cert": (source.tls_cert, (scheduler, ray)),
+        "--tls-key": (source.tls_key, (scheduler, ray)),
+        "--token-file": (source.token_file, (ray, spark)),
+        "--spark-app": (source.spark_app, (spark,)),
+    }
+    for flag, (value, sources) in allowed.items():
+        if value is not None and all(given != one.partition(" ")[0] for one in sources):
+            what = (
+                "a scheduler"
+                if sources[0] == scheduler
+                else " and ".join(one.partition(" ")[0] for one in sources)
+            )
+            raise InputError(flag, f"is for {what}", f"add {' or '.join(sources)}")
     missing = [name for name, value in tls.items() if value is None]
-    if 0 < len(missing) < len(tls):
+    if given != "--spark" and 0 < len(missing) < len(tls):
         raise InputError(" and ".join(missing), "missing", "TLS needs a CA, a certificate, a key")
 
 
 def check_deadline(source: Source) -> None:
     """Returns where the source can say how long its work takes; raises InputError otherwise."""
-    if source.file is None:
-        given = "--scheduler" if source.scheduler is not None else "--worker"
+    if source.file is None or source.elsewhere is not None:
+        flag = "--scheduler" if source.scheduler is not None else "--worker"
+        given = source.elsewhere or flag
         raise InputError(
             "--deadline",
             f"needs to know how long the work takes, which {given} does not say",
@@ -85,6 +119,8 @@ def written(source: Source) -> Asked | None:
     """
     from costplan.planner.config import parse_worker_flag, parse_workload, workload_from_workers
 
+    if source.elsewhere is not None:
+        return None
     if source.file is not None:
         name = str(source.file)
         return Asked(name=name, workload=parse_workload(read_text(source.file), name))
@@ -111,7 +147,11 @@ def with_commitments(asked: Asked, source: Source, flag: Path | None) -> Asked:
 
 
 def observed(source: Source) -> Asked:
-    """What the scheduler has to do; raises InputError where it cannot be looked at."""
+    """What the cluster has to do; raises InputError where it cannot be looked at."""
+    if source.elsewhere is not None:
+        from costplan.cli.load_sources import observed_elsewhere
+
+        return observed_elsewhere(source)
     from costplan.adapters.dask.sample import TlsFiles, sample
     from costplan.planner.demand import shapes_from_load
 
@@ -151,3 +191,19 @@ def without_unpriced_traffic(asked: Asked, prices: Catalogue) -> Asked:
     )
     where = replace(workload.where, traffic_bytes_per_hour=0)
     return replace(asked, workload=replace(workload, where=where), gaps=(*asked.gaps, gap))
+
+
+def too_few_machines(asked: Asked, answer: Recommendation | Infeasible) -> list[str]:
+    """A line where the plan has fewer machines than what is to be spread needs, which no rule of
+    the planner keeps."""
+    from costplan.planner.plan import Infeasible
+
+    if isinstance(answer, Infeasible):
+        return []
+    nodes = sum(pool.pool.nodes for pool in answer.pools)
+    if nodes >= asked.least_machines:
+        return []
+    return [
+        f"warning: {nodes} machine{'s' * (nodes != 1)}, and a gang of STRICT_SPREAD needs "
+        f"{asked.least_machines}: use smaller ones (machines.max_vcpu of a workload file)"
+    ]

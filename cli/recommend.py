@@ -35,7 +35,20 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
     sample_seconds: Annotated[
         float | None, typer.Option(help="How long to look at the scheduler. [default: 5]")
     ] = None,
-    tls_ca: Annotated[Path | None, typer.Option(metavar="PEM", help="CA of the scheduler.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Size for what a Ray cluster's tasks ask for."),
+    ] = None,
+    spark: Annotated[
+        str | None, typer.Option(metavar="URL", help="Size for a Spark application's stages.")
+    ] = None,
+    spark_app: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which application, where there are several.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Token for --ray or --spark.")
+    ] = None,
+    tls_ca: Annotated[Path | None, typer.Option(metavar="PEM", help="CA of the cluster.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its key.")] = None,
     price_file: Annotated[
@@ -69,7 +82,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
 ) -> None:
     """Recommend the cheapest fleet for a workload.
 
-    The workload is a file, --worker flags, or what a Dask scheduler has to do.
+    The workload is a file, --worker flags, or what a Dask, Ray or Spark cluster has to do.
 
     Exit codes: 0 done, 1 bad input, 2 changes advised (with --detailed-exitcode),
     3 no fleet does, 4 prices too old.
@@ -91,6 +104,10 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
         tls_ca=tls_ca,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        ray=ray,
+        spark=spark,
+        spark_app=spark_app,
+        token_file=token_file,
     )
     demand_source.check_source(source)
     most_seconds = price_source.parse_age(max_price_age)
@@ -143,7 +160,8 @@ def recommend(  # noqa: PLR0913, PLR0917 - one parameter a flag
         from costplan.planner.recommend_deadline import with_deadline
 
         answer = with_deadline(answer, deadline_seconds, prices.catalogue, solved)
-    _write(answer, output, out, explain=explain, notes=asked.notes)
+    notes = (*asked.notes, *demand_source.too_few_machines(asked, answer))
+    _write(answer, output, out, explain=explain, notes=notes)
     _end(answer, detailed=detailed_exitcode)
 
 

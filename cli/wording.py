@@ -89,6 +89,8 @@ def machine_text(vcpu: float, memory_bytes: int, gpus: int, gpu_kind: str | None
 
 def against(expected: Decimal, other: Decimal) -> str:
     """How an amount compares with another: '58.2 % below', '3 % above', 'the same as'."""
+    if other == expected == 0:
+        return "the same as"
     if other <= 0 or not other.is_finite():
         return "not comparable with"
     share = (other - expected) / other

@@ -118,7 +118,8 @@ def _single_type(
 def _usd(
     catalogue: Catalogue, problem: Problem, nodes: Mapping[int, int], workload: Workload
 ) -> Decimal:
-    """Dollars an hour of so many nodes by offer, with disks, addresses and reading the data."""
+    """Expected dollars an hour of so many nodes by offer, with disks, addresses, reading the data
+    and the work that interruptions make be done again."""
     rows = problem.row[list(nodes)]
     pico = catalogue.price_pico[rows] + extra_pico(catalogue, rows, workload.extras)
     billed = sum(int(each) * count for each, count in zip(pico, nodes.values(), strict=True))
@@ -131,7 +132,9 @@ def _usd(
         ]
         saved = fleet_cover(fleet, Tariff(catalogue, workload.held)).saved_usd
         billed -= round(saved * PICO_PER_USD)
-    return usd_from_pico(billed) + Decimal(repr(once)).quantize(PICO)
+    offers = list(nodes)
+    again = (problem.cost[offers] - problem.price[offers]) @ np.array(list(nodes.values()))
+    return usd_from_pico(billed) + Decimal(repr(once + float(again))).quantize(PICO)
 
 
 def _fewest_nodes(problem: Problem) -> Floats:

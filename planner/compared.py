@@ -11,6 +11,8 @@ from costplan.planner.baselines import baselines
 from costplan.planner.catalogue import Catalogue
 from costplan.planner.found import Found
 from costplan.planner.held.values import NOTHING_HELD
+from costplan.planner.optimize.evaluate import evaluate
+from costplan.planner.optimize.fleet import pools
 from costplan.planner.optimize.offers import Candidates
 from costplan.planner.optimize.problem import Problem, build
 from costplan.planner.optimize.solve import Solution, solve
@@ -23,7 +25,11 @@ COMPARE_EFFORT = 0.1
 
 
 def runner_up(
-    catalogue: Catalogue, problem: Problem, solution: Solution, expected: Decimal
+    catalogue: Catalogue,
+    problem: Problem,
+    solution: Solution,
+    expected: Decimal,
+    workload: Workload,
 ) -> RunnerUp | None:
     """The best plan elsewhere, or without the type that the plan leans on most."""
     others = [s for s in solution.sites if s.site != solution.site]
@@ -34,7 +40,7 @@ def runner_up(
         if cost is None:
             part = problem.take(np.flatnonzero(problem.site == other.site))
             found = solve(part, effort=COMPARE_EFFORT)
-            cost = None if found is None else found.fleet.cost
+            cost = None if found is None else _cost(catalogue, found, workload)
         return _against(f"everything in {name}", cost, other.bound, expected)
     bought = solution.fleet.bought
     main = int(np.argmax(bought * problem.cost))
@@ -44,7 +50,16 @@ def runner_up(
     if found is None:
         return None
     name = f"without {catalogue.instance_type[int(problem.row[main])]}"
-    return _against(name, found.fleet.cost, found.bound, expected)
+    return _against(name, _cost(catalogue, found, workload), found.bound, expected)
+
+
+def _cost(catalogue: Catalogue, found: Solution, workload: Workload) -> float:
+    """What a fleet is expected to cost an hour, as billed where commitments pay for some of it:
+    to the solver a machine that is paid for costs a little, so that it does not buy idle ones."""
+    if found.problem.twins is None:
+        return found.fleet.cost
+    plan = pools(found.problem, found.fleet, catalogue)
+    return float(evaluate(plan, catalogue, workload).expected_usd_per_hour)
 
 
 def second_best(best: Found, nearest: RunnerUp | None) -> RunnerUp | None:
@@ -68,8 +83,10 @@ def _against(name: str, cost: float | None, bound: float, expected: Decimal) -> 
     least = "" if cost is not None else "at least "
     share = f" ({percent(more)})" if expected else ""
     reason = f"costs {least}{usd(other - expected)}/h more{share}"
-    if other <= expected:
+    if cost is None and other <= expected:
         reason = "its bound is lower, but no fleet there was found that costs less"
+    elif other <= expected:
+        reason = "costs the same"
     return RunnerUp(
         description=name,
         expected_usd_per_hour=other,
@@ -87,7 +104,9 @@ def compared(
     found = None
     if firm.offers:
         found = solve(replace(firm, limits=limits), effort=COMPARE_EFFORT)
-    usd = None if found is None else Decimal(repr(found.fleet.cost)).quantize(Decimal("1e-6"))
+    usd = None
+    if found is not None:
+        usd = Decimal(repr(_cost(catalogue, found, workload))).quantize(Decimal("1e-6"))
     others = baselines(catalogue, chosen, workload)
     if workload.held.is_any:
         others = (*others, _without_held(catalogue, chosen, workload))

@@ -22,7 +22,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from costplan.planner.load import Load, TaskGroup, WorkerLoad
@@ -40,24 +40,27 @@ _Class = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """How much to ask for: see the module. Templates are for classes that no worker can run."""
+    """How much to ask for: see the module. Templates are for classes that no worker can run;
+    where there are `units`, workers are of these, whatever runs now."""
 
     target_seconds: int = 300
     growth: float = 2.0
     template: Resources = _TEMPLATE
     gpu_template: Resources = _GPU_TEMPLATE
+    units: tuple[WorkerShape, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """Workers that the load asks for, what was not known, and why it is so many, a line each.
 
-    No shapes means that nothing waits or runs.
+    No shapes means that nothing waits or runs. What is to be spread needs `least_machines`.
     """
 
     shapes: tuple[WorkerShape, ...]
     unknown: tuple[Gap, ...]
     explanation: tuple[str, ...]
+    least_machines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class _Model:
     need: Resources
     slots: int
     origin: str
+    unit: WorkerShape | None = None
 
 
 _DEFAULT_SIZING = Sizing()
@@ -88,7 +92,11 @@ def shapes_from_load(load: Load, sizing: Sizing = _DEFAULT_SIZING) -> Demand:
         workers = math.ceil(slots / model.slots)
         name = _name(need, names)
         names.add(name)
-        shapes.append(WorkerShape(name=name, count=workers, need=model.need))
+        shapes.append(
+            WorkerShape(name=name, count=workers, need=model.need)
+            if model.unit is None
+            else replace(model.unit, name=name, count=workers)
+        )
         asked = f"{_counted(workers, 'worker')} of {_counted(model.slots, 'slot')}"
         explanation.append(f"{name}: {asked} ({model.origin}); {reason}")
     waiting = sum(group.waiting for group in load.groups)
@@ -142,9 +150,9 @@ def _slots(
 
 
 def _kind(resource: str) -> str:
-    """'gpu', 'memory', or '' for a resource that no price list knows."""
+    """'cpu', 'gpu', 'memory', or '' for a resource that no price list knows."""
     kind = resource.lower()
-    return kind if kind in ("gpu", "memory") else ""
+    return kind if kind in ("cpu", "gpu", "memory") else ""
 
 
 def _slots_of(need: Mapping[str, float], worker: WorkerLoad) -> int:
@@ -158,12 +166,14 @@ def _present_slots(need: Mapping[str, float], workers: Iterable[WorkerLoad]) -> 
 
 
 def _model(need: Mapping[str, float], workers: Iterable[WorkerLoad], sizing: Sizing) -> _Model:
-    """The most common worker that can run the class, or the template.
+    """A unit that can run the class, else the most common worker that can, else the template.
 
     Workers with fewer resources that the class does not need come first, so that tasks without
     a GPU do not set the shape by the GPU workers they may also run on. GPUs that a class does
     not need are not part of its shape.
     """
+    if (unit := _unit(need, sizing.units)) is not None:
+        return unit
     able = Counter(
         (len(set(worker.resources) - set(need)), worker.threads, worker.memory_bytes, slots, gpus)
         for worker in workers
@@ -186,6 +196,23 @@ def _model(need: Mapping[str, float], workers: Iterable[WorkerLoad], sizing: Siz
     return _Model(resources, slots, "like the workers that run now")
 
 
+def _unit(need: Mapping[str, float], units: Iterable[WorkerShape]) -> _Model | None:
+    """The smallest unit that can run the class."""
+    wanted: dict[str, float] = {}
+    for name, amount in need.items():
+        if kind := _kind(name):
+            wanted[kind] = wanted.get(kind, 0.0) + amount
+    able = []
+    for unit in units:
+        has = {"gpu": unit.need.gpus, "memory": unit.need.memory_bytes}
+        threads = max(1, unit.need.vcpu_milli // 1000)
+        fits = [{**has, "cpu": threads}[kind] / amount for kind, amount in wanted.items()]
+        if slots := math.floor(min([threads, *fits])):
+            size = unit.need.gpus, unit.need.vcpu_milli, unit.need.memory_bytes, unit.name
+            able.append((size, _Model(unit.need, slots, f"worker {unit.name!r}", unit)))
+    return min(able, key=lambda one: one[0])[1] if able else None
+
+
 def _gpus(need: Mapping[str, float], has: Mapping[str, float]) -> int:
     return math.ceil(sum(has[name] for name in need if _kind(name) == "gpu"))
 
@@ -194,13 +221,16 @@ def _template(need: Mapping[str, float], sizing: Sizing) -> _Model:
     """The template, with as much memory and as many GPUs as one task needs at least."""
     gpus = sum(amount for name, amount in need.items() if _kind(name) == "gpu")
     memory = sum(amount for name, amount in need.items() if _kind(name) == "memory")
+    cpus = sum(amount for name, amount in need.items() if _kind(name) == "cpu")
     base = sizing.gpu_template if gpus else sizing.template
     resources = Resources(
-        vcpu_milli=base.vcpu_milli,
+        vcpu_milli=max(base.vcpu_milli, math.ceil(cpus * 1000)),
         memory_bytes=max(base.memory_bytes, math.ceil(memory)),
         gpus=max(base.gpus, math.ceil(gpus)) if gpus else 0,
     )
     slots = float(max(1, base.vcpu_milli // 1000))
+    if cpus:
+        slots = resources.vcpu_milli / 1000 / cpus
     if gpus:
         slots = min(slots, resources.gpus / gpus)
     if memory:

@@ -97,7 +97,7 @@ def recommend(  # noqa: PLR0913 - each is a fact of the question, none has a def
         total_usd=None if total is None else total.quantize(PICO),
         baselines=compared(catalogue, chosen, problem, workload),
         binding=_binding(solution),
-        runner_up=second_best(best, runner_up(catalogue, problem, solution, expected)),
+        runner_up=second_best(best, runner_up(catalogue, problem, solution, expected, workload)),
         risk=_risk(chosen, best, priced),
         not_priced=not_priced(workload),
         gaps=(*price_gaps, *_gaps(priced), *place_gaps(best)),

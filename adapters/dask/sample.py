@@ -11,32 +11,21 @@ Settings of Dask in the user's home are not read, so TLS files are named on the 
 
 from __future__ import annotations
 
-import os
-import selectors
 import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from costplan.adapters.child import LONGEST_COMPLAINT, run_child
 from costplan.adapters.dask.observation import Answer, load_of
 from costplan.planner.errors import InputError
 from costplan.planner.load import Load
 
-MAX_ANSWER_BYTES = 16 * 2**20
-"""Six times what 5,000 workers and 1,000 prefixes take."""
-
-_PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV")
 _REACH_SECONDS = 3.0
 _GRACE_SECONDS = 30.0  # to start Python, import distributed, connect and answer, on a busy machine
 _LONGEST_SAMPLE_SECONDS = 600.0
-_LONGEST_COMPLAINT = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +59,7 @@ def load_from_answer(answer: bytes, address: str) -> Load:
         told = Answer.model_validate_json(answer)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:_LONGEST_COMPLAINT]
+        place = ".".join(str(part) for part in first["loc"])[:LONGEST_COMPLAINT]
         problem = f"the answer is not one: {place}: {first['msg']}".replace(": :", ":")
         raise InputError(address, problem, "check that the scheduler is one you trust") from None
     if told.observation is None:
@@ -79,63 +68,6 @@ def load_from_answer(answer: bytes, address: str) -> Load:
             address, f"cannot be read: {said}", "check that it is a scheduler's address"
         )
     return load_of(told.observation)
-
-
-def child_environment(home: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a child gets of an environment: how to find Python and costplan, and nothing else."""
-    passed = {name: environment[name] for name in _PASSED_ON if name in environment}
-    return {**passed, "HOME": home, "TMPDIR": home}
-
-
-def run_child(arguments: Sequence[str], timeout_seconds: float, address: str) -> bytes:
-    """What a Python process with these arguments writes to its standard output.
-
-    It runs with `child_environment` in an empty directory, and is killed when it takes longer
-    than `timeout_seconds` or writes more than `MAX_ANSWER_BYTES`; both raise InputError, as does
-    an end without an answer.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="costplan-") as home,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=child_environment(home, os.environ),
-            cwd=home,
-        ) as child,
-    ):
-        try:
-            written, complaints = _drain(child, time.monotonic() + timeout_seconds, address)
-        finally:
-            child.kill()
-    if not written:
-        last = complaints.decode(errors="replace").strip().rpartition("\n")[2]
-        said = "".join(filter(str.isprintable, last))[:_LONGEST_COMPLAINT] or "it said nothing"
-        raise InputError(address, f"the process that looks at it ended: {said}")
-    return written
-
-
-def _drain(child: subprocess.Popen[bytes], deadline: float, address: str) -> tuple[bytes, bytes]:
-    """Standard output, and the end of standard error, until the child closes both."""
-    written, complaints = bytearray(), bytearray()
-    with selectors.DefaultSelector() as selector:
-        for stream, buffer in ((child.stdout, written), (child.stderr, complaints)):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, buffer)
-        while selector.get_map():
-            ready = selector.select(deadline - time.monotonic())
-            if not ready:
-                raise InputError(address, "no answer in time", "is the scheduler overloaded?")
-            for key, _ in ready:
-                chunk = os.read(key.fd, 2**16)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                key.data.extend(chunk)
-            del complaints[: -2 * _LONGEST_COMPLAINT]
-            if len(written) > MAX_ANSWER_BYTES:
-                raise InputError(address, f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return bytes(written), bytes(complaints)
 
 
 def _checked(address: str, tls: TlsFiles | None) -> tuple[str, int]:

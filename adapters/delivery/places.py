@@ -21,36 +21,38 @@ _BY_ARROW = ("s3", "gs")
 _EXTRAS = {"abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
 
 
-def put(files: Iterable[Path], place: str) -> str:
-    """Puts the files there under their names and gives the receipt; what is there already is
-    replaced. Raises DeliveryFailed."""
-    chosen = sorted(files)
-    scheme, found, rest = place.partition("://")
-    if not found or scheme == "file":
-        _put_in_folder(chosen, Path(rest if found else place))
+def put(files: Path, place: str) -> str:
+    """Puts what is in a folder there under its names and gives the receipt; what is there already
+    is replaced. Raises DeliveryFailed."""
+    found = [path for path in files.rglob("*") if path.is_file()]
+    # What belongs to a file and lies deeper comes before it.
+    names = sorted((path.relative_to(files) for path in found), key=lambda n: (-len(n.parts), n))
+    scheme, is_url, rest = place.partition("://")
+    if not is_url or scheme == "file":
+        _put_in_folder(files, names, Path(rest if is_url else place))
     else:
-        _put_in_store(chosen, place)
-    size = sum(file.stat().st_size for file in chosen)
-    names = "1 file" if len(chosen) == 1 else f"{len(chosen)} files"
-    return f"{names}, {size:,} bytes in {place}"
+        _put_in_store(files, names, place)
+    size = sum(path.stat().st_size for path in found)
+    count = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"{count}, {size:,} bytes in {place}"
 
 
-def _put_in_folder(files: Iterable[Path], folder: Path) -> None:
+def _put_in_folder(files: Path, names: Iterable[Path], folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            with replaced(folder / file.name) as partial:
-                shutil.copyfile(file, partial)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with replaced(folder / name) as partial:
+                shutil.copyfile(files / name, partial)
     except OSError as error:
         raise DeliveryFailed(f"{folder} cannot be written: {error.strerror}") from None
 
 
-def _put_in_store(files: Iterable[Path], place: str) -> None:
+def _put_in_store(files: Path, names: Iterable[Path], place: str) -> None:
     try:
         store, folder = _store(place)
-        for file in files:
+        for name in names:
             # An object is there as a whole, once all of it has come, or not at all.
-            store.put_file(str(file), f"{folder.rstrip('/')}/{file.name}")
+            store.put_file(str(files / name), f"{folder.rstrip('/')}/{name.as_posix()}")
     except ImportError:
         scheme = place.partition("://")[0]
         package = _EXTRAS.get(scheme, f"what fsspec needs for {scheme}")

@@ -43,6 +43,8 @@ and 0.004237 $ an hour in us-central1): a machine's price is split by it."""
 
 PriceOf = Callable[[OfferKey], Fraction | None]
 """Dollars an hour of an offer, None where nobody knows."""
+RatesOf = Callable[[Product], Mapping[str, Fraction]]
+"""Dollars an hour of a machine under commitments, by kind, or by kind and term."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +91,20 @@ class InUse:
     unknown: Mapping[str, str]
 
 
-def in_use(
+def in_use(  # noqa: PLR0913 - each is a fact of the question
     nodes: Iterable[Node],
     held: Sequence[Commitment],
     price_of: PriceOf,
     now: datetime,
     owner: Owner | None = None,
     rules: Rules | None = None,
+    *,
+    rates_of: RatesOf | None = None,
 ) -> InUse:
     """What these machines use of what is held; `owner` is the account that they are of.
 
-    Without an owner all that is held counts as of the account of the machines.
+    Without an owner all that is held counts as of the account of the machines. `rates_of` comes
+    before the committed prices of `price_of`.
     """
     rules = rules or Rules(sustained_use=False)
     hour = hour_start(now)
@@ -109,6 +114,8 @@ def in_use(
     runs = [
         run for node in lasted for run in _runs_of(node, price_of, held, until, owner or Owner())
     ]
+    if rates_of is not None:
+        runs = [run if run.is_spot else _rated(run, rates_of(run.product)) for run in runs]
     shared = list(held)
     if owner is None:
         shared = [replace(each, owner=Owner(), scope=Scope.SHARED) for each in held]
@@ -130,6 +137,13 @@ def in_use(
         coverage=_coverage(hours, bills),
         unknown=MappingProxyType(dict(_unknown(hours, bills, shared, month))),
     )
+
+
+def _rated(run: Run, rates: Mapping[str, Fraction]) -> Run:
+    """The machine with rates that are known better; parts of a machine have none."""
+    if not rates or run.product.resource:
+        return run
+    return replace(run, rates=MappingProxyType({**run.rates, **rates}))
 
 
 def _runs_of(

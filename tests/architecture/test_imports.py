@@ -105,6 +105,17 @@ def test_only_the_child_and_the_scheduler_speak_dask_protocol() -> None:
     assert speaking == SPEAKS_DASK
 
 
+def test_only_a_child_imports_ray() -> None:
+    """It starts threads and reads a home's settings, so no process with credentials imports it."""
+    speaking = {
+        _shown(path)
+        for path in files(*PACKAGES)
+        for _, name in imports(tree(path))
+        if name.split(".")[0] == "ray"
+    }
+    assert speaking == {"adapters/ray/sample_child.py"}
+
+
 def test_nothing_imports_what_runs_in_a_worker() -> None:
     users = {
         _shown(path) for path in files(*PACKAGES) for _, found in imports(tree(path))

@@ -102,6 +102,35 @@ def test_a_plan_that_nothing_is_left_for_is_idle(folder: Path) -> None:
     assert "3 machines running; as it goes, $2.12 of commitments stay idle" in table
 
 
+def test_what_the_autoscalers_file_holds_is_listed_with_its_rates_and_owner(folder: Path) -> None:
+    """One machine is reserved for account 1, which the file says is ours; the other is the plan's,
+    at the rate that the file gives."""
+    text = (ROOT / "docs/autoscaler-config.md").read_text().split("```yaml\n")[1].split("```")[0]
+    held = (folder / "commitments.yaml").read_text()
+    own = held.replace("id: ri,", "id: ri, account: '1', scope: account,")
+    rates = (
+        "commitment_rates:\n"
+        "  - {provider: aws, instance_type: m5.large, rates: {compute_sp: 0.09}}\n"
+        "  - {provider: aws, instance_type: m5.large, region: us-east-1,\n"
+        "     rates: {compute_sp: 0.07}}\n"
+    )
+    config = folder / "costplan.yaml"
+    config.write_text(f"{text}\n{own}{rates}commitments_owner: {{account: '1'}}\n")
+    (folder / "commitments.yaml").unlink()
+    words = ("--config", "costplan.yaml", "--store", "costplan.db")
+    by_id = {one["id"]: one for one in listed(*words)["commitments"]}
+    assert by_id["ri"]["this_hour"]["used_quantity"] == "1"
+    assert by_id["sp"]["this_hour"]["used_usd"] == "0.07"
+    config.write_text(config.read_text().replace("{account: '1'}", "{account: '2'}"))
+    by_id = {one["id"]: one for one in listed(*words)["commitments"]}
+    assert by_id["ri"]["this_hour"]["used_quantity"] == "0"
+    assert by_id["sp"]["this_hour"]["used_usd"] == "0.14"
+    config.write_text(text)
+    bare = run("list", *words)
+    assert bare.exit_code == 1
+    assert "commitments.yaml: there is no such file" in bare.stderr
+
+
 def test_without_a_store_the_use_is_not_known(folder: Path) -> None:
     found = listed()
     assert "use" not in found

@@ -21,6 +21,8 @@ from tests.accounts import at
 from tests.cli import report_samples, test_report_cli
 from tests.cli.receivers import SECRET_PATH, Webhook, webhook
 from tests.crash_points import OF_DELIVERIES
+from tests.finance import ledgers
+from tests.finance.ledgers import OCTOBER
 from tests.unit.test_daemon_config import LEAST
 
 NOW = report_samples.MADE_AT
@@ -78,7 +80,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def test_a_report_is_written_when_it_is_due_and_once(folder: Path, clock: Clock) -> None:
-    configure(folder, {**DAILY, "by": ["market"]})
+    configure(folder, {**DAILY, "by": ["market"], "formats": ["html", "csv", "focus-1.2"]})
     assert deliver().stdout == "0 sent, 0 failed\n"
     clock.now = at(8 * 60)
     before = datetime.fromisoformat("2026-05-04T20:00:00+00:00")
@@ -86,9 +88,12 @@ def test_a_report_is_written_when_it_is_due_and_once(folder: Path, clock: Clock)
     clock.now = before - timedelta(seconds=1)
     assert deliver().stdout == "0 sent, 0 failed\n"
     clock.on(seconds=1)
-    assert deliver().stdout == "2 sent, 0 failed\n"
+    assert deliver().stdout == "3 sent, 0 failed\n"
     out = folder / "out" / "2026-05"
-    assert sorted(p.name for p in out.iterdir()) == ["fraud-2026-05.csv", "fraud-2026-05.html"]
+    names = {path.name for path in out.iterdir()}
+    assert names >= {f"fraud-2026-05.{end}" for end in ("csv", "html", "focus-1.2.parquet")}
+    assert len(names) > 3  # what belongs to FOCUS files is beside them
+    assert run("focus", "check", out / "fraud-2026-05.focus-1.2.parquet").exit_code == 0
     typed = run("report", "--month", "2026-05", "--by", "market", "--format", "csv").stdout
     assert (out / "fraud-2026-05.csv").read_text() == typed
     clock.on(hours=1)
@@ -236,3 +241,42 @@ def test_a_process_that_is_killed_anywhere_loses_nothing_and_sends_once(
     assert before.decode() == run("report", "--month", "2026-05", "--format", "csv").stdout
     assert deliver().stdout == "0 sent, 0 failed\n"
     assert [path.name for path in spool.iterdir()] == ["lock"]
+
+
+def test_an_unusual_day_and_a_budget_that_will_be_passed_are_told_of(
+    folder: Path, clock: Clock
+) -> None:
+    """$24 each day from the 22nd of October on, and $264 on the last."""
+    (folder / "s.db").unlink()
+    first = OCTOBER + timedelta(days=21)
+    spent = [
+        ledgers.entry("n-1", first + timedelta(days=day), lasts=timedelta(days=1), usd_per_hour="1")
+        for day in range(10)
+    ]
+    spike = ledgers.entry(
+        "n-2", first + timedelta(days=9), lasts=timedelta(days=1), usd_per_hour="10",
+        workload="sweep",
+    )  # fmt: skip
+    ledgers.write(folder / "s.db", spent[:5], first + timedelta(days=5))
+    with webhook() as hook:
+        alerting(folder, hook, 200, forecast=True, anomalies=True)
+        clock.now = first + timedelta(days=5, hours=6)
+        assert deliver().stdout == "2 sent, 0 failed\n"
+        ledgers.write(folder / "s.db", [*spent[5:], spike], first + timedelta(days=10))
+        clock.now = first + timedelta(days=10, minutes=59)  # November, and the day may not be whole
+        assert deliver().stdout == "1 sent, 0 failed\n"
+        clock.on(minutes=2)
+        assert deliver().stdout == "1 sent, 0 failed\n"
+        clock.on(hours=5)
+        assert deliver().stdout == "0 sent, 0 failed\n"
+    assert [key for key, _ in hook.taken] == [
+        "budget/month/2026-10-01/200/0.5/webhook",
+        "budget/month/2026-10-01/200/forecast/webhook",
+        "budget/month/2026-11-01/200/forecast/webhook",
+        "anomaly/2026-10-31/webhook",
+    ]
+    assert hook.taken[3][1].splitlines() == [
+        "*fraud: 2026-10-31 cost $240.00 more than usual*",
+        "$264.00, where 9 other days have $24.00 ($21.60 to $26.40). 100% of it is workload "
+        "sweep: $240.00 instead of $0.00.",
+    ]

@@ -68,7 +68,8 @@ def test_mail_that_cannot_go_out_says_why_and_not_the_password(
 
 
 def test_files_come_into_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "fraud-2026-10.csv"
+    file = tmp_path / "out/fraud-2026-10.csv"
+    file.parent.mkdir()
     file.write_bytes(b"a,b\n" * 100)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -79,30 +80,34 @@ def test_files_come_into_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         s3 = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
         s3.create_bucket(Bucket="ours")
         query = f"?scheme=http&endpoint_override={host}:{port}&region=us-east-1"
-        receipt = put([file], f"s3://ours/costplan/2026-10/{query}")
+        receipt = put(file.parent, f"s3://ours/costplan/2026-10/{query}")
         assert receipt.startswith("1 file, 400 bytes in s3://ours/costplan/2026-10/")
         found = s3.get_object(Bucket="ours", Key="costplan/2026-10/fraud-2026-10.csv")
         assert found["Body"].read() == file.read_bytes()
         file.write_bytes(b"new")
-        put([file], f"s3://ours/costplan/2026-10{query}")
+        put(file.parent, f"s3://ours/costplan/2026-10{query}")
         listed = s3.list_objects_v2(Bucket="ours")["Contents"]
         sizes = {each["Key"]: each["Size"] for each in listed if not each["Key"].endswith("/")}
         assert sizes == {"costplan/2026-10/fraud-2026-10.csv": 3}
         with pytest.raises(DeliveryFailed, match=r"s3://theirs/x.* cannot be written"):
-            put([file], f"s3://theirs/x{query}")
+            put(file.parent, f"s3://theirs/x{query}")
     finally:
         server.stop()
 
 
 def test_a_store_without_its_package_says_which(tmp_path: Path) -> None:
     with pytest.raises(DeliveryFailed, match=r"abfs:// needs a package: pip install adlfs"):
-        put([tmp_path], "abfs://container@account.dfs.core.windows.net/x")
+        put(tmp_path, "abfs://container@account.dfs.core.windows.net/x")
 
 
 def test_files_go_to_any_store_of_fsspec(tmp_path: Path) -> None:
     from fsspec.implementations.memory import MemoryFileSystem
 
+    (tmp_path / "a.csv.metadata").mkdir()
+    (tmp_path / "a.csv.metadata/b.json").write_bytes(b"2")
     file = tmp_path / "a.csv"
     file.write_bytes(b"1")
-    put([file], "memory://costplan-tests/2026-10/")
-    assert MemoryFileSystem().cat("/costplan-tests/2026-10/a.csv") == b"1"
+    put(file.parent, "memory://costplan-tests/2026-10/")
+    root = "/costplan-tests/2026-10"
+    assert MemoryFileSystem().cat(f"{root}/a.csv") == b"1"
+    assert MemoryFileSystem().cat(f"{root}/a.csv.metadata/b.json") == b"2"

@@ -77,6 +77,22 @@ def test_what_a_flag_names_is_used_first(folder: Path) -> None:
     assert "CSV has prices without commitments" in csv.stderr
 
 
+def test_what_others_cost_is_as_billed_too(folder: Path) -> None:
+    """Six workers on big machines that are all paid for, or else on small ones that are: both cost
+    nothing, and no small part of a cent that the solver counts for a machine that is paid for."""
+    small = "  - {id: more, kind: regional_ri, region: north, instance_type: small.4, count: 6}\n"
+    (folder / "held.yaml").write_text(HELD.replace("count: 2", "count: 3") + small)
+    words = (folder / "w.yaml", "--commitments", folder / "held.yaml")
+    found = plan(run(folder, *words, "--format", "json"))
+    assert float(found["expected_usd_per_hour"]) == 0
+    named = {each["name"]: each["usd_per_hour"] for each in found["baselines"]}
+    assert float(named["everything on-demand"]) == 0
+    assert float(found["runner_up"]["expected_usd_per_hour"]) == 0
+    table = run(folder, *words).stdout
+    assert "the same as everything on-demand, $0.00/h" in table
+    assert "$0.00/h expected: costs the same" in table
+
+
 def test_the_file_that_a_workload_names_lies_beside_it(folder: Path) -> None:
     named = folder / "deep" / "w.yaml"
     named.parent.mkdir()

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from distributed import Client, Event
 
-from costplan.adapters.dask.sample import MAX_ANSWER_BYTES, TlsFiles, run_child, sample
+from costplan.adapters.child import MAX_ANSWER_BYTES, run_child
+from costplan.adapters.dask.sample import TlsFiles, sample
 from costplan.planner.demand import shapes_from_load
 from costplan.planner.errors import InputError
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from costplan.adapters.dask.sample import child_environment, load_from_answer, sample
+from costplan.adapters.child import child_environment
+from costplan.adapters.dask.sample import load_from_answer, sample
 from costplan.planner.errors import InputError
 from costplan.planner.load import Load, TaskGroup, WorkerLoad
 

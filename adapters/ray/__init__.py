@@ -1,0 +1,1 @@
+"""Ray clusters as a source of work."""

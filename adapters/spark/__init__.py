@@ -1,0 +1,1 @@
+"""Spark applications as a source of work."""
