@@ -69,15 +69,16 @@ def issue(
     from costplan.adapters.clock import utc_now
     from costplan.adapters.finance.issuing import issue as issued
     from costplan.adapters.finance.issuing import since_issued
+    from costplan.cli.book_terms import book_terms
     from costplan.cli.cluster_store import opened
     from costplan.cli.ledger_view import issued_text
     from costplan.cli.progress import Progress
     from costplan.cli.reconcile_view import since_lines
-    from costplan.planner.finance.terms import terms_of
+    from costplan.planner.ledger_months import month_bounds
 
+    end = month_bounds(month)[1]
     with opened(config, store, read_only=True) as cluster:
-        path, settings = cluster.path, cluster.settings()
-    terms = None if settings is None else terms_of(settings)
+        path, terms = cluster.path, book_terms(cluster, min(cluster.now(), end))
     with Progress() as progress:
         before = since_issued(path, month, terms, progress)
         row = issued(path, month, utc_now(), terms)

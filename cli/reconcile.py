@@ -64,7 +64,7 @@ def reconcile(  # noqa: PLR0913, PLR0917 - options
     if out is not None:
         check_out(out)
     _check_format(actuals_format)
-    path, terms = _opened(config, store)
+    path, terms = _opened(config, store, month)
     asked = _Asked(path, terms, actuals, month, actuals_format, _tolerance(tolerance))
     made, since, wanted = _compared(asked, output, out)
     if restate:
@@ -95,13 +95,14 @@ def _tolerance(text: str) -> Decimal:
     return usd
 
 
-def _opened(config: Path | None, store: Path | None) -> tuple[Path, Terms | None]:
+def _opened(config: Path | None, store: Path | None, month: str) -> tuple[Path, Terms | None]:
+    from costplan.cli.book_terms import book_terms
     from costplan.cli.cluster_store import opened
-    from costplan.planner.finance.terms import terms_of
+    from costplan.planner.ledger_months import month_bounds
 
+    end = month_bounds(month)[1]
     with opened(config, store, read_only=True) as cluster:
-        settings = cluster.settings()
-        return cluster.path, None if settings is None else terms_of(settings)
+        return cluster.path, book_terms(cluster, min(cluster.now(), end))
 
 
 @dataclass(frozen=True, slots=True)

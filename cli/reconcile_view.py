@@ -117,12 +117,12 @@ def tie_pairs(made: Reconciliation) -> tuple[tuple[str, tuple[str, ...]], ...]:
     foreign = made.state(MatchState.FOREIGN)
     rest = sum((each.filed_usd for each in made.kinds), Decimal(0)) + source.other_months_usd
     return (
-        ("total", (f"${source.filed_usd:f} in {counted(source.rows, 'row')}",)),
-        ("ours", (f"${ours:f}",)),
-        ("foreign", (f"${foreign.filed_usd if foreign else Decimal(0):f}",)),
-        ("the rest", (f"${rest:f}",)),
-        ("rounding", (f"${source.rounding_usd:f}",)),
-        ("untied", (f"${made.untied_usd:f}",)),
+        ("total", (f"{exact(source.filed_usd)} in {counted(source.rows, 'row')}",)),
+        ("ours", (f"{exact(ours)}",)),
+        ("foreign", (f"{exact(foreign.filed_usd if foreign else Decimal(0))}",)),
+        ("the rest", (f"{exact(rest)}",)),
+        ("rounding", (f"{exact(source.rounding_usd)}",)),
+        ("untied", (f"{exact(made.untied_usd)}",)),
         ("files", (", ".join(source.files[:3]) + (" ..." if len(source.files) > 3 else ""),)),
         ("sha256", (source.sha256,)),
     )
@@ -218,6 +218,12 @@ def money(usd: Decimal) -> str:
     if usd and abs(usd) < Decimal("0.01"):
         return f"{usd:.6f}"
     return f"{usd:,.2f}"
+
+
+def exact(usd: Decimal) -> str:
+    """Dollars to the last place: twelve, or as many more as say something."""
+    whole, _, places = f"{usd:f}".partition(".")
+    return f"${whole}.{places.rstrip('0'):0<12}"
 
 
 def signed(usd: Decimal) -> str:

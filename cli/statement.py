@@ -12,11 +12,13 @@ from pathlib import Path
 
 from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.issuing import last_billed
 from costplan.adapters.finance.ledger_changes import months_of
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
 from costplan.adapters.whole_file import replaced
 from costplan.cli import errors, report_focus
+from costplan.cli.book_terms import book_terms
 from costplan.cli.cluster_store import Cluster
 from costplan.cli.out_file import write_out
 from costplan.cli.progress import Progress
@@ -27,7 +29,6 @@ from costplan.cli.statement_document import document_text, journal_csv, rows_csv
 from costplan.cli.statement_page import page_text
 from costplan.cli.statement_view import statement_view
 from costplan.planner.accrual import running_usd, unpriced
-from costplan.planner.catalogue import Catalogue
 from costplan.planner.charges import whole_meters
 from costplan.planner.errors import InputError
 from costplan.planner.finance.anomalies import WINDOW_DAYS
@@ -35,7 +36,6 @@ from costplan.planner.finance.dimensions import DEFAULT, LINE, dimensions
 from costplan.planner.finance.journal import Cost, Journal, journal
 from costplan.planner.finance.report_settings import ReportSettings
 from costplan.planner.finance.statement import Aside, Period, Statement, Table, View
-from costplan.planner.finance.terms import terms_of
 from costplan.planner.report import interruptions_of
 from costplan.planner.settings import Budget
 from costplan.planner.spending import month_end
@@ -120,25 +120,13 @@ def book_of(cluster: Cluster, period: Period, told: Told = lambda _: None) -> It
 
 def opened_book(cluster: Cluster, period: Period, told: Told = lambda _: None) -> Book:
     """The lines of a period and of the weeks that it is held against."""
-    settings = cluster.settings()
     return open_book(
         cluster.path,
         start=period.start - timedelta(days=WINDOW_DAYS),
         end=period.end,
-        terms=None if settings is None else terms_of(settings, _listed(cluster, period)),
+        terms=book_terms(cluster, period.until),
         progress=told,
     )
-
-
-def _listed(cluster: Cluster, period: Period) -> Catalogue | None:
-    """The price list, which says rates of commitments; it is read where something is held."""
-    settings, config = cluster.settings(), cluster.config
-    if settings is None or not settings.held.is_any:
-        return None
-    from costplan.cli.price_source import read_prices
-
-    named = None if config is None or config.prices_file is None else Path(config.prices_file)
-    return read_prices(named, now=period.until).catalogue
 
 
 def question_of(
@@ -164,6 +152,7 @@ def question_of(
         budget=Budget() if settings is None else settings.budget,
         before=None if cluster.config is None else cluster.config.reports.before,
         aside=_aside(cluster, period),
+        actual_usd=last_billed(cluster.path, period.name),
     )
 
 

@@ -153,6 +153,7 @@ def _variance(statement: Statement) -> dict[str, Any]:
         "interruption_usd": _money(found.interruption_usd),
         "metered_usd": money_text(found.metered_usd),
         "actual_usd": _money(found.actual_usd),
+        "machines_usd": _money(found.machines_usd),
     }
 
 

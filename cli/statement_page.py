@@ -12,6 +12,7 @@ from costplan.cli.report_wording import dollars, rounded_parts, share_text
 from costplan.cli.statement_chart import chart, waterfall
 from costplan.cli.statement_text import (
     PURPOSES,
+    actual_text,
     anomaly_text,
     burn_text,
     burn_verdict,
@@ -212,10 +213,7 @@ def _other(other: Otherwise, statement: Statement) -> dict[str, str]:
 
 def _variance(statement: Statement) -> dict[str, Any]:
     found, shown = statement.variance, digits(statement)
-    actual = ""
-    if found.actual_usd is not None:
-        off = dollars(found.actual_usd - statement.total.billed_usd, shown)
-        actual = f"The provider billed {dollars(found.actual_usd, shown)}: {off} against cash."
+    actual = actual_text(found, shown)
     if found.planned_usd is None:
         return {"steps": (), "words": (), "before": "", "actual": actual}
     steps = [("planned", found.planned_usd, "drain")]

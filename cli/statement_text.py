@@ -14,6 +14,7 @@ from costplan.planner.finance.grid import SOURCES
 from costplan.planner.finance.savings import Otherwise
 from costplan.planner.finance.statement import Row, Statement, Table
 from costplan.planner.finance.units_of_work import UnitCost
+from costplan.planner.finance.variance import Variance
 from costplan.planner.plan_document import money_text
 from costplan.planner.wording import counted, percent, plain, usd
 
@@ -162,6 +163,18 @@ def burn_verdict(of: Burn) -> str:
     if of.is_passed:
         return f"passed on {of.passed_on:%d %B}"
     return f"will be passed on {of.passed_on:%d %B}, as days go"
+
+
+def actual_text(found: Variance, shown: int) -> str:
+    """What the provider billed, against the ledger; empty where that is not known."""
+    if found.actual_usd is None:
+        return ""
+    off = round(found.actual_usd - found.machines_usd, shown)
+    words = "as in the ledger"
+    if off:
+        words = f"{dollars(abs(off), shown)} {'more' if off > 0 else 'less'} than in the ledger"
+    billed = dollars(found.actual_usd, shown)
+    return f"The provider billed {billed} for machines, after commitments: {words}."
 
 
 def anomaly_text(odd: Anomaly, shown: int) -> str:

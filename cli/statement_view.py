@@ -10,6 +10,7 @@ from costplan.cli.statement_text import (
     AMORTISED,
     CASH,
     PURPOSES,
+    actual_text,
     anomaly_text,
     burn_text,
     burn_verdict,
@@ -204,11 +205,8 @@ def _variance(statement: Statement) -> Iterable[Block]:
             before = dollars(found.before_usd, shown)
             since = f"{found.since:%Y-%m-%d %H:%M} UTC"
             yield Line(f"Plans are known from {since} on; {before} were before.", "quiet")
-    actual = "What the provider billed is not known yet: `costplan reconcile` tells."
-    if found.actual_usd is not None:
-        off = dollars(found.actual_usd - statement.total.billed_usd, shown)
-        actual = f"The provider billed {dollars(found.actual_usd, shown)}: {off} off."
-    yield Line(actual, "quiet")
+    unknown = "What the provider billed is not known yet: `costplan reconcile --restate` notes it."
+    yield Line(actual_text(found, shown) or unknown, "quiet")
 
 
 def _commitments(statement: Statement) -> Iterable[Block]:

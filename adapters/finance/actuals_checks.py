@@ -120,8 +120,9 @@ _OVERLAP = """SELECT resource || ' at ' || start_at::VARCHAR FROM (
     SELECT resource, start_at, max(end_at) OVER (PARTITION BY resource, sku, category
         ORDER BY start_at RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING)
         AS before_at FROM (SELECT DISTINCT resource, sku, category, start_at, end_at FROM actuals
-        WHERE kind = 'machine' AND resource != '')
+        WHERE kind = 'machine' AND resource != '' AND filed_usd >= 0 AND coalesce(quantity, 0) >= 0)
     ) WHERE before_at > start_at LIMIT 1"""
+"""What takes back, as a correction does, lies over what it takes back."""
 
 
 def _check_twice(duck: duckdb.DuckDBPyConnection, subject: str) -> None:

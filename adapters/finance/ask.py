@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from costplan.adapters.finance.ask_budgets import burns, whole_from
+from costplan.adapters.finance.ask_budgets import RAN, burns, whole_from
 from costplan.adapters.finance.ask_causes import ask_variance, planned_since
 from costplan.adapters.finance.ask_money import (
     ask_carbon,
@@ -51,7 +51,7 @@ Told = Callable[[str], None]
 class Question:
     """What is asked: the lines of a period, in tables by each of `tables`.
 
-    `actual_usd` is what the provider billed, where that is known.
+    `actual_usd` is what the provider billed for machines, where that is known.
     """
 
     period: Period
@@ -76,7 +76,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
     make_cells(book, period, tuple(by), since)
     total = sums_of(book.rows(f"SELECT {SUMS} FROM costs WHERE is_mine")[0])  # noqa: S608 - ours
     as_of = book.rows("SELECT max(recorded_at) FROM costs WHERE is_mine")[0][0]
-    whole = whole_from(book.rows("SELECT min(first_at) FROM costs")[0][0])
+    whole = whole_from(book.rows(f"SELECT min(first_at) FROM costs WHERE {RAN}")[0][0])  # noqa: S608 - ours
     days = _days(book, usd)
     mine = _days(book, usd, mine=True)
     told("telling what is behind the sums")

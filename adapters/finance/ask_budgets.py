@@ -14,6 +14,10 @@ from costplan.planner.finance.statement import Period
 from costplan.planner.settings import Budget
 from costplan.planner.spending import day_end
 
+RAN = "charge != 'commitment'"
+"""Lines of what ran. A commitment is paid for before the ledger begins, too, which says nothing of
+what days cost."""
+
 
 def spent_by_day(book: Book, period: Period) -> dict[date, Decimal]:
     """Amortised dollars of each UTC day of a period and of the weeks before it. What is issued in
@@ -29,7 +33,7 @@ def spent_by_day(book: Book, period: Period) -> dict[date, Decimal]:
 
 
 def whole_from(first: datetime | None) -> date | None:
-    """The first whole day of a ledger whose first line begins at `first`."""
+    """The first whole day of a ledger in which something first ran at `first`."""
     if first is None:
         return None
     at = first.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -37,8 +41,8 @@ def whole_from(first: datetime | None) -> date | None:
 
 
 def first_whole_day(book: Book) -> date | None:
-    """The first day that the book has all of; None where it has no line."""
-    return whole_from(book.rows("SELECT min(start_at) FROM lines")[0][0])
+    """The first day that the book has all of; None where nothing ran in it."""
+    return whole_from(book.rows(f"SELECT min(start_at) FROM lines WHERE {RAN}")[0][0])  # noqa: S608 - ours
 
 
 def burns(

@@ -34,8 +34,11 @@ def ask_variance(
     actual_usd: Decimal | None,
 ) -> Variance:
     """The causes, for the time from the first plan on."""
+    machines_usd = decimal_of(
+        book.rows("SELECT sum(effective_usd) FROM costs WHERE is_mine AND charge = 'machine'")[0][0]
+    )
     if since is None:
-        return Variance(metered_usd=total_usd, actual_usd=actual_usd)
+        return Variance(metered_usd=total_usd, actual_usd=actual_usd, machines_usd=machines_usd)
     metered, commitment, interruption = book.rows(
         """SELECT sum(effective_usd),
         sum(CASE WHEN charge = 'commitment' AND kind <> 'credit' THEN effective_usd
@@ -57,7 +60,7 @@ def ask_variance(
         since=since,
         before_usd=total_usd - metered_usd,
     )
-    return replace(found, actual_usd=actual_usd)
+    return replace(found, actual_usd=actual_usd, machines_usd=machines_usd)
 
 
 def _planned(book: Book, period: Period, since: datetime) -> dict[Offer, Amount]:

@@ -14,7 +14,12 @@ from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.stage import Told
 from costplan.adapters.store.database import connect, told
 from costplan.adapters.store.entries import next_id
-from costplan.adapters.store.reconciled import IssuedRow, read_issued, write_issued
+from costplan.adapters.store.reconciled import (
+    IssuedRow,
+    read_issued,
+    read_reconciled,
+    write_issued,
+)
 from costplan.planner.errors import InputError
 from costplan.planner.finance.terms import Terms
 from costplan.planner.ledger_months import month_bounds
@@ -55,6 +60,14 @@ def issue(path: Path, month: str, now: datetime, terms: Terms | None = None) -> 
         write_issued(db, row)
         db.execute("COMMIT")
     return row
+
+
+def last_billed(path: Path, month: str) -> Decimal | None:
+    """What the last bill that was restated by has for a month's machines of ours, after
+    commitments; None where there was none. Raises StoreError."""
+    with closing(connect(path, read_only=True)) as db, told(path):
+        rows = read_reconciled(db, month)
+    return rows[-1].billed_usd if rows else None
 
 
 def since_issued(

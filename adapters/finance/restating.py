@@ -47,7 +47,11 @@ def restate(
             seen = next_id(db)
             found = restated(read_recorded(db, path, start, end), wanted, source)
             noted = read_reconciled(db, made.month)
-        is_noted = bool(noted) and noted[-1].sha256 == made.source.sha256
+        last = noted[-1] if noted else None
+        is_noted = last is not None and (last.sha256, last.billed_usd) == (
+            made.source.sha256,
+            made.billed_usd,
+        )
         if is_dry or (not found.entries and is_noted):
             return found
         progress("adding corrections")
@@ -84,6 +88,7 @@ def _added(
                 first_id=first,
                 entries=len(found.entries),
                 usd=found.usd,
+                billed_usd=made.billed_usd,
             )
             write_reconciled(db, row)
             reach("ledger.restate.noted")

@@ -226,7 +226,14 @@ def _variance(sheets: Sheets, statement: Statement) -> None:
         rows += [(name, usd, words) for name, words, usd in found.causes]
     rows.append(("metered", found.metered_usd, "amortised, of the time that plans cover"))
     rows.append(("before the first plan", found.before_usd, "amortised"))
-    rows.append(("actual", found.actual_usd, "as the provider billed; empty until reconciled"))
+    rows.append(
+        (
+            "actual",
+            found.actual_usd,
+            "as the provider billed for machines, after commitments; empty until reconciled",
+        )
+    )
+    rows.append(("machines", found.machines_usd, "what the ledger has for the same"))
     for at, (name, usd, words) in enumerate(rows, start=1):
         sheets.row(sheet, at, ((name, ""), (usd, _EXACT), (words, "")))
 

@@ -26,10 +26,17 @@ TABLES = (
     ),
 )
 
+BILLED = ("ALTER TABLE reconciled ADD COLUMN billed_usd TEXT",)
+"""What the bill has for machines of ours, after commitments; NULL in notes of before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciledRow:
-    """A bill that the ledger was made to agree with, by which corrections."""
+    """A bill that the ledger was made to agree with, by which corrections.
+
+    `filed_usd` is the whole file's, `billed_usd` that of machines of ours, after commitments, None
+    where it was not noted; `usd` is the sum of the corrections.
+    """
 
     month: str
     at: datetime
@@ -40,6 +47,7 @@ class ReconciledRow:
     first_id: int
     entries: int
     usd: Decimal
+    billed_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +67,17 @@ def write_reconciled(db: sqlite3.Connection, row: ReconciledRow) -> None:
     """Notes a reconciliation within a transaction."""
     db.execute(
         """INSERT INTO reconciled (month, at, format, sha256, files, filed_usd, first_id, entries,
-        usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        usd, billed_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (row.month, _text(row.at), row.format, row.sha256, row.files, str(row.filed_usd),
-         row.first_id, row.entries, str(row.usd)),
+         row.first_id, row.entries, str(row.usd),
+         None if row.billed_usd is None else str(row.billed_usd)),
     )  # fmt: skip
 
 
 def read_reconciled(db: sqlite3.Connection, month: str) -> tuple[ReconciledRow, ...]:
     """The reconciliations of a month, in order."""
     rows = db.execute(
-        """SELECT month, at, format, sha256, files, filed_usd, first_id, entries, usd
+        """SELECT month, at, format, sha256, files, filed_usd, first_id, entries, usd, billed_usd
         FROM reconciled WHERE month = ? ORDER BY id""",
         (month,),
     )
@@ -76,8 +85,9 @@ def read_reconciled(db: sqlite3.Connection, month: str) -> tuple[ReconciledRow, 
         ReconciledRow(
             month=name, at=datetime.fromisoformat(at), format=form, sha256=sha256, files=files,
             filed_usd=Decimal(filed), first_id=first, entries=entries, usd=Decimal(usd),
+            billed_usd=None if billed is None else Decimal(billed),
         )
-        for name, at, form, sha256, files, filed, first, entries, usd in rows
+        for name, at, form, sha256, files, filed, first, entries, usd, billed in rows
     )  # fmt: skip
 
 

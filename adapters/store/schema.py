@@ -111,6 +111,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     # Which bills the ledger was made to agree with, and what was issued to people.
     reconciled.TABLES,
     outbox_tables.TABLES,
+    reconciled.BILLED,
 )
 """Steps that lead from version n to n + 1; the last is the newest."""
 

@@ -176,6 +176,12 @@ class Reconciliation:
         return source.filed_usd - source.rounding_usd - source.other_months_usd - parts
 
     @property
+    def billed_usd(self) -> Decimal:
+        """What the bill has for machines of ours, after commitments."""
+        ours = (each for each in self.states if each.state is not MatchState.FOREIGN)
+        return sum((each.theirs_effective_usd for each in ours), Decimal(0))
+
+    @property
     def differs(self) -> bool:
         """True where a known machine's time is not as the provider has it."""
         fine = (MatchState.MATCHED, MatchState.FOREIGN)

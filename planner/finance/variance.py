@@ -56,8 +56,9 @@ class Variance:
     """Planned against metered, for the time from `since` on that plans cover.
 
     Without a plan `planned_usd` and the causes are None. `metered_usd` are the amortised dollars of
-    that time, `before_usd` those of the period before it. `actual_usd` is what the provider billed,
-    None until that was reconciled.
+    that time, `before_usd` those of the period before it. `actual_usd` is what the provider
+    billed for machines after commitments, None until that was reconciled, and `machines_usd` what
+    the ledger has for them in the whole period.
     """
 
     metered_usd: Decimal
@@ -70,6 +71,7 @@ class Variance:
     commitment_usd: Decimal | None = None
     interruption_usd: Decimal | None = None
     actual_usd: Decimal | None = None
+    machines_usd: Decimal = _ZERO
 
     @property
     def causes(self) -> tuple[tuple[str, str, Decimal], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -294,3 +295,7 @@ def test_what_the_configuration_holds_pays_for_machines_of_the_ledger(folder: Pa
     assert Decimal(use["billed_usd"]) == 89 * Decimal("0.12")
     assert Decimal(use["used_usd"]) > 0
     assert "ri-1" in table_of()
+    issued = run("ledger", "issue", "2026-05", "--config", "costplan.yaml").output
+    amounts = [Decimal(usd) for usd in re.findall(r"\$([0-9.]+) (?:billed|amortised)", issued)]
+    amortised, cash = pair(made["control_totals"])
+    assert amounts == [cash, amortised]

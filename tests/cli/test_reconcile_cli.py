@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from costplan.cli.main import app
-from tests.finance.exports import cur, write_csv
+from tests.finance.exports import DAY, cur, write_csv
+from tests.finance.ledgers import HOUR, OCTOBER, entry, taken_back, write
 from tests.finance.test_reconcile import LIVES, ledger_of
 
 RUNNER = CliRunner()
@@ -71,6 +72,11 @@ def test_it_restates_when_told_to_and_says_what_changed_since(path: Path, bill: 
     assert (code, "billed +$0.01, amortised +$0.01" in text) == (0, True)
     code, text = told(path, bill, "--restate", "--yes", "--detailed-exitcode")
     assert (code, "the ledger agrees: nothing to restate" in text) == (0, True)
+    words = ["--month", "2026-10", "--store", str(path), "--format", "json"]
+    found = json.loads(RUNNER.invoke(app, ["report", *words]).stdout)["variance"]
+    assert found["actual_usd"] == found["machines_usd"]
+    table = RUNNER.invoke(app, ["report", *words[:4]]).stdout
+    assert "for machines, after commitments: as in the ledger." in table
 
 
 def test_what_is_wrong_is_said(path: Path, bill: Path) -> None:
@@ -85,6 +91,17 @@ def test_what_is_wrong_is_said(path: Path, bill: Path) -> None:
     ):
         code, text = told(path, bill, *words)
         assert (code, said in text) == (1, True), text
+
+
+def test_an_export_with_corrections_does_not_overlap_itself(path: Path, tmp_path: Path) -> None:
+    late = entry("n-9", OCTOBER, lasts=HOUR)
+    write(path, [late], OCTOBER + 33 * DAY)
+    write(path, [taken_back(late, OCTOBER + HOUR / 4)], OCTOBER + 33 * DAY)
+    file = tmp_path / "own.csv"
+    words = ["--month", "2026-10", "--format", "focus-1.2", "--out", str(file)]
+    assert RUNNER.invoke(app, ["report", "--store", str(path), *words]).exit_code == 0
+    code, text = told(path, file, "--detailed-exitcode", "--tolerance", "0")
+    assert (code, "all 80 machine-hours of ours agree" in text) == (0, True), text
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.4"])

@@ -16,7 +16,7 @@ import pytest
 
 from costplan.adapters.finance.actuals import import_actuals
 from costplan.adapters.finance.audit import audit
-from costplan.adapters.finance.issuing import issue, since_issued
+from costplan.adapters.finance.issuing import issue, last_billed, since_issued
 from costplan.adapters.finance.ledger_changes import close
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.reconcile import reconcile, wanted
@@ -100,6 +100,7 @@ def test_the_ledger_agrees_afterwards_and_no_second_time(path: Path, tmp_path: P
     assert (noted.sha256, noted.entries, noted.usd) == (
         first.source.sha256, len(done.entries), done.usd,
     )  # fmt: skip
+    assert noted.billed_usd == last_billed(path, "2026-10") == first.billed_usd
     # The export of a day later has one row changed: that alone is restated.
     rows = bill()
     rows[3]["line_item_unblended_cost"] = "0.21"

@@ -260,6 +260,22 @@ def test_no_day_seen_is_no_forecast() -> None:
     )  # fmt: skip
 
 
+def test_fees_before_anything_ran_are_no_usual_days() -> None:
+    """$24 a day from the 5th on, and $1 a day of a commitment for weeks before: no day is odd."""
+    first, fee = START + 4 * DAY, replace(base(), charge=Charge.COMMITMENT, kind=LineKind.PURCHASE)
+    fees = [
+        replace(fee, line_id=1000 + n, start=at, end=at + HOUR, billed_usd=USD(1),
+                effective_usd=USD(1), month=f"{at:%Y-%m}", covered=None)
+        for n in range(60) if (at := first - n * DAY)
+    ]  # fmt: skip
+    made = asked([*(line(n, first + n * DAY, usd="24") for n in range(20)), *fees])
+    assert made.anomalies == ()
+    late = asked(
+        [line(n, first + n * DAY, usd="48" if n == 17 else "24") for n in range(20)] + fees
+    )
+    assert [odd.day for odd in late.anomalies] == [(first + 17 * DAY).date()]
+
+
 def test_an_odd_day_is_found_with_what_explains_it() -> None:
     """$100 a day, half of it on each type; one Tuesday $300, all of the rise on GPUs. Weekends
     at $20 are as they always are."""
