@@ -263,7 +263,7 @@ def test_it_looks_on_when_the_system_clock_is_set_back_by_an_hour(tmp_path: Path
     async def test(cluster: DaemonCluster) -> None:
         async with daemon_here(cluster) as here:
             jobs = here.daemon._cadence._jobs.get_jobs()
-            assert len(jobs) == 5
+            assert len(jobs) == 7
             for job in jobs:
                 job.modify(next_run_time=utc_now() + timedelta(hours=1))
             await here.ticks(3)

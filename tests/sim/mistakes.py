@@ -85,7 +85,8 @@ def _no_minimum(old: Old) -> Old:
 def _dear_entries(old: Old) -> Old:
     def accrue(*args: Any, **named: Any) -> Any:
         entries, meters = old(*args, **named)
-        return tuple(replace(e, usd=e.usd * Decimal("1.001")) for e in entries), meters
+        dear = Decimal("1.001")
+        return tuple(replace(e, usd=round(e.usd * dear, 12)) for e in entries), meters
 
     return accrue
 
