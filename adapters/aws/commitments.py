@@ -17,6 +17,7 @@ from costplan.adapters.aws.clients import Clients
 from costplan.adapters.aws.errors import mapped
 from costplan.adapters.aws.price_list import on_demand_prices
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
+from costplan.adapters.instants import utc_or_none
 from costplan.planner.commitments.file_fields import system_name
 from costplan.planner.commitments.holdings import Holdings, LeftOut
 from costplan.planner.commitments.sizes import family_of
@@ -146,7 +147,7 @@ def _plans(clients: Clients, account: str, now: datetime) -> Iterator[Found]:
 
 
 def _plan_of(row: Mapping[str, Any], account: str, now: datetime) -> Found:
-    start, end = _instant(row.get("start", "")), _instant(row.get("end", ""))
+    start, end = utc_or_none(row.get("start", "")), utc_or_none(row.get("end", ""))
     kind = _PLANS.get(row["savingsPlanType"])
     reason = _not_ours(row["state"], start, now)
     if not reason and kind is None:
@@ -306,7 +307,3 @@ def _tenancy(word: str) -> str:
 def _money(amount: float) -> Decimal:
     """A price as the answer wrote it: the SDK reads it as a float."""
     return Decimal(repr(float(amount)))
-
-
-def _instant(text: str) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None

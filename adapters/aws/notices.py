@@ -17,6 +17,7 @@ from costplan.adapters.aws.clients import Clients
 from costplan.adapters.aws.errors import mapped
 from costplan.adapters.aws.machines import LIVING, listed, of_cluster, tags_of
 from costplan.adapters.aws.settings import AwsSettings
+from costplan.adapters.instants import utc_of
 from costplan.planner.nodes import Notice
 
 KINDS = ("maintenance", "rebalance", "reclaim")
@@ -95,7 +96,7 @@ def notices_in(body: str, ahead: timedelta) -> tuple[Notice, ...]:
     """
     try:
         event = json.loads(body)
-        detail, at = event["detail"], _instant(event["time"])
+        detail, at = event["detail"], utc_of(event["time"])
         match event["detail-type"]:
             case "EC2 Spot Instance Interruption Warning":
                 return (_notice(detail["instance-id"], "reclaim", at + ahead, at),)
@@ -114,10 +115,6 @@ def _notice(provider_id: str, kind: str, effective_at: datetime, observed_at: da
     return Notice(
         provider_id=provider_id, kind=kind, effective_at=effective_at, observed_at=observed_at
     )
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _take_in(clients: Clients, settings: AwsSettings, batch: Sequence[Message]) -> None:
@@ -162,9 +159,7 @@ def _written(instance: Mapping[str, Any]) -> Iterator[Notice]:
         value = tags.get(_TAG + kind)
         if value is not None:
             effective_at, _, observed_at = value.partition(" ")
-            yield _notice(
-                instance["InstanceId"], kind, _instant(effective_at), _instant(observed_at)
-            )
+            yield _notice(instance["InstanceId"], kind, utc_of(effective_at), utc_of(observed_at))
 
 
 def _delete(clients: Clients, settings: AwsSettings, receipts: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,6 +19,7 @@ from costplan.adapters.azure.errors import calling
 from costplan.adapters.azure.region import settings_of
 from costplan.adapters.azure.retail import RESERVATION, rates
 from costplan.adapters.azure.settings import PROVIDER, AzureSettings
+from costplan.adapters.instants import utc_or_none
 from costplan.planner.commitments.holdings import Holdings, LeftOut
 from costplan.planner.commitments.values import Commitment, Kind, Owner, Product, Scope
 from costplan.planner.errors import ProviderError
@@ -240,12 +241,8 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def _start(properties: Mapping[str, Any]) -> datetime | None:
     """When the benefit began; without a word of that, when it was bought."""
-    return _instant(properties.get("benefitStartTime") or properties.get("purchaseDateTime"))
+    return utc_or_none(properties.get("benefitStartTime") or properties.get("purchaseDateTime"))
 
 
 def _end(properties: Mapping[str, Any]) -> datetime | None:
-    return _instant(properties.get("expiryDateTime"))
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    return utc_or_none(properties.get("expiryDateTime"))

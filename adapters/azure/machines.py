@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from costplan.adapters.azure.clients import Clients
@@ -12,6 +12,7 @@ from costplan.adapters.azure.errors import calling
 from costplan.adapters.azure.names import NODE_TAG, is_ours, key_of, token_of
 from costplan.adapters.azure.past import DEALLOCATE, DELETE, Change, Past
 from costplan.adapters.azure.settings import AzureSettings
+from costplan.adapters.instants import utc_of
 from costplan.planner.nodes import MachineState, ProviderNode
 
 CREATING, DELETING, FAILED = "Creating", "Deleting", "Failed"
@@ -149,7 +150,7 @@ def _node(
 
 
 def _launched_at(machine: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(machine["properties"]["timeCreated"])).astimezone(UTC)
+    return utc_of(str(machine["properties"]["timeCreated"]))
 
 
 def _statuses(machine: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ from costplan.adapters.azure.clients import Clients
 from costplan.adapters.azure.errors import calling
 from costplan.adapters.azure.names import name_of_id
 from costplan.adapters.azure.settings import AzureSettings
+from costplan.adapters.instants import utc_of
 
 ENDED_WITHIN = timedelta(hours=1)
 """Machines that ended longer ago are listed no more."""
@@ -134,7 +135,7 @@ def preempted(clients: Clients, settings: AzureSettings) -> Mapping[str, datetim
 | project id = tostring(properties.targetResourceId), at = tostring(properties.occurredTime)
 | order by id asc, at asc"""
     rows = graph(clients, settings, query, "notices")
-    return {name_of_id(row["id"]): _instant(row["at"]) for row in rows if row["at"]}
+    return {name_of_id(row["id"]): utc_of(row["at"]) for row in rows if row["at"]}
 
 
 def graph(
@@ -170,8 +171,8 @@ def _change(kind: str, name: str, events: Iterable[Mapping[str, Any]]) -> Change
     return Change(
         kind=kind,
         name=name,
-        started_at=_instant(ordered[0]["eventTimestamp"]),
-        ended_at=None if end is None else _instant(end["eventTimestamp"]),
+        started_at=utc_of(ordered[0]["eventTimestamp"]),
+        ended_at=None if end is None else utc_of(end["eventTimestamp"]),
         succeeded=None if end is None else _OVER[end["status"]["value"]],
         machine=next((body for body in bodies if body is not None), None),
     )
@@ -187,10 +188,6 @@ def _machine(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     has = body.get("properties") or {}
     return body if "hardwareProfile" in has and "timeCreated" in has else None
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _text(at: datetime) -> str:

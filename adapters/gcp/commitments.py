@@ -7,9 +7,8 @@ Flexible commitments are of the billing account, and Compute Engine does not tel
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,6 +18,7 @@ from costplan.adapters.gcp.errors import NAME
 from costplan.adapters.gcp.gpus import KINDS
 from costplan.adapters.gcp.operations import pages, refuse_parts
 from costplan.adapters.gcp.skus import GIB, VCPU, Rate, rates
+from costplan.adapters.instants import utc_or_none
 from costplan.planner.commitments.holdings import Holdings, LeftOut
 from costplan.planner.commitments.values import Commitment, Kind, Owner, Product
 from costplan.planner.errors import ProviderError
@@ -76,25 +76,24 @@ def holdings(clients: Clients, project: str, regions: Collection[str]) -> Holdin
 def _commitments(clients: Clients, project: str) -> Iterator[tuple[str, Any]]:
     kind = clients.compute.AggregatedListRegionCommitmentsRequest
     asked = kind(project=project, max_results=_LARGEST_PAGE)
-    lists = clients.commitments.aggregated_list
-    for page in pages(clients, lists, asked, "commitments"):
-        refuse_parts("", page.warning, page.unreachables)
-        for scope, part in page.items.items():
-            refuse_parts(scope, part.warning)
-            for row in part.commitments:
-                yield scope.rpartition("/")[2], row
+    for place, part in _parts(clients, clients.commitments.aggregated_list, asked):
+        yield from ((place, row) for row in part.commitments)
 
 
 def _reservations(clients: Clients, project: str) -> Iterator[tuple[str, Any]]:
     kind = clients.compute.AggregatedListReservationsRequest
     asked = kind(project=project, max_results=_LARGEST_PAGE)
-    lists = clients.reservations.aggregated_list
+    for place, part in _parts(clients, clients.reservations.aggregated_list, asked):
+        yield from ((place, row) for row in part.reservations)
+
+
+def _parts(clients: Clients, lists: Callable[..., Any], asked: Any) -> Iterator[tuple[str, Any]]:
+    """Parts of an aggregated list, with the region or zone of each; all of them, or it raises."""
     for page in pages(clients, lists, asked, "commitments"):
         refuse_parts("", page.warning, page.unreachables)
         for scope, part in page.items.items():
             refuse_parts(scope, part.warning)
-            for row in part.reservations:
-                yield scope.rpartition("/")[2], row
+            yield scope.rpartition("/")[2], part
 
 
 def _reservation_of(row: Any) -> LeftOut:
@@ -128,8 +127,8 @@ def _commitment_of(region: str, row: Any) -> Iterator[Found]:
             ),
             count=amount,
             term=_TERMS.get(row.plan, ""),
-            start=_instant(row.start_timestamp),
-            end=_instant(row.end_timestamp),
+            start=utc_or_none(row.start_timestamp),
+            end=utc_or_none(row.end_timestamp),
             owner=Owner(account=_project_of(row.self_link)),
         )
 
@@ -200,7 +199,3 @@ def _rate_of(bought: Commitment) -> Rate:
 def _project_of(link: str) -> str:
     """The project in a resource's own address, '' where it does not show."""
     return link.partition("/projects/")[2].partition("/")[0]
-
-
-def _instant(text: str) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None

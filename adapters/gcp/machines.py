@@ -22,10 +22,10 @@ from costplan.adapters.gcp.operations import (
     ENDS,
     PREEMPTED,
     Operation,
-    instant,
     pages,
     refuse_parts,
 )
+from costplan.adapters.instants import utc_of
 from costplan.planner.nodes import MachineState, ProviderNode
 
 _STATES = {
@@ -95,11 +95,11 @@ def machine_of(
     ends = [one for one in done if one.kind in ENDS and one.failure is None]
     if ends and state in (MachineState.PENDING, MachineState.RUNNING):
         state = MachineState.STOPPING
-    launched, ended, cause = instant(instance.creation_timestamp), None, None
+    launched, ended, cause = utc_of(instance.creation_timestamp), None, None
     if state is MachineState.ENDED:
         ended, cause = _end(ends, launched, reading)
         if instance.last_stop_timestamp:
-            ended = instant(instance.last_stop_timestamp)
+            ended = utc_of(instance.last_stop_timestamp)
     networks = instance.network_interfaces
     return ProviderNode(
         provider_id=place.provider_id,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from costplan.adapters.gcp.clients import Clients
 from costplan.adapters.gcp.errors import NAME, Failure, calling
 from costplan.adapters.gcp.names import Place, cluster_mark, place_of_link
+from costplan.adapters.instants import utc_of
 from costplan.planner.errors import Unreachable
 
 PREEMPTED = "compute.instances.preempted"
@@ -51,24 +52,19 @@ class Operation:
         return (self.inserted_at, self.name)
 
 
-def instant(text: str) -> datetime:
-    """An instant that Google wrote, in UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
 def operation_of(clients: Clients, found: Any, mark: str) -> Operation | None:
     """An operation of the SDK as a value, None where it is of nothing of ours."""
     place = place_of_link(found.target_link, mark)
     if place is None:
         return None
     is_done = found.status == clients.compute.Operation.Status.DONE
-    ended = instant(found.end_time or found.insert_time) if is_done else None
+    ended = utc_of(found.end_time or found.insert_time) if is_done else None
     return Operation(
         name=found.name,
         kind=found.operation_type,
         place=place,
         request_id=found.client_operation_id,
-        inserted_at=instant(found.insert_time),
+        inserted_at=utc_of(found.insert_time),
         ended_at=ended,
         failure=_failure(found) if is_done else None,
     )

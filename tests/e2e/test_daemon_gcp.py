@@ -25,11 +25,6 @@ from tests.emulators.gcp.guests import GcpGuests
 from tests.emulators.gcp.server import GcpRig, serving
 from tests.emulators.hypervisor import hypervisor
 
-pytestmark = pytest.mark.xfail(
-    run=False,  # each would wait for a minute
-    reason="known fault: a node may name the zone that refused it, and not that of its machine",
-)
-
 NOTICE_SECONDS = 30.0
 SIZE = 5
 KIND: dict[str, object] = {
