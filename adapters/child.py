@@ -21,12 +21,23 @@ MAX_ANSWER_BYTES = 16 * 2**20
 
 LONGEST_COMPLAINT = 300
 _PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV")
+_DASK_NEEDS = (*_PASSED_ON, "HOME", "TMPDIR", "COSTPLAN_FAULTS")
+_DASK_PREFIXES = ("LC_", "DASK_")
 
 
 def child_environment(home: str, environment: Mapping[str, str]) -> dict[str, str]:
     """What a child gets of an environment: how to find Python and costplan, and nothing else."""
     passed = {name: environment[name] for name in _PASSED_ON if name in environment}
     return {**passed, "HOME": home, "TMPDIR": home}
+
+
+def plain_environment() -> dict[str, str]:
+    """What a scheduler or a worker gets of this process's environment: no credentials."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _DASK_NEEDS or name.startswith(_DASK_PREFIXES)
+    }
 
 
 def run_child(

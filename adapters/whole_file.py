@@ -9,6 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def write_secret(path: Path, text: str) -> None:
+    """A new file that its owner alone may read from its first byte on; an old one goes first."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
 @contextmanager
 def beside(target: Path, data: bytes) -> Iterator[Path]:
     """A file in the target's folder with the data on the disk, until the block ends; the block

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import TypeVar
 
 from costplan.cli.bill_document import WrittenHour, WrittenUse, quantity_text, written
-from costplan.cli.report_wording import digits_for, dollars
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
+from costplan.planner.amounts import digits_for, dollars
 from costplan.planner.commitments.values import HourBill
 from costplan.planner.units import PICO_PER_USD, usd_from_pico
 from costplan.planner.wording import counted, percent, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from costplan.cli.cluster_store import Cluster
+from costplan.adapters.store.cluster import Cluster
 from costplan.planner.finance.terms import Terms, terms_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from costplan.adapters.finance.ask_budgets import burns, first_whole_day, spent_by_day
-from costplan.cli.cluster_store import Cluster
+from costplan.adapters.store.cluster import Cluster
 from costplan.cli.statement import opened_book, period_of
 from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters

@@ -15,7 +15,7 @@ from costplan.planner.held.values import Held
 from costplan.planner.types import Market, OfferKey
 
 if TYPE_CHECKING:
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
     from costplan.planner.daemon_config import DaemonConfig
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from costplan.adapters.finance.ask import ask
+from costplan.adapters.store.cluster import Cluster
 from costplan.adapters.store.outbox import New, Outbox
 from costplan.cli.budget_status import burns_of
-from costplan.cli.cluster_store import Cluster
 from costplan.cli.deliver_due import (
     ANOMALIES,
     BUDGETS,

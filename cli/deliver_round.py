@@ -19,8 +19,8 @@ from pathlib import Path
 
 from costplan.adapters.delivery.failure import DeliveryFailed
 from costplan.adapters.faults import reach
+from costplan.adapters.store.cluster import Cluster
 from costplan.adapters.store.outbox import Delivery, Outbox
-from costplan.cli.cluster_store import Cluster
 from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError, InputError
 from costplan.planner.finance.delivery import Channel, retry_seconds

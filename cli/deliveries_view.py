@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from costplan.adapters.instants import zulu_text
 from costplan.adapters.store.outbox import WAITING, Delivery
 from costplan.cli.view import Block, Column, Facts, Grid, Line, View
 from costplan.cli.wording import plain, span_text
@@ -67,9 +68,9 @@ def _document(each: Delivery) -> dict[str, Any]:
         "channel": each.channel,
         "title": each.title,
         "state": each.state,
-        "made_at": _instant(each.made_at),
-        "due_at": _instant(each.due_at) if each.state == WAITING else None,
-        "ended_at": None if each.ended_at is None else _instant(each.ended_at),
+        "made_at": zulu_text(each.made_at),
+        "due_at": zulu_text(each.due_at) if each.state == WAITING else None,
+        "ended_at": None if each.ended_at is None else zulu_text(each.ended_at),
         "attempts": each.attempts,
         "problem": each.problem,
         "receipt": each.receipt,
@@ -103,10 +104,6 @@ def summary_document(found: Deliveries) -> dict[str, Any]:
         "waiting": found.waiting,
         "failing": found.failing,
         "problem": found.problem,
-        "next_try_at": None if found.next_try_at is None else _instant(found.next_try_at),
-        "last_sent_at": None if found.last_sent_at is None else _instant(found.last_sent_at),
+        "next_try_at": None if found.next_try_at is None else zulu_text(found.next_try_at),
+        "last_sent_at": None if found.last_sent_at is None else zulu_text(found.last_sent_at),
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

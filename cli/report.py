@@ -13,7 +13,7 @@ from costplan.cli.errors import check_word, note
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
     from costplan.planner.report import Books, Report
 
 FORMATS = ("table", "json", "csv", "html", "md")

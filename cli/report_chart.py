@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from costplan.cli.report_wording import dollars
+from costplan.planner.amounts import dollars
 from costplan.planner.report import Report
 from costplan.planner.report_timeline import Timeline, timeline
 from costplan.planner.units import seconds_text
@@ -17,7 +17,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 30
 _MOST_TICKS = 6
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400
-_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

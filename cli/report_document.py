@@ -6,11 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from costplan.planner.plan_document import money_text
+from costplan.adapters.instants import zulu_text
+from costplan.planner.plan_document import money_or_none, money_text
 from costplan.planner.report import Report, Row
 from costplan.planner.wording import plain
 
@@ -35,14 +34,14 @@ def report_document(report: Report) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "cluster": report.cluster,
-        "made_at": _instant(report.made_at),
-        "start": _instant(report.start),
-        "end": _instant(report.end),
+        "made_at": zulu_text(report.made_at),
+        "start": zulu_text(report.start),
+        "end": zulu_text(report.end),
         "entries": len(report.entries),
         "total": _row(total),
         "dollars_for": {
             "work_usd": money_text(split.work_usd),
-            "recompute_usd": _money(split.recompute_usd),
+            "recompute_usd": money_or_none(split.recompute_usd),
             "idle_usd": money_text(split.idle_usd),
             "boot_usd": money_text(split.boot_usd),
             "drain_usd": money_text(split.drain_usd),
@@ -58,9 +57,9 @@ def report_document(report: Report) -> dict[str, Any]:
             {
                 "name": other.name,
                 "words": other.words,
-                "usd": _money(other.usd),
+                "usd": money_or_none(other.usd),
                 "paid_usd": money_text(other.paid_usd),
-                "saved_usd": _money(other.saved_usd),
+                "saved_usd": money_or_none(other.saved_usd),
                 "is_estimate": other.is_estimate,
             }
             for other in report.counterfactuals
@@ -99,8 +98,8 @@ def entries_csv(report: Report) -> str:
         key = entry.key
         writer.writerow(
             (
-                _instant(entry.start),
-                _instant(entry.end),
+                zulu_text(entry.start),
+                zulu_text(entry.end),
                 *map(spreadsheet_text, (entry.node_id, key.provider, key.region, key.zone)),
                 *map(spreadsheet_text, (key.instance_type, key.market, entry.workload)),
                 entry.use.value,
@@ -136,11 +135,3 @@ def _row(row: Row) -> dict[str, Any]:
         "busy_seconds": row.busy_seconds,
         "thread_seconds": row.thread_seconds,
     }
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else money_text(usd)
-
-
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -11,18 +11,16 @@ from costplan.cli.report_chart import chart
 from costplan.cli.report_view import market_text_of
 from costplan.cli.report_wording import (
     busy_text,
-    digits_for,
-    dollars,
     hours_text,
     instant_text,
     interruption_lines,
     notes,
     period_text,
-    rounded_parts,
     share_text,
     split_parts,
     verdict_text,
 )
+from costplan.planner.amounts import digits_for, dollars, rounded_parts
 from costplan.planner.plan_document import money_text
 from costplan.planner.report import Report, Row
 from costplan.planner.wording import percent, plain

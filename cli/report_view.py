@@ -7,18 +7,16 @@ from decimal import Decimal
 
 from costplan.cli.report_wording import (
     busy_text,
-    digits_for,
-    dollars,
     hours_text,
     interruption_lines,
     notes,
     period_text,
-    rounded_parts,
     share_text,
     split_parts,
     verdict_text,
 )
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
+from costplan.planner.amounts import digits_for, dollars, rounded_parts
 from costplan.planner.report import Report, Row
 from costplan.planner.report_savings import Counterfactual
 from costplan.planner.wording import counted, market_text, plain

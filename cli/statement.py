@@ -16,10 +16,10 @@ from costplan.adapters.finance.issuing import last_billed
 from costplan.adapters.finance.ledger_changes import months_of
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
+from costplan.adapters.store.cluster import Cluster
 from costplan.adapters.whole_file import replaced
 from costplan.cli import errors, report_focus
 from costplan.cli.book_terms import book_terms
-from costplan.cli.cluster_store import Cluster
 from costplan.cli.out_file import write_out
 from costplan.cli.progress import Progress
 from costplan.cli.render import plain_text, terminal_text, write

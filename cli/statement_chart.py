@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from costplan.cli.report_chart import Bar, Tick
-from costplan.cli.report_wording import dollars
 from costplan.cli.statement_text import name_text
+from costplan.planner.amounts import dollars
 from costplan.planner.finance.statement import Series
 from costplan.planner.units import seconds_text
 
@@ -146,15 +146,13 @@ def _columns(series: Series) -> list[Tick]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """A bar that compares: from `left` for `width` per cent, with a band where it has one."""
+    """A bar that compares: from `left` for `width` per cent."""
 
     name: str
     css: str
     usd: str
     left: str
     width: str
-    band_left: str = ""
-    band_width: str = ""
 
 
 def waterfall(steps: Sequence[tuple[str, Decimal, str]], digits: int) -> tuple[Compare, ...]:

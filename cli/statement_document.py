@@ -6,10 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from costplan.adapters.instants import zulu_text
 from costplan.cli.report_document import spreadsheet_text
 from costplan.planner.finance.budgets import Burn
 from costplan.planner.finance.carbon import Footprint
@@ -17,7 +17,7 @@ from costplan.planner.finance.grid import SOURCES
 from costplan.planner.finance.journal import Journal
 from costplan.planner.finance.savings import Otherwise
 from costplan.planner.finance.statement import Statement, Sums, Table
-from costplan.planner.plan_document import money_text
+from costplan.planner.plan_document import money_or_none, money_text
 
 SCHEMA_VERSION = 2
 CURRENCY = "USD"
@@ -40,11 +40,11 @@ def document(statement: Statement) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "cluster": statement.cluster,
-        "ledger_as_of": _instant(statement.as_of),
+        "ledger_as_of": zulu_text(statement.as_of),
         "month": period.name,
-        "start": _instant(period.start),
-        "end": _instant(period.end),
-        "until": _instant(period.until),
+        "start": zulu_text(period.start),
+        "end": zulu_text(period.end),
+        "until": zulu_text(period.until),
         "is_over": period.is_over,
         "currency": CURRENCY,
         "view": statement.view.value,
@@ -63,7 +63,7 @@ def document(statement: Statement) -> dict[str, Any]:
         "series": {
             "bucket_seconds": statement.series.bucket_seconds,
             "buckets": [
-                {"start": _instant(each.start),
+                {"start": zulu_text(each.start),
                  "usd": {market or "commitments": money_text(usd)
                          for market, usd in each.by_market}}
                 for each in statement.series.buckets
@@ -131,29 +131,29 @@ def _other(other: Otherwise) -> dict[str, Any]:
         "against": other.name,
         "words": other.words,
         "paid_usd": money_text(other.paid_usd),
-        "usd": _money(other.usd),
-        "low_usd": _money(other.low_usd),
-        "high_usd": _money(other.high_usd),
-        "saved_usd": _money(other.saved_usd),
-        "saved_low_usd": _money(other.saved_low_usd),
-        "saved_high_usd": _money(other.saved_high_usd),
+        "usd": money_or_none(other.usd),
+        "low_usd": money_or_none(other.low_usd),
+        "high_usd": money_or_none(other.high_usd),
+        "saved_usd": money_or_none(other.saved_usd),
+        "saved_low_usd": money_or_none(other.saved_low_usd),
+        "saved_high_usd": money_or_none(other.saved_high_usd),
     }
 
 
 def _variance(statement: Statement) -> dict[str, Any]:
     found = statement.variance
     return {
-        "planned_since": None if found.since is None else _instant(found.since),
+        "planned_since": None if found.since is None else zulu_text(found.since),
         "before_usd": money_text(found.before_usd),
-        "planned_usd": _money(found.planned_usd),
-        "price_usd": _money(found.price_usd),
-        "quantity_usd": _money(found.quantity_usd),
-        "mix_usd": _money(found.mix_usd),
-        "commitment_usd": _money(found.commitment_usd),
-        "interruption_usd": _money(found.interruption_usd),
+        "planned_usd": money_or_none(found.planned_usd),
+        "price_usd": money_or_none(found.price_usd),
+        "quantity_usd": money_or_none(found.quantity_usd),
+        "mix_usd": money_or_none(found.mix_usd),
+        "commitment_usd": money_or_none(found.commitment_usd),
+        "interruption_usd": money_or_none(found.interruption_usd),
         "metered_usd": money_text(found.metered_usd),
-        "actual_usd": _money(found.actual_usd),
-        "machines_usd": _money(found.machines_usd),
+        "actual_usd": money_or_none(found.actual_usd),
+        "machines_usd": money_or_none(found.machines_usd),
     }
 
 
@@ -183,13 +183,13 @@ def burn_document(burn: Burn) -> dict[str, Any]:
     """A budget as JSON values."""
     return {
         "name": burn.name,
-        "start": _instant(burn.start),
-        "end": _instant(burn.end),
+        "start": zulu_text(burn.start),
+        "end": zulu_text(burn.end),
         "burnt_usd": money_text(burn.burnt_usd),
-        "limit_usd": _money(burn.limit_usd),
-        "forecast_usd": _money(burn.forecast_usd),
-        "forecast_low_usd": _money(burn.low_usd),
-        "forecast_high_usd": _money(burn.high_usd),
+        "limit_usd": money_or_none(burn.limit_usd),
+        "forecast_usd": money_or_none(burn.forecast_usd),
+        "forecast_low_usd": money_or_none(burn.low_usd),
+        "forecast_high_usd": money_or_none(burn.high_usd),
         "is_passed": burn.is_passed,
         "will_pass": burn.will_pass,
         "passed_on": None if burn.passed_on is None else burn.passed_on.isoformat(),
@@ -280,11 +280,3 @@ def journal_csv(journal: Journal) -> str:
     total = f"{journal.total_usd:.2f}"
     writer.writerow(("total", "", "", period, total, CURRENCY, words))
     return out.getvalue()
-
-
-def _money(usd: Decimal | None) -> str | None:
-    return None if usd is None else money_text(usd)
-
-
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from costplan.cli.report_wording import dollars, rounded_parts, share_text
+from costplan.cli.report_wording import share_text
 from costplan.cli.statement_chart import chart, waterfall
 from costplan.cli.statement_text import (
     PURPOSES,
@@ -31,6 +31,7 @@ from costplan.cli.statement_text import (
     unit_text,
     verdict_text,
 )
+from costplan.planner.amounts import dollars, rounded_parts
 from costplan.planner.finance.dimensions import heads
 from costplan.planner.finance.savings import Otherwise
 from costplan.planner.finance.statement import Row, Statement, Table, View

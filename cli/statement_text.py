@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from costplan.cli.report_wording import digits_for, dollars, rounded_parts, share_text
+from costplan.cli.report_wording import share_text
+from costplan.planner.amounts import digits_for, dollars, rounded_parts
 from costplan.planner.finance.anomalies import Anomaly
 from costplan.planner.finance.budgets import Burn
 from costplan.planner.finance.carbon import COEFFICIENTS, COEFFICIENTS_YEAR, Footprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costplan.cli.report_wording import dollars, rounded_parts, share_text
+from costplan.cli.report_wording import share_text
 from costplan.cli.statement_text import (
     AMORTISED,
     CASH,
@@ -30,6 +30,7 @@ from costplan.cli.statement_text import (
     views_text,
 )
 from costplan.cli.view import Block, Column, Facts, Grid, Line, Style, View
+from costplan.planner.amounts import dollars, rounded_parts
 from costplan.planner.finance.dimensions import heads
 from costplan.planner.finance.statement import Row, Statement, Table
 from costplan.planner.wording import counted, percent, plain

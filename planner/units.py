@@ -14,11 +14,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 PICO_PER_USD = 10**12
+KIB = 2**10
 GIB = 2**30
 MIB = 2**20
 SECONDS_PER_HOUR = 3600
 
 _PICO = Decimal(1).scaleb(-12)
+_CENT = Decimal(1).scaleb(-2)
 _DURATION_UNITS = {
     "s": 1,
     "sec": 1,
@@ -63,6 +65,11 @@ def usd_from_fraction(usd: Fraction) -> Decimal:
     return usd_from_pico(round(usd * PICO_PER_USD))
 
 
+def usd_of(amount: float) -> Decimal:
+    """Dollars of the optimizer as money."""
+    return rounded_usd(Decimal(repr(float(amount))))
+
+
 def pico_from_usd(usd: Decimal | float | str | int) -> int:
     """Pico-dollars from dollars, rounded half-even at 1e-12.
 
@@ -73,6 +80,16 @@ def pico_from_usd(usd: Decimal | float | str | int) -> int:
     if not amount.is_finite():
         raise ValueError(f"not a finite amount of dollars: {usd!r}")
     return int((amount * PICO_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def rounded_usd(usd: Decimal) -> Decimal:
+    """Dollars rounded half-even at 1e-12, which is as fine as money is kept."""
+    return usd.quantize(_PICO, rounding=ROUND_HALF_EVEN)
+
+
+def whole_cents(usd: Decimal) -> Decimal:
+    """Dollars rounded half-even to cents, as bills and journals have them."""
+    return usd.quantize(_CENT, rounding=ROUND_HALF_EVEN)
 
 
 def usd_text(pico: int) -> str:
@@ -139,10 +156,11 @@ def seconds_text(seconds: int) -> str:
 
 
 def memory_text(memory_bytes: int) -> str:
-    """An amount of memory in GiB or MiB: 17179869184 -> '16 GiB'."""
-    if memory_bytes >= GIB:
-        return f"{memory_bytes / GIB:.4g} GiB"
-    return f"{memory_bytes / MIB:.4g} MiB"
+    """An amount of memory in the largest unit that it has one of: 17179869184 -> '16 GiB'."""
+    for size, unit in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if memory_bytes >= size:
+            return f"{memory_bytes / size:.4g} {unit}"
+    return f"{memory_bytes} byte{'s' * (memory_bytes != 1)}"
 
 
 def milli_from_vcpu(vcpu: float) -> int:

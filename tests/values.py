@@ -70,8 +70,10 @@ def by_fields(form: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[A
 
 
 def _groups() -> st.SearchStrategy[TaskGroup]:
-    known = by_fields(TaskGroup, mean_task_seconds=FLOATS)
-    return known | by_fields(TaskGroup, mean_task_seconds=st.none(), observed_tasks=st.just(0))
+    late = {"running": st.integers(9, 10**15), "overdue": st.integers(0, 9)}
+    known = by_fields(TaskGroup, mean_task_seconds=FLOATS, **late)
+    none = by_fields(TaskGroup, mean_task_seconds=st.none(), observed_tasks=st.just(0), **late)
+    return known | none
 
 
 def _pools() -> st.SearchStrategy[PoolPlan]:

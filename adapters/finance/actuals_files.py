@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costplan.adapters.finance.actuals_columns import Format, column_of, format_of
+from costplan.adapters.finance.book import quoted
 from costplan.planner.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _KINDS = {
     ".ndjson": "json",
 }
 _MOST_FILES = 10_000
-_SAMPLE = 1000
+_NESTING = frozenset({"project", "resource", "sku", "service", "usage"})
+"""Columns of Google's export that are objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +107,17 @@ def _kind(file: Path) -> str:
 def _view(
     duck: duckdb.DuckDBPyConnection, files: Sequence[Path], kind: str, asked: str, subject: str
 ) -> Format:
-    listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
+    listed = "[" + ", ".join(quoted(str(file)) for file in files) + "]"
     if kind == "json":
         source = f"read_json_objects({listed}, format='auto', filename=true)"
-        keys = duck.execute(
-            f"""SELECT DISTINCT unnest(json_keys(json)) FROM
-            (SELECT json FROM {source} LIMIT {_SAMPLE})"""  # noqa: S608 - quoted
-        ).fetchall()
-        there = {key: key for (key,) in keys} | _nested_json(duck, source)
+        # All rows are looked at: exports leave a field out where it is null.
+        keys = duck.execute(f"SELECT DISTINCT unnest(json_keys(json)) FROM {source}").fetchall()  # noqa: S608 - quoted
+        there = {key: key for (key,) in keys}
+        for outer in sorted(_NESTING & there.keys()):
+            there |= _nested_json(duck, source, outer)
         form = format_of(there, asked, subject)
         made = {
-            name: f"json_extract_string(json, {_quoted(_json_path(column))})"
+            name: f"json_extract_string(json, {quoted(_json_path(column))})"
             for name, column in _columns(form, there)
         }
     else:
@@ -178,21 +180,14 @@ def _top(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _nested_json(duck: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for outer in ("project", "resource", "sku", "service", "usage"):
-        rows = duck.execute(
-            f"""SELECT DISTINCT unnest(json_keys(json, '$.{outer}')) FROM
-            (SELECT json FROM {source} LIMIT {_SAMPLE})
-            WHERE json_type(json, '$.{outer}') = 'OBJECT'"""  # noqa: S608 - ours
-        ).fetchall()
-        found |= {f"{outer}.{key}": f"{outer}.{key}" for (key,) in rows}
-    return found
+def _nested_json(duck: duckdb.DuckDBPyConnection, source: str, outer: str) -> dict[str, str]:
+    """The fields of an object's members, as `member.field`."""
+    rows = duck.execute(
+        f"""SELECT DISTINCT unnest(json_keys(json, '$.{outer}')) FROM {source}
+        WHERE json_type(json, '$.{outer}') = 'OBJECT'"""  # noqa: S608 - ours
+    ).fetchall()
+    return {f"{outer}.{key}": f"{outer}.{key}" for (key,) in rows}
 
 
 def _json_path(column: str) -> str:
     return "$." + ".".join(f'"{part}"' for part in column.split("."))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

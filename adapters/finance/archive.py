@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from costplan.adapters.faults import reach
-from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.book import Book, quoted
 from costplan.adapters.finance.stage import Told, Window, stage
 from costplan.adapters.store.archived import WAY_OUT, folder_of, read_archives
 from costplan.adapters.store.database import connect, told
@@ -123,8 +123,7 @@ def _write(path: Path, month: str, file: Path, progress: Told) -> None:
         progress(f"writing the archive of {month}")
         try:
             book.db.execute(
-                f"COPY ({_rows_sql()}) TO '{str(file).replace(chr(39), chr(39) * 2)}' "
-                "(FORMAT parquet, COMPRESSION zstd)"
+                f"COPY ({_rows_sql()}) TO {quoted(str(file))} (FORMAT parquet, COMPRESSION zstd)"
             )
         except OSError as error:
             raise StoreError(str(file), f"cannot be written: {error}", "make room") from error

@@ -15,7 +15,6 @@ from costplan.adapters.finance.ask_money import (
     ask_counts,
     ask_otherwise,
     ask_units,
-    has_table,
 )
 from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.cells import SUMS, column, make_cells, sums_of
@@ -117,7 +116,7 @@ def ask(book: Book, question: Question, told: Told = lambda _: None) -> Statemen
 
 
 def _check(book: Book, period: Period) -> None:
-    known = has_table(book, "lines")
+    known = book.has("lines")
     if known and book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
         return
     there = book.rows("SELECT min(month), max(month) FROM lines")[0] if known else (None, None)

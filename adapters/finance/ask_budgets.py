@@ -4,10 +4,10 @@ line."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.book import Book, naive
 from costplan.planner.finance.anomalies import WINDOW_DAYS
 from costplan.planner.finance.budgets import Burn, burn
 from costplan.planner.finance.statement import Period
@@ -22,7 +22,7 @@ what days cost."""
 def spent_by_day(book: Book, period: Period) -> dict[date, Decimal]:
     """Amortised dollars of each UTC day of a period and of the weeks before it. What is issued in
     the period for time before it counts for its first day."""
-    start = _naive(period.start)
+    start = naive(period.start)
     rows = book.rows(
         """SELECT CASE WHEN month = ?1 THEN greatest(start_at, ?2) ELSE start_at END::DATE,
         sum(effective_usd) FROM lines
@@ -60,7 +60,3 @@ def burns(
         day = (last, day_end(last))
         found.append(burn("day", days, day, period.until, budget.usd_per_day, since))
     return tuple(found)
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from costplan.adapters.finance.book import Book, decimal_of
+from costplan.adapters.finance.book import Book, decimal_of, naive
 from costplan.planner.finance.statement import Period
 from costplan.planner.finance.variance import Amount, Apart, Offer, Variance, variance
+from costplan.planner.units import rounded_usd
 
 _HOUR = Decimal(3_600_000_000)
-_PICO = Decimal(1).scaleb(-12)
 _OFFER = "provider, region, instance_type, market"
 
 
 def planned_since(book: Book, period: Period) -> datetime | None:
     """When the plans of a period begin, not before it; None where the book has none."""
-    if not book.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'plans'"):
+    if not book.has("plans"):
         return None
     first = book.rows(
         "SELECT min(start_at) FROM plans WHERE end_at > ? AND start_at < ?",
-        _naive(period.start), _naive(period.until),
+        naive(period.start), naive(period.until),
     )[0][0]  # fmt: skip
     return None if first is None else max(first.replace(tzinfo=UTC), period.start)
 
@@ -68,13 +68,13 @@ def _planned(book: Book, period: Period, since: datetime) -> dict[Offer, Amount]
         f"""SELECT {_OFFER}, vcpu, usd_per_hour, sum(nodes *
             (epoch_us(least(end_at, ?2)) - epoch_us(greatest(start_at, ?1))))::HUGEINT
         FROM plans WHERE end_at > ?1 AND start_at < ?2 AND nodes > 0 GROUP BY ALL ORDER BY ALL""",  # noqa: S608 - ours
-        _naive(since), _naive(period.until),
+        naive(since), naive(period.until),
     )  # fmt: skip
     found: dict[Offer, Amount] = {}
     for *offer, vcpu, rate, micros in rows:
         hours = Decimal(micros) / _HOUR
         before = found.get(tuple(offer), Amount(vcpu_hours=Decimal(0), usd=Decimal(0)))
-        usd = (rate * Decimal(micros) / _HOUR).quantize(_PICO, rounding=ROUND_HALF_EVEN)
+        usd = rounded_usd(rate * Decimal(micros) / _HOUR)
         found[tuple(offer)] = Amount(
             vcpu_hours=before.vcpu_hours + hours * vcpu, usd=before.usd + usd
         )
@@ -96,7 +96,3 @@ def _metered(book: Book) -> dict[Offer, Amount]:
         tuple(offer): Amount(vcpu_hours=decimal_of(micros) / _HOUR, usd=decimal_of(usd))
         for *offer, micros, usd in rows
     }
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)

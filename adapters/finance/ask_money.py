@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 
-from costplan.adapters.finance.book import Book, decimal_of
+from costplan.adapters.finance.book import Book, aware, decimal_of, naive
 from costplan.adapters.finance.cells import machines
 from costplan.planner.finance.carbon import Footprint, PlaceEmission
 from costplan.planner.finance.coverage import Commitments, Use
@@ -25,7 +24,31 @@ from costplan.planner.finance.statement import Period, Sums
 from costplan.planner.finance.units_of_work import UnitCost
 
 _HOUR = Decimal(3_600_000_000)
-_MOST_PREFIXES = 10
+_MOST_NAMED = 10
+_WORK = "month = ?3 AND purpose IN ('work', 'recompute')"
+_THEN = "step_at >= ?1 AND step_at < ?2"
+
+_TASKS = f"""
+WITH done AS (
+    SELECT prefix, sum(tasks) AS tasks FROM work
+    WHERE prefix <> '' AND node_id <> '' AND {_THEN} GROUP BY 1
+), spent AS (
+    SELECT prefix, sum({{usd}}) AS usd FROM lines WHERE prefix <> '' AND {_WORK} GROUP BY 1
+)
+SELECT prefix, tasks, usd FROM done JOIN spent USING (prefix) WHERE tasks > 0
+ORDER BY usd DESC, 1 LIMIT {{most}}"""  # noqa: S608 - ours
+"""Tasks of the machines that the dollars are of."""
+
+_ROWS = f"""
+WITH reported AS (
+    SELECT span, sum("rows") AS told FROM work WHERE span <> '' AND {_THEN} GROUP BY 1
+), by_span AS (
+    SELECT span, sum({{usd}}) AS usd FROM lines WHERE span <> '' AND {_WORK} GROUP BY 1
+)
+SELECT r.span, any_value(r.told), sum(s.usd) AS usd FROM reported r JOIN by_span s
+ON s.span = r.span OR starts_with(s.span, r.span || '/')
+WHERE r.told > 0 GROUP BY 1 ORDER BY usd DESC, 1 LIMIT {{most}}"""  # noqa: S608 - ours
+"""Rows are reported of a span; what the spans inside it cost is its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +71,6 @@ def ask_counts(book: Book, period: Period, usd: str) -> Counts:
     return Counts(nodes=nodes, runs=runs, runs_usd=decimal_of(spent))
 
 
-def has_table(book: Book, name: str) -> bool:
-    """Whether the book has a table or view of this name."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE table_name = ? LIMIT 1"
-    return bool(book.rows(sql, name))
-
-
 def ask_otherwise(book: Book, period: Period, before: Before | None) -> tuple[Otherwise, ...]:
     """The alternatives; that of the fleet before only where somebody says what it was."""
     hours, types = _hours(book, period), _types(book)
@@ -66,7 +83,7 @@ def ask_otherwise(book: Book, period: Period, before: Before | None) -> tuple[Ot
     found = [on_demand(_on_demand(book))]
     if before is not None:
         first = book.rows("SELECT min(first_at) FROM costs WHERE is_mine")[0][0]
-        start = max(period.start, _aware(first).replace(minute=0, second=0, microsecond=0))
+        start = max(period.start, aware(first).replace(minute=0, second=0, microsecond=0))
         span = (start, period.until)
         used = sum(1 for hour in hours if hour.all_vcpu > 0)
         found.append(fleet_before(before, types, span, used, paid))
@@ -221,27 +238,13 @@ def ask_units(
 
 
 def _of_work(book: Book, period: Period, usd: str) -> list[UnitCost]:
-    if not has_table(book, "work"):
+    """What the period's tasks and reported rows cost, by their work and what of it ran again."""
+    if not book.has("work"):
         return []
-    rows = book.rows(
-        f"""SELECT w.prefix, w.tasks, w.rows, l.usd FROM (
-            SELECT prefix, sum(tasks) AS tasks, sum("rows") AS rows FROM work
-            WHERE prefix <> '' GROUP BY 1) w
-        JOIN (SELECT prefix, sum({usd}) AS usd FROM lines WHERE month = ? GROUP BY 1) l
-        ON w.prefix = l.prefix ORDER BY l.usd DESC, 1 LIMIT {_MOST_PREFIXES}""",  # noqa: S608 - ours
-        period.name,
-    )
+    asked = (naive(period.start), naive(period.end), period.name)
     found = []
-    for prefix, tasks, count, spent in rows:
-        usd_of = decimal_of(spent)
-        if tasks:
-            units = Decimal(int(tasks)) / 1000
-            found.append(UnitCost(unit="1,000 tasks", of=prefix, units=units, usd=usd_of))
-        if count:
-            units = Decimal(int(count)) / 1_000_000
-            found.append(UnitCost(unit="million rows", of=prefix, units=units, usd=usd_of))
+    for unit, size, query in (("1,000 tasks", 1000, _TASKS), ("million rows", 1_000_000, _ROWS)):
+        for of, count, spent in book.rows(query.format(usd=usd, most=_MOST_NAMED), *asked):
+            units = decimal_of(count) / size
+            found.append(UnitCost(unit=unit, of=of, units=units, usd=decimal_of(spent)))
     return found
-
-
-def _aware(instant: datetime) -> datetime:
-    return instant.replace(tzinfo=UTC)

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from costplan.planner.finance.lines import ChargeLine
@@ -106,12 +105,7 @@ class Book:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -132,13 +126,18 @@ class Book:
 
     def open_parquet(self, *files: Path) -> None:
         """Makes `lines` a view of Parquet files that have its columns; nothing is read yet."""
-        listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+        listed = ", ".join(quoted(str(file)) for file in files)
         names = ", ".join(f'"{name}"' for name, _ in COLUMNS)
         self.db.execute(f"CREATE VIEW lines AS SELECT {names} FROM read_parquet([{listed}])")  # noqa: S608 - quoted
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The answer of a query, whole: for aggregates, not for lines."""
         return self.db.execute(sql, list(parameters)).fetchall()
+
+    def has(self, table: str) -> bool:
+        """Whether there is a table or view of this name."""
+        sql = "SELECT 1 FROM duckdb_columns() WHERE table_name = ? LIMIT 1"
+        return bool(self.rows(sql, table))
 
     def batches(
         self, sql: str, *parameters: object, rows: int = 65_536
@@ -183,7 +182,7 @@ def _row(line: ChargeLine) -> tuple[object, ...]:
     return (
         line.line_id,
         line.entry_id,
-        _naive(line.recorded_at),
+        naive(line.recorded_at),
         line.month,
         line.cluster,
         line.node_id,
@@ -200,8 +199,8 @@ def _row(line: ChargeLine) -> tuple[object, ...]:
         line.charge.value,
         line.kind.value,
         line.purpose.value,
-        _naive(line.start),
-        _naive(line.end),
+        naive(line.start),
+        naive(line.end),
         line.micros,
         line.usd_per_hour,
         line.on_demand_usd_per_hour,
@@ -230,7 +229,18 @@ def _row(line: ChargeLine) -> tuple[object, ...]:
     )
 
 
-def _naive(instant: datetime) -> datetime:
+def aware(instant: datetime) -> datetime:
+    """An instant that DuckDB gave, which is of UTC."""
+    return instant.replace(tzinfo=UTC)
+
+
+def quoted(text: str) -> str:
+    """Text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def naive(instant: datetime) -> datetime:
+    """An instant as DuckDB's TIMESTAMP has it: of UTC, without saying so."""
     return instant.astimezone(UTC).replace(tzinfo=None)
 
 

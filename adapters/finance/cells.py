@@ -8,10 +8,9 @@ is exact: dollars are DECIMAL(38,12), time whole microseconds, watts and grams d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 
-from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.book import Book, decimal_of, naive
 from costplan.planner.finance.anomalies import WINDOW_DAYS
 from costplan.planner.finance.carbon import Machine, Rates, rates_of
 from costplan.planner.finance.dimensions import TAG
@@ -71,8 +70,8 @@ def make_cells(
             min(on_demand_usd_per_hour) AS least_rate, max(on_demand_usd_per_hour) AS most_rate,
             count(*) FILTER (kind = 'correction' AND start_at < ?2 AND month = ?1) AS n_earlier
         FROM lines WHERE month = ?1 OR (month < ?1 AND start_at >= ?3) GROUP BY ALL""",  # noqa: S608
-        [period.name, _naive(period.start), _naive(period.start - timedelta(days=WINDOW_DAYS)),
-         None if planned_since is None else _naive(planned_since)],
+        [period.name, naive(period.start), naive(period.start - timedelta(days=WINDOW_DAYS)),
+         None if planned_since is None else naive(planned_since)],
     )  # fmt: skip
     _make_costs(book)
 
@@ -132,24 +131,16 @@ def sums_of(row: Sequence[object]) -> Sums:
     lines, billed, effective, listed, estimated, node, vcpu, gpu, grams, is_unknown = row
     return Sums(
         lines=_int(lines),
-        billed_usd=_usd(billed),
-        effective_usd=_usd(effective),
-        list_usd=_usd(listed),
-        estimated_usd=_usd(estimated),
+        billed_usd=decimal_of(billed),
+        effective_usd=decimal_of(effective),
+        list_usd=decimal_of(listed),
+        estimated_usd=decimal_of(estimated),
         node_micros=_int(node),
-        vcpu_micros=_usd(vcpu),
+        vcpu_micros=decimal_of(vcpu),
         gpu_micros=_int(gpu),
-        grams_co2e=None if is_unknown else _usd(grams) / 3_600_000_000,
+        grams_co2e=None if is_unknown else decimal_of(grams) / 3_600_000_000,
     )
 
 
 def _int(value: object) -> int:
     return 0 if value is None else int(str(value))
-
-
-def _usd(value: object) -> Decimal:
-    return Decimal(0) if value is None else Decimal(str(value))
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)

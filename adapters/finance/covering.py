@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,15 @@ from costplan.planner.commitments.bill import unit_of
 from costplan.planner.commitments.metering import hour_start
 from costplan.planner.commitments.values import PROVIDERS, Commitment
 from costplan.planner.finance.cover import HOUR_US, Covered, Fee, Segment, Use, cover_hours
-from costplan.planner.finance.tariff import Machine
+from costplan.planner.finance.held_tariff import Machine
 from costplan.planner.finance.terms import Terms
 from costplan.planner.ledger_months import month_bounds
-from costplan.planner.units import PICO_PER_USD
+from costplan.planner.units import PICO_PER_USD, rounded_usd
 
 if TYPE_CHECKING:
     import duckdb
 
 _HOUR = timedelta(hours=1)
-_PICO = Decimal(1).scaleb(-12)
 
 _PIECES = f"""
 CREATE TABLE pieces AS
@@ -254,7 +253,7 @@ def add_charges(
         usd = Decimal(each.hourly_usd.numerator) / Decimal(each.hourly_usd.denominator)
         duck.execute(
             "INSERT INTO rates VALUES (?, ?, NULL, ?, ?, ?)",
-            [-place, usd.quantize(_PICO, rounding=ROUND_HALF_EVEN), f"commitment {each.kind}",
+            [-place, rounded_usd(usd), f"commitment {each.kind}",
              each.unit_usd is None, str(usd)],
         )  # fmt: skip
     rows, said = [], {}

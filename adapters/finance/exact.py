@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costplan.adapters.finance.book import COLUMNS, Book
+from costplan.adapters.finance.book import COLUMNS, Book, quoted
 
 _INSTANT = "'%Y-%m-%dT%H:%M:%S.%fZ'"
 _FORMULA = "('=', '+', '-', '@')"
@@ -19,17 +19,17 @@ def write_lines_csv(path: Path, book: Book, month: str) -> None:
     book.db.execute(
         f"""COPY (SELECT {columns} FROM lines WHERE month = ?
             ORDER BY lines.start_at, lines.line_id)
-        TO '{str(path).replace("'", "''")}' (FORMAT csv, HEADER true)""",  # noqa: S608 - ours
+        TO {quoted(str(path))} (FORMAT csv, HEADER true)""",  # noqa: S608 - ours
         [month],
     )
 
 
 def _column(name: str, kind: str) -> str:
-    quoted = f'lines."{name}"'
+    text = f'lines."{name}"'
     if kind == "TIMESTAMP":
-        return f'strftime({quoted}, {_INSTANT}) AS "{name}"'
+        return f'strftime({text}, {_INSTANT}) AS "{name}"'
     if kind == "VARCHAR":
-        quoted = f"regexp_replace({quoted}, '{_CONTROL}', '?', 'g')"
-        safe = f"CASE WHEN left({quoted}, 1) IN {_FORMULA} THEN '''' || {quoted} ELSE {quoted} END"
+        text = f"regexp_replace({text}, '{_CONTROL}', '?', 'g')"
+        safe = f"CASE WHEN left({text}, 1) IN {_FORMULA} THEN '''' || {text} ELSE {text} END"
         return f'{safe} AS "{name}"'
-    return quoted
+    return text

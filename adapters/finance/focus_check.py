@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from costplan.adapters.finance.book import quoted
 from costplan.adapters.finance.focus_check_all import all_rows
 from costplan.adapters.finance.focus_rules import Rule, charge_rules, reference_rules
 from costplan.adapters.finance.focus_source import Source, dataset_of, open_source, version_of
@@ -134,7 +135,7 @@ def _column_rules(source: Source, column: Column) -> Iterator[Rule]:
             broken=f"{raw} <> trim({raw}) AND trim({raw}) <> ''",
         )  # fmt: skip
     if column.words:
-        listed = ", ".join("'" + word.replace("'", "''") + "'" for word in column.words)
+        listed = ", ".join(quoted(word) for word in column.words)
         said = ", ".join(column.words) if len(column.words) < 12 else "those FOCUS lists"
         yield Rule(
             name="word", column=name, text=f"is none of {said}",

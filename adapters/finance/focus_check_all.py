@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from costplan.adapters.finance.book import decimal_of
 from costplan.adapters.finance.focus_rules import ONE_FOR
 from costplan.adapters.finance.focus_source import Source
 from costplan.planner.finance.focus_columns import Dataset
@@ -85,15 +86,17 @@ def _commitments(source: Source) -> Iterator[Said]:
         if once or not regular or not used:
             continue
         slack = Decimal(rows).scaleb(-9)
-        if abs(_exact(of_use) - _exact(of_fee)) > slack:
+        if abs(decimal_of(of_use) - decimal_of(of_fee)) > slack:
             yield (
                 "commitment-quantity", "CommitmentDiscountQuantity",
                 f"adds up to {_plain(of_use)} used and not used of {name},"
                 f" of which {_plain(of_fee)} was bought",
                 row, None,
             )  # fmt: skip
-        is_paid_as_it_goes = category == "Spend" and abs(_exact(billed) - _exact(of_fee)) <= slack
-        difference = _exact(effective) - _exact(billed)
+        is_paid_as_it_goes = (
+            category == "Spend" and abs(decimal_of(billed) - decimal_of(of_fee)) <= slack
+        )
+        difference = decimal_of(effective) - decimal_of(billed)
         if difference < -slack or (is_paid_as_it_goes and difference > slack):
             yield (
                 "commitment-cost", "EffectiveCost",
@@ -103,12 +106,8 @@ def _commitments(source: Source) -> Iterator[Said]:
             )  # fmt: skip
 
 
-def _exact(value: object) -> Decimal:
-    return Decimal(0) if value is None else Decimal(str(value))
-
-
 def _plain(value: object) -> str:
-    return f"{_exact(value).normalize():f}"
+    return f"{decimal_of(value).normalize():f}"
 
 
 def _control_totals(source: Source) -> Iterator[Said]:
@@ -128,7 +127,7 @@ def _control_totals(source: Source) -> Iterator[Said]:
             wanted = Decimal(str(stated.get(name)))
         except InvalidOperation:
             wanted = Decimal("NaN")
-        if _exact(found) != wanted:
+        if decimal_of(found) != wanted:
             text = f"adds up to {_plain(found)}, and the control totals say {stated.get(name)}"
             yield "control-totals", name, text, None, None
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from costplan.adapters.finance.book import quoted
 from costplan.planner.errors import InputError
 from costplan.planner.finance.focus_columns import Column, Dataset, DataType, Version, columns_of
 
@@ -52,12 +52,7 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.db.close()
         if self.staged is not None:
             self.staged.cleanup()
@@ -142,14 +137,14 @@ def open_source(path: Path) -> Source:
 
 
 def _scan_parquet(path: Path) -> str:
-    return f"read_parquet({_literal(str(path))}, file_row_number = true)"
+    return f"read_parquet({quoted(str(path))}, file_row_number = true)"
 
 
 def _scan_csv(path: Path) -> str:
     """Every column as text; nothing is null, and two quotes are an empty text."""
-    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in _header(path))
+    columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in _header(path))
     return (
-        f"read_csv({_literal(str(path))}, header = true, auto_detect = false, delim = ',',"
+        f"read_csv({quoted(str(path))}, header = true, auto_detect = false, delim = ',',"
         " quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
         f" strict_mode = true, columns = {{{columns}}})"
     )
@@ -158,7 +153,7 @@ def _scan_csv(path: Path) -> str:
 def _staged(db: duckdb.DuckDBPyConnection, scan: str, folder: Path) -> str:
     """A large CSV file as Parquet: its text is taken apart once, and not for each question."""
     file = folder / "text.parquet"
-    db.execute(f"COPY (SELECT * FROM {scan}) TO {_literal(str(file))} (FORMAT parquet)")
+    db.execute(f"COPY (SELECT * FROM {scan}) TO {quoted(str(file))} (FORMAT parquet)")
     return _scan_parquet(file)
 
 
@@ -176,10 +171,6 @@ def _header(path: Path) -> list[str]:
             str(path), "has no name for a column in its first line", "write them there"
         )
     return names
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

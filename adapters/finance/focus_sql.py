@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from costplan.adapters.finance.book import quoted
 from costplan.planner.finance import focus_words as words
 from costplan.planner.finance.focus_columns import (
     COST_SCALE,
@@ -24,7 +25,6 @@ from costplan.planner.finance.focus_columns import (
 # SQL is put together from the tables of this program and quoted words; lines are read, not run.
 # ruff: noqa: S608
 
-_COST = f"DECIMAL(38,{COST_SCALE})"
 _QUANTITY = f"DECIMAL(38,{QUANTITY_SCALE})"
 _PRICE = f"DECIMAL(38,{PRICE_SCALE})"
 _HOURS_OF = "((({micros}) * 1000000 + 18) // 36)::DECIMAL(19,0) * 0.00000000000001::DECIMAL(14,14)"
@@ -193,14 +193,10 @@ def _money(places: int) -> dict[str, str]:
 _CONSUMED = "category = 'Usage' AND NOT (is_covering AND commitment_status = 'unused')"
 
 
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "''") + "'"
-
-
 def _case(subject: str, answers: Mapping[str, str], otherwise: str) -> str:
     """A CASE that maps words to words; `otherwise` is SQL."""
     whens = " ".join(
-        f"WHEN {_quoted(word)} THEN {_quoted(answer)}" for word, answer in answers.items()
+        f"WHEN {quoted(word)} THEN {quoted(answer)}" for word, answer in answers.items()
     )
     return f"CASE {subject} {whens} ELSE {otherwise} END"
 
@@ -209,7 +205,7 @@ def _seller(pick: Callable[[words.Seller], str]) -> str:
     """What a provider calls something; of an unknown one the general word, or its own name."""
     other = pick(words.OTHER_SELLER)
     answers = {name: pick(seller) for name, seller in words.SELLERS.items()}
-    return _case("provider", answers, _quoted(other) if other else "provider")
+    return _case("provider", answers, quoted(other) if other else "provider")
 
 
 def _or_null(name: str) -> str:
@@ -312,7 +308,7 @@ _WHEN: dict[str, str] = {
 
 _CAPACITY = f"NOT is_plain AND commitment_kind = '{words.CAPACITY}'"
 _STATUS = _case("commitment_status", {"used": "Used", "unused": "Unused"}, "NULL")
-_SPEND = ", ".join(_quoted(kind) for kind in sorted(words.SPEND))
+_SPEND = ", ".join(quoted(kind) for kind in sorted(words.SPEND))
 
 _COMMITTED: dict[str, str] = {
     "CommitmentDiscountId": "CASE WHEN is_committed THEN commitment_id END",
@@ -362,7 +358,7 @@ _SPLIT: dict[str, str] = {
 def _contract_applied(contracts: Collection[str]) -> str:
     if not contracts:
         return "NULL::VARCHAR"
-    named = ", ".join(_quoted(name) for name in sorted(contracts))
+    named = ", ".join(quoted(name) for name in sorted(contracts))
     number = "trim((direction * abs(commitment_quantity))::VARCHAR)"
     return (
         f'CASE WHEN is_covering AND commitment_id IN ({named}) THEN \'{{"Elements": [{{'

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from costplan.adapters.finance.book import Book
+from costplan.adapters.finance.book import Book, quoted
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def staged(book: Book, month: str | None) -> Iterator[None]:
     """
     lines = "SELECT * FROM lines"
     if month is not None:
-        lines += " WHERE month = '" + month.replace("'", "''") + "'"
+        lines += f" WHERE month = {quoted(month)}"
     if _is_stored(book):
         book.db.execute(f"CREATE OR REPLACE TEMP VIEW book_lines AS {lines}")
         try:
@@ -28,7 +28,7 @@ def staged(book: Book, month: str | None) -> Iterator[None]:
             book.db.execute("DROP VIEW book_lines")
         return
     with tempfile.TemporaryDirectory(prefix="costplan-") as folder:
-        file = "'" + str(Path(folder) / "lines.parquet").replace("'", "''") + "'"
+        file = quoted(str(Path(folder) / "lines.parquet"))
         book.db.execute(f"COPY ({lines}) TO {file} (FORMAT parquet)")
         book.db.execute(
             f"CREATE OR REPLACE TEMP VIEW book_lines AS SELECT * FROM read_parquet({file})"  # noqa: S608 - quoted

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from costplan.adapters.finance.book import USD, Book
+from costplan.adapters.finance.book import USD, Book, naive
 from costplan.planner.finance.expected import Stretch
 
 PLANS = (
@@ -32,7 +32,7 @@ def add_plans(book: Book, stretches: Sequence[Stretch], until: datetime) -> None
     for stretch, end in zip(stretches, ends, strict=True):
         if stretch.start >= end:
             continue
-        span = (_naive(stretch.start), _naive(end))
+        span = (naive(stretch.start), naive(end))
         rows += [
             (*span, e.provider, e.region, e.instance_type, e.market, e.vcpu, e.nodes,
              e.usd_per_hour)
@@ -47,7 +47,3 @@ def add_plans(book: Book, stretches: Sequence[Stretch], until: datetime) -> None
     book.db.register("batch", table)
     book.db.execute("INSERT INTO plans SELECT * FROM batch")
     book.db.unregister("batch")
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from costplan.adapters.finance.actuals_files import Opened
-from costplan.adapters.finance.book import Book, decimal_of
+from costplan.adapters.finance.book import Book, aware, decimal_of
 from costplan.adapters.finance.match_sql import (
     CAUSES,
     FOREIGN,
@@ -38,7 +38,7 @@ from costplan.planner.ledger_months import month_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 TOLERANCE_USD = Decimal("0.000001")
 """So much an hour of a machine may differ: bills are rounded to ten places or fewer."""
@@ -64,7 +64,7 @@ def reconcile(
     grain = _grain(book)
     progress(f"matching by machine and {grain}")
     db.execute(SLIM)
-    db.execute(known(has_items=_has(book, "items")))
+    db.execute(known(has_items=book.has("items")))
     _check_account(book)
     db.execute(OURS.format(grain=grain), [start, end])
     db.execute(THEIRS.format(grain=grain))
@@ -111,7 +111,7 @@ def pairs(book: Book, *, only_differing: bool, most: int | None = None) -> Itera
                 key=row["key"],
                 account=row["account"] or "",
                 node_id=row["node_id"] or "",
-                start=_aware(row["bucket"]),
+                start=aware(row["bucket"]),
                 state=MatchState(row["state"]),
                 ours_hours=row["ours_hours"],
                 theirs_hours=row["theirs_hours"],
@@ -131,19 +131,9 @@ def wanted(book: Book, grain: str) -> dict[str, tuple[Wanted, ...]]:
     )
     for key, start, end, usd, hours, is_missed in rows:
         found.setdefault(key, []).append(
-            Wanted(start=_aware(start), end=_aware(end), usd=usd, hours=hours, is_missed=is_missed)
+            Wanted(start=aware(start), end=aware(end), usd=usd, hours=hours, is_missed=is_missed)
         )
     return {key: tuple(values) for key, values in found.items()}
-
-
-def _aware(instant: datetime) -> datetime:
-    from datetime import UTC
-
-    return instant.replace(tzinfo=UTC)
-
-
-def _has(book: Book, table: str) -> bool:
-    return bool(book.rows("SELECT 1 FROM information_schema.tables WHERE table_name = ?", table))
 
 
 def _grain(book: Book) -> str:

@@ -32,7 +32,7 @@ from costplan.adapters.store.entries import (
 )
 from costplan.planner.ledger_months import month_bounds
 from costplan.planner.spans import amount_usd
-from costplan.planner.units import pico_from_usd
+from costplan.planner.units import pico_from_usd, rounded_usd
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 Told = Callable[[str], None]
 """Hears in words what is being done."""
 
-_PICO = Decimal(1).scaleb(-12)
 _GIB = Decimal(2**30)
 _CHUNK_ROWS = 500_000
 
@@ -133,12 +132,8 @@ def _item(number: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _rate(number: int, row: tuple[Any, ...]) -> tuple[Any, ...]:
     usd, on_demand, source, is_estimate = row
-    listed = _places(on_demand) if on_demand else None
-    return (number, _places(usd), listed, source, bool(is_estimate), usd)
-
-
-def _places(usd: str) -> Decimal:
-    return Decimal(usd).quantize(_PICO, rounding=ROUND_HALF_EVEN)
+    listed = rounded_usd(Decimal(on_demand)) if on_demand else None
+    return (number, rounded_usd(Decimal(usd)), listed, source, bool(is_estimate), usd)
 
 
 def _chunks(blocks: Iterable[Block]) -> Iterator[list[Block]]:

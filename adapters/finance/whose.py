@@ -13,6 +13,7 @@ from costplan.adapters.finance.lines_sql import LABELS
 from costplan.adapters.finance.share_sql import DAYS, WORKED
 from costplan.adapters.store.entries import micros
 from costplan.adapters.store.owners import read_owners
+from costplan.planner.finance.dimensions import OWN_TAGS
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Method, Sharing
 from costplan.planner.finance.terms import Terms
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _ALWAYS = (-(2**62), 2**62)
 _NAMES = tuple(each.name for each in fields(Owner))
 _OF_WORKLOAD = ("team", "project", "cost_center", "environment")
-_FROM_TAGS = ("workload", *_OF_WORKLOAD, "user", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _labels(db: sqlite3.Connection) -> Mapping[int, Label]:
         "SELECT id, prefix, span, tags FROM work_labels"
     ):
         tags = {str(key): str(value) for key, value in json.loads(tags_text).items()}
-        said = {name: tags.pop(name) for name in _FROM_TAGS if tags.get(name)}
+        said = {name: tags.pop(name) for name in OWN_TAGS if tags.get(name)}
         found[number] = Label({**said, "prefix": prefix, "span": "/".join(json.loads(span))}, tags)
     return found
 

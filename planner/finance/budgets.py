@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from costplan.planner.finance.anomalies import median
+from costplan.planner.units import whole_cents
 
 SEEN_DAYS = 28
 _RECENT_DAYS = 7
@@ -22,7 +23,6 @@ _SAME_WEEKDAYS = 4
 _FOUR_OF_FIVE = Decimal("1.2816")
 _ZERO = Decimal(0)
 _DAY = timedelta(days=1)
-_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +91,9 @@ def burn(
     reach = _reach(sum((part for _, part in left), _ZERO), [usd for _, usd in seen])
     return Burn(
         name=name, start=start, end=end, burnt_usd=burnt, limit_usd=limit_usd,
-        forecast_usd=_cents(total),
-        low_usd=_cents(max(burnt, total - reach)),
-        high_usd=_cents(total + reach),
+        forecast_usd=whole_cents(total),
+        low_usd=whole_cents(max(burnt, total - reach)),
+        high_usd=whole_cents(total + reach),
         passed_on=passed or _will_pass(burnt, expected, limit_usd),
         basis=f"{len(seen)} whole days",
     )  # fmt: skip
@@ -161,7 +161,3 @@ def _will_pass(
         if limit is not None and burnt > limit:
             return day
     return None
-
-
-def _cents(usd: Decimal) -> Decimal:
-    return usd.quantize(_CENT, rounding=ROUND_HALF_EVEN)

@@ -30,7 +30,7 @@ from costplan.planner.commitments.values import (
     Span,
     Usage,
 )
-from costplan.planner.finance.tariff import Billed, Machine, Priced
+from costplan.planner.finance.held_tariff import Billed, HeldTariff, Machine
 from costplan.planner.units import PICO_PER_USD
 
 HOUR_US = 3_600_000_000
@@ -103,7 +103,7 @@ def cover_hours(
     hours: Iterable[tuple[datetime, Sequence[Use]]],
     machines: Mapping[int, Machine],
     commitments: Sequence[Commitment],
-    tariff: Priced,
+    tariff: HeldTariff,
     rules: Rules,
 ) -> Iterator[Covered]:
     """Each hour, in their order, with the commitments (by their places) applied to it."""

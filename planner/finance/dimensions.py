@@ -39,6 +39,9 @@ TAG = "tag:"
 LINE = "line"
 """Each charge line by itself: of CSV files alone."""
 
+OWN_TAGS = ("workload", "team", "project", "cost_center", "environment", "user", "run")
+"""What tags of these names say stands in columns of its own."""
+
 DEFAULT = ("team", "workload")
 MOST = 4
 
@@ -52,7 +55,10 @@ def dimensions(text: str) -> tuple[str, ...]:
     for name in names:
         if name == LINE and len(names) == 1:
             continue
-        if name.startswith(TAG) and _TAG_NAME.fullmatch(name.removeprefix(TAG)):
+        tag = name.removeprefix(TAG) if name.startswith(TAG) else ""
+        if tag in OWN_TAGS:
+            raise InputError(subject, f"the tag {tag} has a column of its own", f"write --by {tag}")
+        if _TAG_NAME.fullmatch(tag):
             continue
         if name not in DIMENSIONS:
             known = ", ".join(DIMENSIONS)

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from costplan.planner.catalogue import Catalogue
-from costplan.planner.commitments.values import Commitment
-from costplan.planner.finance.tariff import Billed, Machine
+from costplan.planner.commitments.values import Commitment, Product
 from costplan.planner.held import machines
 from costplan.planner.held.values import Held
 from costplan.planner.types import Market, OfferKey
 from costplan.planner.units import GIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that was used, at its price on demand."""
+
+    provider: str
+    account: str
+    region: str
+    zone: str
+    instance_type: str
+    vcpu: Fraction
+    memory_gib: Fraction
+    gpus: int
+    usd_per_hour: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """What of a machine is billed together: so many units, at a price and rates for each."""
+
+    product: Product
+    units: Fraction
+    usd_per_unit: Fraction
+    rates: Mapping[str, Fraction]
 
 
 class HeldTariff:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+
+from costplan.planner.units import whole_cents
 
 ROUNDING = "rounding"
 """The charge of the entry that makes the cents tie."""
 
-_CENT = Decimal("0.01")
 _ZERO = Decimal(0)
 
 
@@ -80,13 +81,13 @@ def journal(
             cost_center=center,
             account=account,
             period=period,
-            amount_usd=cents(usd),
+            amount_usd=whole_cents(usd),
             description=f"{what}, {words}, {period}",
         )
         for (center, account, words), usd in sorted(found.items())
     ]
     exact = sum(found.values(), _ZERO)
-    total = cents(exact)
+    total = whole_cents(exact)
     rest = total - sum((entry.amount_usd for entry in entries), _ZERO)
     entries.append(
         JournalEntry(
@@ -98,11 +99,6 @@ def journal(
         )
     )
     return Journal(entries=tuple(entries), total_usd=total, exact_usd=exact)
-
-
-def cents(usd: Decimal) -> Decimal:
-    """Whole cents, half to even."""
-    return usd.quantize(_CENT, rounding=ROUND_HALF_EVEN)
 
 
 def _account(rules: Sequence[AccountRule], charge: str, purpose: str, cost_center: str) -> str:

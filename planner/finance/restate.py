@@ -17,9 +17,8 @@ from costplan.planner.ledger import MACHINE, LedgerEntry, Recorded, Use
 from costplan.planner.ledger_net import Standing, standing
 from costplan.planner.spans import amount_usd
 from costplan.planner.types import Market
-from costplan.planner.units import pico_from_usd, usd_from_pico
+from costplan.planner.units import pico_from_usd, rounded_usd, usd_from_pico
 
-_PICO = Decimal(1).scaleb(-12)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROS_PER_HOUR = 3_600_000_000
 
@@ -79,7 +78,7 @@ def _changed(pieces: Iterable[Standing], want: Wanted, source: str) -> list[Ledg
     if not whole:
         return []
     total = pico_from_usd(want.usd)
-    rate = (want.usd * _MICROS_PER_HOUR / whole).quantize(_PICO, rounding=ROUND_HALF_EVEN)
+    rate = rounded_usd(want.usd * _MICROS_PER_HOUR / whole)
     found, done = [], 0
     for piece, start, end in inside:
         after = done + (end - start) // _MICROSECOND
@@ -123,7 +122,7 @@ def _added(like: LedgerEntry | None, want: Wanted, source: str) -> list[LedgerEn
     )
     if like is None or micros <= 0:
         return []
-    rate = (want.usd * _MICROS_PER_HOUR / micros).quantize(_PICO, rounding=ROUND_HALF_EVEN)
+    rate = rounded_usd(want.usd * _MICROS_PER_HOUR / micros)
     idle = replace(
         like,
         start=want.start,

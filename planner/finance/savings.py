@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, Decimal
+
+from costplan.planner.units import rounded_usd
 
 ON_DEMAND = "everything on demand"
 BEFORE = "the fleet before"
 ADAPTIVE = "Dask Adaptive on one type"
 
-_PICO = Decimal(1).scaleb(-12)
 _ZERO = Decimal(0)
 _MOST_NAMED = 3
 
@@ -160,9 +161,9 @@ def fleet_before(
     used = min(Decimal(hours_used), hours)
     return Otherwise(
         name=BEFORE, words=words, paid_usd=paid_usd,
-        usd=_pico(before.count * price * hours),
-        low_usd=_pico(before.count * least * used),
-        high_usd=_pico(before.count * most * hours),
+        usd=rounded_usd(before.count * price * hours),
+        low_usd=rounded_usd(before.count * least * used),
+        high_usd=rounded_usd(before.count * most * hours),
     )  # fmt: skip
 
 
@@ -192,9 +193,9 @@ def adaptive(hours: Sequence[Hour], types: Sequence[Type], paid_usd: Decimal) ->
         "alone in parts of a machine to paying for boots and drains as well; memory not looked at"
     )
     return Otherwise(
-        name=ADAPTIVE, words=words, paid_usd=paid_usd, usd=_pico(cost),
-        low_usd=_pico(min(low * best.usd_per_hour, cost)),
-        high_usd=_pico(high * best.usd_per_hour),
+        name=ADAPTIVE, words=words, paid_usd=paid_usd, usd=rounded_usd(cost),
+        low_usd=rounded_usd(min(low * best.usd_per_hour, cost)),
+        high_usd=rounded_usd(high * best.usd_per_hour),
     )  # fmt: skip
 
 
@@ -205,10 +206,6 @@ def _parts(vcpu: Decimal, gpu: Decimal, of: Type) -> Decimal:
 
 def _machines(vcpu: Decimal, gpu: Decimal, of: Type) -> Decimal:
     return _parts(vcpu, gpu, of).to_integral_value(ROUND_CEILING)
-
-
-def _pico(usd: Decimal) -> Decimal:
-    return usd.quantize(_PICO, rounding=ROUND_HALF_EVEN)
 
 
 def _price(usd: Decimal) -> str:

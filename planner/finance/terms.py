@@ -11,8 +11,12 @@ from costplan.planner.commitments.values import Commitment, Rules
 from costplan.planner.finance.held_tariff import HeldTariff
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Sharing
-from costplan.planner.finance.tariff import Priced, Tariff
+from costplan.planner.held.values import NOTHING_HELD
+from costplan.planner.market import catalogue_of
 from costplan.planner.settings import Settings
+
+NO_RATES = HeldTariff(catalogue_of(()), NOTHING_HELD)
+"""Bills machines as they are where no commitment has a rate for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +34,14 @@ class Terms:
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     sharing: Sharing = Sharing()
     commitments: tuple[Commitment, ...] = ()
-    tariff: Priced = Tariff()
+    tariff: HeldTariff = NO_RATES
     rules: Rules = Rules(sustained_use=False)
 
 
 def terms_of(settings: Settings, catalogue: Catalogue | None = None) -> Terms:
     """What the settings say of it, and what is held, where there is a price list to apply it by."""
     bought: tuple[Commitment, ...] = ()
-    tariff: Priced = Tariff()
+    tariff = NO_RATES
     if catalogue is not None and settings.held.is_any:
         held = HeldTariff(catalogue, settings.held)
         bought, tariff = held.commitments, held

@@ -24,9 +24,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 
-_PICO = Decimal(1).scaleb(-12)
+from costplan.planner.units import rounded_usd
+
 _ZERO = Decimal(0)
 _EXACT = Context(prec=60)
 
@@ -111,14 +112,10 @@ def variance(
             )
             price += amount.usd - at_plan
             mix += at_plan - amount.vcpu_hours * mean
-        price, mix = _pico(price), _pico(mix)
+        price, mix = rounded_usd(price), rounded_usd(mix)
         rest = metered_usd - planned_usd - price - mix - commitment_usd - interruption_usd
     return Variance(
         metered_usd=metered_usd, since=since, before_usd=before_usd, planned_usd=planned_usd,
         price_usd=price, quantity_usd=rest, mix_usd=mix,
         commitment_usd=commitment_usd, interruption_usd=interruption_usd,
     )  # fmt: skip
-
-
-def _pico(usd: Decimal) -> Decimal:
-    return usd.quantize(_PICO, rounding=ROUND_HALF_EVEN)

@@ -30,10 +30,12 @@ from costplan.planner.codec import text_of
 from costplan.planner.commitments.bill import bill
 from costplan.planner.commitments.metering import Run, hours_of
 from costplan.planner.commitments.values import Commitment, Kind, Owner, Product, Rules
-from costplan.planner.finance.tariff import Tariff
+from costplan.planner.finance.held_tariff import HeldTariff
 from costplan.planner.finance.terms import Terms
+from costplan.planner.held.values import Held, MachineRate
 from costplan.planner.ledger import Meter
 from costplan.planner.ledger_facts import with_facts
+from costplan.planner.market import catalogue_of
 from costplan.planner.nodes import LaunchRequest, MachineState, Node, ProviderNode, WorkerSpec
 from costplan.planner.tick import Readings
 from costplan.planner.types import Billing, Market, Offer, OfferKey, Phase, Resources
@@ -49,9 +51,18 @@ TYPES = (
     ("c5.2xlarge", 8, 16, "0.34"),
 )
 RATES = {"m5.xlarge": "0.1399", "m5.2xlarge": "0.2798", "c5.2xlarge": "0.2451"}
-TARIFF = Tariff(
-    rates={("aws", "us-east-1", n): {"compute_sp": Fraction(r)} for n, r in RATES.items()}
-)
+TARIFF = HeldTariff(
+    catalogue_of(()),
+    Held(
+        rates=tuple(
+            MachineRate(
+                provider="aws", instance_type=name, region="us-east-1",
+                rates={"compute_sp": Fraction(rate)},
+            )
+            for name, rate in RATES.items()
+        )
+    ),
+)  # fmt: skip
 
 
 def commitments(nodes: int) -> tuple[Commitment, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from tests.cli.receivers import SECRET_PATH, Webhook, webhook
 from tests.crash_points import OF_DELIVERIES
 from tests.finance import ledgers
 from tests.finance.ledgers import OCTOBER
-from tests.unit.test_daemon_config import LEAST
+from tests.unit.daemon_files import LEAST
 
 NOW = report_samples.MADE_AT
 DAILY = {"cron": "0 20 * * *", "month": "current", "formats": ["html", "csv"], "to": "out/{month}"}
@@ -203,10 +204,11 @@ def test_a_webhook_that_is_down_gets_its_alert_later_and_its_address_is_nowhere(
 
 
 def test_nobody_listens(folder: Path) -> None:
-    with webhook() as hook:
-        pass
-    alerting(folder, hook, 2.5)
-    done = deliver()
+    # A port that is taken, so that nobody else comes to listen on it meanwhile.
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        alerting(folder, Webhook(f"http://127.0.0.1:{silent.getsockname()[1]}/"), 2.5)
+        done = deliver()
     assert done.exit_code == 3
     assert "the webhook cannot be reached (ConnectError)" in done.output
 

@@ -27,7 +27,7 @@ from tests.accounts import at
 from tests.cli import report_samples, test_report_cli
 from tests.finance.readers import Page, csv_rows, pair, shown
 from tests.store.ticking import ran
-from tests.unit.test_daemon_config import LEAST
+from tests.unit.daemon_files import LEAST
 
 DAY = timedelta(days=1)
 
@@ -138,6 +138,7 @@ def test_accounts_of_the_journal_come_from_the_file(folder: Path) -> None:
         (("--by", "team,"), "nothing is nothing to report by; name some of workload, team"),
         (("--by", "team,team"), "names one twice"),
         (("--by", "tag:a'b"), "is nothing to report by"),
+        (("--by", "tag:team"), "the tag team has a column of its own; write --by team"),
         (("--by", "line"), "--by line: is a CSV of every charge line; add --format csv"),
         (("--by", "team", "--format", "journal"), "--by: is fixed for a journal"),
         (("--format", "xls"), "use one of table, html, xlsx, csv, journal, json, md, pdf"),

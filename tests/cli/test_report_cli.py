@@ -21,7 +21,7 @@ from costplan.cli.main import app
 from costplan.cli.render import plain_text
 from costplan.cli.report_page import page_text
 from costplan.cli.report_view import report_view
-from costplan.cli.report_wording import digits_for, dollars, rounded_parts
+from costplan.planner.amounts import digits_for, dollars, rounded_parts
 from costplan.planner.report import summarise
 from costplan.planner.tick import Readings, State
 from costplan.planner.types import Mode

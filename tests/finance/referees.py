@@ -6,7 +6,6 @@ checkout, which is made on the first call: 650 MB and about a minute.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -16,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / ".ref"
+from tests.side_venv import ROOT, Unavailable, side_venv
+
+NAME = ".ref"
 PINS = ("focus-validator==2.2.1", "pyarrow<26")
 """Version 2.2.1 asks for numpy below 2, which pyarrow 26 cannot work with."""
 
@@ -39,10 +39,6 @@ specification's own list of exclusions has most of these.
 """
 
 
-class NoReferee(Exception):
-    """The official validator cannot be had here, and why."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What the official validator says: its line of totals, and the rules that failed."""
@@ -52,28 +48,8 @@ class Judged:
 
 
 def official() -> Path:
-    """The official validator's program; makes its environment. Raises NoReferee."""
-    program = FOLDER / "bin" / "focus-validator"
-    ready = FOLDER / ".ready"
-    with (ROOT / ".ref.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (ready.is_file() and ready.read_text().split() == list(PINS) and program.exists()):
-            _make(_python312())
-            ready.write_text("\n".join(PINS))
-    return program
-
-
-def _make(python: str) -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    pip = [str(FOLDER / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    for command in ([python, "-m", "venv", str(FOLDER)], [*pip, "install", *PINS]):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoReferee(f"{' '.join(command)}: {error}") from error
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["?"]
-            raise NoReferee(f"{' '.join(command)}: {said[-1]}")
+    """The official validator's program; makes its environment. Raises Unavailable."""
+    return side_venv(NAME, PINS, _python312()) / "focus-validator"
 
 
 def _python312() -> str:
@@ -87,7 +63,7 @@ def _python312() -> str:
             continue
         if done.stdout.split() == ["3", "12"]:
             return python
-    raise NoReferee("there is no Python 3.12 on PATH, in ~/.pyenv/versions, or known to uv")
+    raise Unavailable("there is no Python 3.12 on PATH, in ~/.pyenv/versions, or known to uv")
 
 
 def _candidates() -> Iterator[str]:
@@ -111,7 +87,7 @@ def judge(program: Path, file: Path) -> Judged:
     It looks for its list of currencies, and writes its log, where it is started; with failures it
     ends with 0 all the same, so that its words are what counts.
     """
-    [where] = FOLDER.glob("lib/python3.12/site-packages")
+    [where] = (ROOT / NAME).glob("lib/python3.12/site-packages")
     command = [
         str(program), "--data-file", str(file.resolve()), "--validate-version", "1.2",
         "--block-download", "--applicability-criteria", "ALL", "--show-violations",

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.busy import used_us
 from costplan.adapters.finance.open_book import open_book
-from costplan.adapters.finance.units import unit_costs
 from costplan.adapters.store.database import connect
 from costplan.adapters.store.entries import micros
 from costplan.adapters.store.owners import write_owner
 from costplan.planner.finance.lines import Owner
 from costplan.planner.finance.sharing import Method, Share, Sharing
+from costplan.planner.finance.statement import Period
 from costplan.planner.finance.terms import Terms
 from costplan.planner.ledger import Use
 from costplan.planner.load import Totals
@@ -85,14 +86,26 @@ def test_work_goes_to_what_it_was_done_for(path: Path) -> None:
 
 
 def test_what_a_unit_costs(path: Path) -> None:
-    with open_book(path, terms=TERMS) as book:
-        found = {(each.unit, each.name): each for each in unit_costs(book)}
-    third = USD / 3
-    assert round(found["run", "r-1"].usd_per_unit, 9) == round(3 * third, 9)
-    assert round(found["1,000 tasks", "fit"].usd_per_unit, 9) == round(3 * third * 100, 9)
-    assert round(found["million rows", "train"].usd_per_unit, 9) == round(3 * third / 2, 9)
-    assert found["million rows", "train"].quantity == 2
-    assert not [name for unit, name in found if unit == "GPU-hour"]
+    """Of the month alone, though the book has the weeks before it too, and of our machines."""
+    before = OCTOBER - timedelta(days=3)
+    write(path, [entry("n-0", before, busy=900.0)], before + QUARTER)
+    work(path, before, before + QUARTER, [("n-0", "fit", "train", RISK, 900.0)],
+         rows=[("train", RISK, 9_000_000)])  # fmt: skip
+    late = OCTOBER + timedelta(days=1)
+    work(path, late, late + QUARTER, [("", "fit", "", {}, 60.0)])
+    end = OCTOBER + timedelta(days=31)
+    october = Period(name="2026-10", start=OCTOBER, end=end, until=end)
+    with open_book(path, start=before, end=end, terms=TERMS) as book:
+        made = ask(book, Question(period=october))
+    found = {(each.unit, each.of): each for each in made.unit_costs}
+    assert {key: each.units for key, each in found.items() if key[1]} == {
+        ("1,000 tasks", "fit"): Decimal("0.01"),
+        ("1,000 tasks", "load"): Decimal("0.01"),
+        ("million rows", "train"): 2,
+    }
+    assert round(found["run", ""].usd_each, 9) == round(USD, 9)
+    assert round(found["1,000 tasks", "fit"].usd_each, 9) == round(USD * 100, 9)
+    assert round(found["million rows", "train"].usd_each, 9) == round(USD / 2, 9)
 
 
 SHARED = USD * Decimal("2.5") + Decimal("0.0032")

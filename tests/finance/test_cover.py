@@ -16,9 +16,11 @@ from costplan.planner.commitments.bill import bill
 from costplan.planner.commitments.metering import Run, hours_of
 from costplan.planner.commitments.values import Commitment, Kind, Owner, Product, Rules
 from costplan.planner.finance.cover import whole_pico
-from costplan.planner.finance.tariff import Tariff
+from costplan.planner.finance.held_tariff import HeldTariff
 from costplan.planner.finance.terms import Terms
+from costplan.planner.held.values import Held, MachineRate
 from costplan.planner.ledger import LedgerEntry, Use
+from costplan.planner.market import catalogue_of
 from costplan.planner.types import Market
 from tests.finance.ledgers import (
     HOUR,
@@ -36,12 +38,16 @@ from tests.finance.ledgers import hours_of as quarters
 
 ACCOUNT = "111122223333"
 RATE = Fraction("0.13")
-TARIFF = Tariff(
-    rates={
-        ("aws", "", "m5.xlarge"): {"compute_sp": RATE},
-        ("aws", "us-east-1", "c5.2xlarge"): {"compute_sp": Fraction("0.2141")},
-    }
-)
+RATES = (
+    MachineRate(
+        provider="aws", instance_type="m5.xlarge", region="", rates={"compute_sp": RATE}
+    ),
+    MachineRate(
+        provider="aws", instance_type="c5.2xlarge", region="us-east-1",
+        rates={"compute_sp": Fraction("0.2141")},
+    ),
+)  # fmt: skip
+TARIFF = HeldTariff(catalogue_of(()), Held(rates=RATES))
 PLAN = Commitment(
     commitment_id="sp-1", kind=Kind.COMPUTE_SP, product=Product(provider="aws"),
     usd_per_hour=Fraction("0.30"), owner=Owner(account=ACCOUNT),
@@ -136,8 +142,7 @@ def test_the_book_is_the_exact_bill_of_the_same_machines(tmp_path: Path, seed: i
                 run_id=f"n-{number}", start=start, end=end, usd_per_hour=Fraction(usd),
                 product=Product(provider="aws", service="ec2", region="us-east-1",
                                 zone="us-east-1a", instance_type=name),
-                rates=TARIFF.rates.get(("aws", "", name), {})
-                or TARIFF.rates.get(("aws", "us-east-1", name), {}),
+                rates=next(each.rates for each in RATES if each.instance_type == name),
                 owner=Owner(account=ACCOUNT), is_spot=key.market is Market.SPOT,
             )
         )  # fmt: skip

@@ -8,7 +8,8 @@ from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.focus import Wanted, write_focus
 from costplan.planner.finance.focus_columns import Version
 from tests.finance.focus_books import COMMITMENTS, all_kinds, random_lines
-from tests.finance.referees import CONTRADICTING, NoReferee, judge, official, toolkit
+from tests.finance.referees import CONTRADICTING, judge, official, toolkit
+from tests.side_venv import Unavailable
 
 SUPPORTS = ("--supports", "SupportsUnitPricing", "--supports", "SupportsMultiplePricingCategories")
 
@@ -25,7 +26,7 @@ def test_the_official_validator_finds_nothing_in_1_2(tmp_path: Path) -> None:
     """Nothing but the rules that contradict each other."""
     try:
         program = official()
-    except NoReferee as reason:
+    except Unavailable as reason:
         pytest.skip(f"the official FOCUS validator cannot be had here: {reason}")
     _write(tmp_path / "charges.parquet", Version.V1_2, "parquet")
     judged = judge(program, tmp_path / "charges.parquet")

@@ -224,6 +224,17 @@ def test_googles_credits_are_what_commitments_change(tmp_path: Path) -> None:
     assert made.causes.commitment_usd == Decimal("-0.051")
 
 
+def test_a_field_that_only_a_late_row_has_is_read(tmp_path: Path) -> None:
+    """Exports leave a field out where it is null."""
+    life = Life(resource="i-n-1", start=OCTOBER, end=OCTOBER + 600 * HOUR, usd_per_hour="0.192")
+    path = ledger_of(tmp_path / "s.db", [life], "gcp")
+    rows = [{name: value for name, value in row.items() if name != "credits"}
+            for row in gcp([life])]  # fmt: skip
+    rows[-1]["credits"] = [{"name": "CUD", "amount": -0.05}]
+    made, _ = against(path, write_json(tmp_path / "export.jsonl", rows))
+    assert made.causes.commitment_usd == Decimal("-0.05")
+
+
 def test_any_ledger_agrees_with_a_bill_of_itself(tmp_path: Path) -> None:
     dice = random.Random(7)  # noqa: S311 - made-up lives
     for number in range(4):

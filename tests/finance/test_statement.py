@@ -319,19 +319,14 @@ def test_a_journal_ties_to_the_cent_by_a_line_of_its_own() -> None:
     assert made.exact_usd == 3 * third
 
 
-def test_units_of_work_are_priced_where_work_was_counted() -> None:
+def test_runs_and_hours_of_machines_have_a_price() -> None:
     lines = [
         line(n, START + n * HOUR, usd="0.5", owner=Owner(run=f"r-{n % 2}", prefix="fit"))
         for n in range(4)
     ]
-    with Book(threads=1) as book:
-        book.add(lines)
-        book.db.execute("CREATE TABLE work (prefix VARCHAR, tasks BIGINT, rows BIGINT)")
-        book.db.execute("INSERT INTO work VALUES ('fit', 3000, 4000000), ('fit', 1000, 0)")
-        made = ask(book, Question(period=period(), budget=Budget(usd_per_month=USD(1))))
+    made = asked(lines, budget=Budget(usd_per_month=USD(1)))
     assert {(c.unit, c.of): c.usd_each for c in made.unit_costs} == {
         ("run", ""): USD(1), ("vCPU-hour", ""): USD("0.125"),
-        ("1,000 tasks", "fit"): USD("0.5"), ("million rows", "fit"): USD("0.5"),
     }  # fmt: skip
     assert made.budgets[0].is_passed
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costplan.cli.report_wording import rounded_parts
+from costplan.planner.amounts import rounded_parts
 from costplan.planner.load import Totals
 from costplan.planner.report import Books, summarise
 from costplan.planner.report_timeline import timeline

@@ -91,6 +91,12 @@ def test_memory_is_written() -> None:
     assert memory_text(16 * GIB) == "16 GiB"
     assert memory_text(15 * GIB + GIB // 4) == "15.25 GiB"
     assert memory_text(512 * MIB) == "512 MiB"
+    assert [memory_text(n) for n in (2560, 800, 1, 0)] == [
+        "2.5 KiB",
+        "800 bytes",
+        "1 byte",
+        "0 bytes",
+    ]
 
 
 @pytest.mark.parametrize(
