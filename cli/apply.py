@@ -13,7 +13,7 @@ from costplan.cli.cluster_options import ConfigFile, StoreFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
     from costplan.planner.apply import Here
     from costplan.planner.plan_schema import PlanDocument
 

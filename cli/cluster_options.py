@@ -1,4 +1,4 @@
-"""The flags that say which cluster a command is about, the same for all of them."""
+"""The flags that say which cluster or cloud a command is about, the same for all of them."""
 
 from __future__ import annotations
 
@@ -21,4 +21,18 @@ Discard = Annotated[
 ]
 WaitFor = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Wait at most so long.")
+]
+Cloud = Annotated[
+    str | None,
+    typer.Option(metavar="CLOUD", help="aws, gcp or azure; else that of the configuration."),
+]
+CloudAccount = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Google's project, or Azure's subscription; else the configured one."
+    ),
+]
+CloudFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="An autoscaler's file, for region and credentials."),
 ]

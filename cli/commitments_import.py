@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costplan.cli.cluster_options import Cloud, CloudAccount, CloudFile
 from costplan.cli.errors import check_word, note
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ _RATES = "commitment_rates"
 
 
 def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
-    provider: Annotated[
-        str | None,
-        typer.Option(metavar="CLOUD", help="aws, gcp or azure; else that of the configuration."),
-    ] = None,
+    provider: Cloud = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="FILE", help="A file of yours, instead of a cloud."),
@@ -35,16 +33,8 @@ def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
         list[str] | None,
         typer.Option(metavar="REGION", help="May be repeated; else the configured one, or all."),
     ] = None,
-    project: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID", help="Google's project, or Azure's subscription; else the configured one."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="An autoscaler's file, for region and credentials."),
-    ] = None,
+    project: CloudAccount = None,
+    config: CloudFile = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="Where they are written.")
     ] = DEFAULT_OUT,
@@ -140,7 +130,8 @@ def _read(
 ) -> Holdings:
     """What is held with a cloud."""
     from costplan.adapters.clock import utc_now
-    from costplan.cli.commitment_sources import Asked, holdings
+    from costplan.cli.cloud_choice import Asked
+    from costplan.cli.commitment_sources import holdings
     from costplan.cli.config_file import read_config
     from costplan.cli.logs import quiet_libraries
 

@@ -112,18 +112,26 @@ def check_deadline(source: Source) -> None:
         )
 
 
+def read_workload(path: Path) -> Workload:
+    """The workload in a YAML file; raises InputError, which names every problem of it."""
+    from costplan.planner.config import parse_workload
+
+    text = read_text(path, absent="see docs/workload.md for an example")
+    return parse_workload(text, str(path))
+
+
 def written(source: Source) -> Asked | None:
     """What a file or flags ask for; None where a scheduler has to be asked.
 
     Raises InputError where they are wrong.
     """
-    from costplan.planner.config import parse_worker_flag, parse_workload, workload_from_workers
+    from costplan.planner.config import parse_worker_flag, workload_from_workers
 
     if source.elsewhere is not None:
         return None
     if source.file is not None:
         name = str(source.file)
-        return Asked(name=name, workload=parse_workload(read_text(source.file), name))
+        return Asked(name=name, workload=read_workload(source.file))
     if source.workers:
         shapes = [parse_worker_flag(text) for text in source.workers]
         return Asked(name="--worker", workload=workload_from_workers(shapes))

@@ -10,7 +10,7 @@ from costplan.cli import errors
 from costplan.cli.cluster_options import ConfigFile, Discard, StoreFile, WaitFor, Yes
 
 if TYPE_CHECKING:
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
     from costplan.planner.daemon_config import DaemonConfig
 
 NOTHING_LEFT = "no machines"
@@ -32,7 +32,7 @@ def down(
     command does the daemon's work until no machine is left.
     """
     from costplan.adapters.faults import reach
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
     from costplan.planner.loss import discard_lines, end_lines, held_by
@@ -52,7 +52,7 @@ def down(
         reach("down.requested")
         if not wait:
             typer.echo("the fleet is ended from the daemon's next look on")
-            cluster.note_if_dead("the request is kept for the next start")
+            note_if_dead(cluster, "the request is kept for the next start")
             return
         if cluster.is_alive():
             _until_empty(cluster, seconds)

@@ -10,7 +10,7 @@ from costplan.cli import errors
 from costplan.cli.cluster_options import ConfigFile, Discard, StoreFile, WaitFor, Yes
 
 if TYPE_CHECKING:
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
 
 
 def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
@@ -27,7 +27,7 @@ def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
     Running tasks are waited for and results that only it holds are copied first; with --discard
     they may be lost.
     """
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
     from costplan.planner.errors import InputError
@@ -49,7 +49,7 @@ def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
         request = DrainRequest(node_id=found.node_id, requested_at=cluster.now(), discard=discard)
         cluster.store.request_drain(request)
         typer.echo(f"{found.node_id} is drained from the daemon's next look on")
-        cluster.note_if_dead("the request is kept for the next start")
+        note_if_dead(cluster, "the request is kept for the next start")
         if wait:
             _until_gone(cluster, found.node_id, seconds)
 

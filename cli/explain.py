@@ -9,7 +9,6 @@ import typer
 from costplan.cli.cluster_options import ConfigFile, StoreFile
 
 if TYPE_CHECKING:
-    from costplan.cli.cluster_store import Cluster
     from costplan.cli.view import View
     from costplan.planner.explain import Explanation
 
@@ -31,7 +30,7 @@ def explain(
     from costplan.cli.render import terminal_text, write
 
     with opened(config, store, read_only=True) as cluster:
-        told = _explanation(cluster, subject)
+        told = cluster.explanation(subject)
     write(terminal_text(explanation_view(told)))
 
 
@@ -41,19 +40,3 @@ def explanation_view(told: Explanation) -> View:
 
     facts = Facts(tuple((section.title, section.lines) for section in told.sections))
     return View(title=told.title, blocks=(facts,))
-
-
-def _explanation(cluster: Cluster, subject: str) -> Explanation:
-    from costplan.planner.errors import InputError
-    from costplan.planner.explain import explain_tick
-
-    if subject == "last":
-        told = cluster.last_planned()
-        if told is None:
-            raise InputError(str(cluster.path), "has no tick with a plan yet", "wait for one")
-        return explain_tick(told)
-    told = cluster.told(subject)
-    if told is not None:
-        return explain_tick(told)
-    node = cluster.find_node(subject, or_tick=True)
-    return cluster.node_explanation(node)

@@ -11,7 +11,7 @@ from costplan.cli.cluster_options import ConfigFile, StoreFile
 from costplan.cli.errors import check_word, note
 
 if TYPE_CHECKING:
-    from costplan.cli.cluster_store import Cluster
+    from costplan.adapters.store.cluster import Cluster
     from costplan.planner.foretold import Foretold
     from costplan.planner.settings import Settings
 
@@ -36,7 +36,7 @@ def forecast(
 
     It reads the store only: the forecast is of the moment of the last tick.
     """
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
     from costplan.cli.out_file import check_out, write_out
     from costplan.cli.render import write
 
@@ -45,7 +45,7 @@ def forecast(
         check_out(html, "--html")
     with opened(config, store, read_only=True) as there:
         made = _only(made_of(there, cluster), kind)
-        there.note_if_dead(f"this is as of {made.at:%Y-%m-%d %H:%M:%S} UTC")
+        note_if_dead(there, f"this is as of {made.at:%Y-%m-%d %H:%M:%S} UTC")
     if html is not None:
         from costplan.cli.forecast_page import page_text
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from costplan.adapters.text_file import read_text
-from costplan.cli.demand_source import Asked, Source
+from costplan.cli.demand_source import Asked, Source, read_workload
 from costplan.planner.errors import InputError
 from costplan.planner.workload import Workload
 
@@ -24,7 +22,7 @@ def observed_elsewhere(source: Source) -> Asked:
 
     Raises InputError where it cannot be looked at, or no worker of the file is large enough.
     """
-    rules = None if source.file is None else _rules(source.file)
+    rules = None if source.file is None else read_workload(source.file)
     cluster, name, address = _cluster(source)
     sample = cluster.sample()
     units = () if rules is None else rules.shapes
@@ -45,12 +43,6 @@ def observed_elsewhere(source: Source) -> Asked:
         notes=notes,
         least_machines=demand.least_machines,
     )
-
-
-def _rules(path: Path) -> Workload:
-    from costplan.planner.config import parse_workload
-
-    return parse_workload(read_text(path), str(path))
 
 
 def _cluster(source: Source) -> tuple[LoadSource, str, str]:

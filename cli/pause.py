@@ -23,7 +23,7 @@ def pause(
     Machines go on, the ledger goes on, and interruption notices are still answered; drains that
     have begun are ended.
     """
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
     from costplan.cli.status_view import pause_text
     from costplan.cli.until import FOREVER, parse_until
 
@@ -32,7 +32,7 @@ def pause(
         end = FOREVER if until is None else parse_until("--until", until, now)
         cluster.store.pause(end)
         typer.echo(f"paused {pause_text(end, now)}")
-        cluster.note_if_dead("the pause is kept for the next start")
+        note_if_dead(cluster, "the pause is kept for the next start")
 
 
 def resume(config: ConfigFile = None, store: StoreFile = None) -> None:
@@ -40,7 +40,7 @@ def resume(config: ConfigFile = None, store: StoreFile = None) -> None:
 
     Ends a pause and the hold of an applied plan, and calls off a `down`.
     """
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
 
     with opened(config, store, read_only=False) as cluster:
         before, now = cluster.store.read_control(), cluster.now()
@@ -60,4 +60,4 @@ def resume(config: ConfigFile = None, store: StoreFile = None) -> None:
             errors.note("nothing to resume from: it was not paused")
             return
         typer.echo(f"called off: {', '.join(ended)}")
-        cluster.note_if_dead("it decides again once it is started")
+        note_if_dead(cluster, "it decides again once it is started")

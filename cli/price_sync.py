@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costplan.cli import errors
+from costplan.cli.cluster_options import Cloud, CloudAccount, CloudFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +23,7 @@ INTERRUPTED = 130
 
 
 def sync(
-    provider: Annotated[
-        str | None,
-        typer.Option(metavar="CLOUD", help="aws, gcp or azure; else that of the configuration."),
-    ] = None,
+    provider: Cloud = None,
     region: Annotated[
         list[str] | None,
         typer.Option(metavar="REGION", help="May be repeated; else the configured one."),
@@ -35,16 +32,8 @@ def sync(
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Like 'm5.*'; may be repeated; else all."),
     ] = None,
-    project: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID", help="Google's project, or Azure's subscription; else the configured one."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="An autoscaler's file, for region and credentials."),
-    ] = None,
+    project: CloudAccount = None,
+    config: CloudFile = None,
     history: Annotated[
         str, typer.Option(metavar="AGE", help="How far back spot prices are read at first; or 0.")
     ] = "90d",
@@ -58,9 +47,10 @@ def sync(
     """
     from costplan.adapters.clock import utc_now
     from costplan.adapters.feeds.price_store import PriceStore, default_folder
+    from costplan.cli.cloud_choice import Asked
     from costplan.cli.config_file import read_config
     from costplan.cli.logs import quiet_libraries
-    from costplan.cli.price_feeds import Asked, sources
+    from costplan.cli.price_feeds import sources
     from costplan.cli.until import parse_wait
     from costplan.planner.errors import InputError
 
@@ -73,17 +63,17 @@ def sync(
         raise InputError("XDG_DATA_HOME", "is not set, and there is no home", "set it to a folder")
     asked = Asked(
         regions=tuple(dict.fromkeys(region or ())),
-        patterns=tuple(instance_type or ()),
         project=project or "",
         file=None if config is None else read_config(config),
         clock=utc_now,
     )
-    found = sources(provider, asked)
+    patterns = tuple(instance_type or ())
+    found = sources(provider, asked, patterns)
     store = PriceStore(folder)
     store.check_writable()
     done: list[Synced] = []
     try:
-        for one in _synced(found, store, asked.patterns, seconds):
+        for one in _synced(found, store, patterns, seconds):
             done.append(one)
             _tell(one)
     except KeyboardInterrupt:

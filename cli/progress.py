@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 AFTER_SECONDS = 2.0
@@ -28,12 +27,7 @@ class Progress:
         if self._is_watched and seconds >= AFTER_SECONDS:
             self._show(f"{what} ({seconds:.0f} s)")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._width:
             self._show("")
 

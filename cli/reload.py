@@ -12,9 +12,9 @@ def reload(config: ConfigFile = None, store: StoreFile = None) -> None:
 
     A file that is wrong is refused here already.
     """
-    from costplan.cli.cluster_store import opened
+    from costplan.cli.cluster_store import note_if_dead, opened
 
     with opened(config, store, read_only=False) as cluster:
         cluster.store.request_reload(cluster.now())
         typer.echo("the daemon reads its file again at its next look")
-        cluster.note_if_dead("it reads the file anyway when it is started")
+        note_if_dead(cluster, "it reads the file anyway when it is started")

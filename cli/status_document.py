@@ -6,9 +6,9 @@ Money is exact decimal text, instants are ISO 8601 UTC with Z, shares are 0 to 1
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
+from costplan.adapters.instants import zulu_text
 from costplan.cli.deliveries_view import summary_document
 from costplan.planner.explain import decision_text, refusals
 from costplan.planner.outlook import Ahead
@@ -32,18 +32,18 @@ def status_document(status: Status) -> dict[str, Any]:
     last, lease, plan = status.last, status.lease, status.plan
     return {
         "schema_version": SCHEMA_VERSION,
-        "at": _instant(status.at),
+        "at": zulu_text(status.at),
         "cluster": status.cluster,
         "daemon": {
             "alive": status.is_alive,
             "holder": None if lease is None else lease.holder,
-            "lease_expires_at": None if lease is None else _instant(lease.expires_at),
+            "lease_expires_at": None if lease is None else zulu_text(lease.expires_at),
         },
         "last_tick": None
         if last is None
         else {
             "tick_id": last.tick_id,
-            "at": _instant(last.at),
+            "at": zulu_text(last.at),
             "mode": last.mode.value,
             "gaps": [
                 {"kind": gap.kind, "subject": gap.subject, "assumed": gap.assumed}
@@ -65,7 +65,7 @@ def status_document(status: Status) -> dict[str, Any]:
                 "node_id": row.node_id,
                 **_key(row.key),
                 "phase": row.phase.value,
-                "since": _instant(row.since),
+                "since": zulu_text(row.since),
                 "workers": row.workers,
                 "usd_per_hour": None if row.usd_per_hour is None else money_text(row.usd_per_hour),
                 "why": row.why,
@@ -79,7 +79,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "unpriced_nodes": status.unpriced_nodes,
         "workers_expected": status.workers_expected,
         "workers_joined": status.workers_joined,
-        "load_at": None if status.load_at is None else _instant(status.load_at),
+        "load_at": None if status.load_at is None else zulu_text(status.load_at),
         "clients": status.clients,
         "tasks": [
             {
@@ -110,7 +110,7 @@ def status_document(status: Status) -> dict[str, Any]:
         if plan is None
         else {
             "plan_id": plan.plan_id,
-            "at": _instant(plan.created_at),
+            "at": zulu_text(plan.created_at),
             "moves": len(plan.moves),
             "text": decision_text(plan),
             "why": [demand.reason for demand in plan.demand],
@@ -119,8 +119,8 @@ def status_document(status: Status) -> dict[str, Any]:
             "do_nothing_usd": money_text(plan.do_nothing_usd),
             "ahead": _ahead_document(plan.ahead),
         },
-        "next_look_at": None if status.next_look_at is None else _instant(status.next_look_at),
-        "next_plan_at": None if status.next_plan_at is None else _instant(status.next_plan_at),
+        "next_look_at": None if status.next_look_at is None else zulu_text(status.next_look_at),
+        "next_plan_at": None if status.next_plan_at is None else zulu_text(status.next_plan_at),
         "control": _control_document(status.control),
         "deliveries": summary_document(status.deliveries),
         **({} if status.held is None else {"commitments": _held_document(status.held)}),
@@ -148,7 +148,7 @@ def _ahead_document(ahead: Ahead | None) -> dict[str, Any] | None:
     if ahead is None:
         return None
     return {
-        "outlook_at": _instant(ahead.outlook_at),
+        "outlook_at": zulu_text(ahead.outlook_at),
         "seconds": ahead.seconds,
         "demand": [
             {"kind": d.shape, "now": d.now, "most": d.most, "in_seconds": d.in_seconds}
@@ -166,7 +166,7 @@ def _ahead_document(ahead: Ahead | None) -> dict[str, Any] | None:
 def _control_document(control: Control) -> dict[str, Any]:
     until, applied = control.paused_until, control.applied
     return {
-        "paused_until": None if until is None else _instant(until),
+        "paused_until": None if until is None else zulu_text(until),
         "down": control.down,
         "drains": [request.node_id for request in control.drains],
         "applied_plan": None if applied is None else applied.plan_id,
@@ -191,7 +191,3 @@ def _key(key: OfferKey) -> dict[str, Any]:
         "instance_type": key.instance_type,
         "market": key.market.value,
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

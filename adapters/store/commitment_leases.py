@@ -10,10 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
+from costplan.adapters.instants import sorting_text
 from costplan.planner.errors import StoreError
 
 APPLICATION_ID = 0x6370_6C63
@@ -68,7 +69,7 @@ class CommitmentLedger:
         Raises Fenced where a newer process of the cluster has come, StoreError where the file
         cannot be used.
         """
-        until = _instant(now + timedelta(seconds=seconds))
+        until = sorting_text(now + timedelta(seconds=seconds))
         with self._changed() as db:
             if _fence(db, self._holder) != self._fence:
                 raise Fenced(self._path, self._holder)
@@ -140,15 +141,10 @@ def _fence(db: sqlite3.Connection, holder: str) -> int:
 def _leased(db: sqlite3.Connection, now: datetime) -> dict[str, Fraction]:
     """The sums of the leases that have not ended."""
     found: dict[str, Fraction] = {}
-    rows = db.execute("SELECT commitment, amount FROM leases WHERE until > ?", (_instant(now),))
+    rows = db.execute("SELECT commitment, amount FROM leases WHERE until > ?", (sorting_text(now),))
     for name, amount in rows:
         found[name] = found.get(name, Fraction(0)) + Fraction(amount)
     return found
-
-
-def _instant(at: datetime) -> str:
-    """An instant as text that sorts as time does."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 @contextmanager

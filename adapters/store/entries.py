@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from costplan.adapters.instants import sorting_text
 from costplan.planner.errors import InputError
 from costplan.planner.ledger import LedgerEntry, Recorded, Use
 from costplan.planner.ledger_months import cut_by_month, issue_month, month_of
@@ -165,7 +166,7 @@ def write_block(
             first_id,
             len(packed),
             month,
-            recording.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            sorting_text(recording.at),
             recording.tick_id,
             recording.plan_id,
             recording.reason,

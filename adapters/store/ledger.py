@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -22,12 +22,11 @@ from costplan.planner.ledger import Recorded
 
 
 def read_recorded(
-    db: sqlite3.Connection, path: Path, start: datetime | None = None, end: datetime | None = None,
-    months: Collection[str] | None = None,
-) -> Iterator[Recorded]:  # fmt: skip
-    """Entries of the store at `path` that touch [start, end) and were issued in these months, in
-    the order in which they were recorded; raises InputError and StoreError."""
-    blocks = list(read_blocks(db, start, end, months))
+    db: sqlite3.Connection, path: Path, start: datetime | None = None, end: datetime | None = None
+) -> Iterator[Recorded]:
+    """Entries of the store at `path` that touch [start, end), in the order in which they were
+    recorded; raises InputError and StoreError."""
+    blocks = list(read_blocks(db, start, end))
     if not blocks:
         return
     names = read_names(db)

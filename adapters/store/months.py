@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from costplan.adapters.instants import sorting_text
 from costplan.adapters.store.entries import closed_months
 from costplan.planner.errors import InputError
 from costplan.planner.ledger_months import month_bounds
@@ -64,7 +65,7 @@ def close_month(db: sqlite3.Connection, month: str, now: datetime) -> MonthRow:
     last = db.execute(
         "SELECT max(first_id + rows - 1) FROM entries WHERE month = ?", (month,)
     ).fetchone()[0]
-    at = now.astimezone(UTC).isoformat(timespec="microseconds")
+    at = sorting_text(now)
     db.execute(
         "INSERT INTO closed VALUES (?, ?, ?, ?, ?, ?)",
         (month, at, last or 0, row.rows, str(row.pico), digest_of(db, month)),

@@ -13,10 +13,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from costplan.adapters.instants import sorting_text
 from costplan.adapters.store.database import BUSY_MILLISECONDS, connect, told
 from costplan.planner.delivered import Deliveries
 from costplan.planner.errors import InputError
@@ -28,7 +29,7 @@ was nothing to report) and dropped."""
 INTERRUPTED = "it was interrupted"
 _KEPT = timedelta(days=400)
 _COLUMNS = (
-    "id, key, kind, channel, title, body, state, made_at, due_at, attempts, is_begun, problem, "
+    "id, key, kind, channel, title, body, state, made_at, due_at, attempts, problem, "
     "ended_at, receipt"
 )
 
@@ -59,7 +60,6 @@ class Delivery:
     made_at: datetime
     due_at: datetime
     attempts: int
-    is_begun: bool
     problem: str
     ended_at: datetime | None
     receipt: str
@@ -118,7 +118,7 @@ class Outbox:
 
     def add(self, new: Iterable[New], marks: Mapping[str, datetime], now: datetime) -> int:
         """Takes in what is new, and up to when was looked for it, at once; gives how many were."""
-        at = _text(now)
+        at = sorting_text(now)
         with self._writing() as db:
             before = db.total_changes
             db.executemany(
@@ -137,7 +137,7 @@ class Outbox:
             added = db.total_changes - before
             db.executemany(
                 "INSERT OR REPLACE INTO delivery_marks VALUES (?, ?)",
-                [(name, _text(mark)) for name, mark in marks.items()],
+                [(name, sorting_text(mark)) for name, mark in marks.items()],
             )
         return added
 
@@ -148,14 +148,13 @@ class Outbox:
 
     def due(self, now: datetime) -> tuple[Delivery, ...]:
         """What waits and may be tried now, oldest first; what was interrupted is among it."""
-        return self._found(
-            "WHERE state = 'waiting' AND (due_at <= ? OR is_begun = 1) ORDER BY id", _text(now)
-        )
+        where = "WHERE state = 'waiting' AND (due_at <= ? OR is_begun = 1) ORDER BY id"
+        return self._found(where, sorting_text(now))
 
     def has_due(self, now: datetime) -> bool:
         """True where there is something to try now."""
         query = "SELECT 1 FROM deliveries WHERE state = 'waiting' AND due_at <= ? LIMIT 1"
-        return bool(self._rows(query, _text(now)))
+        return bool(self._rows(query, sorting_text(now)))
 
     def listed(self, *, waiting_only: bool = False, limit: int = 50) -> tuple[Delivery, ...]:
         """The newest, newest first."""
@@ -173,7 +172,7 @@ class Outbox:
             done = db.execute(
                 """UPDATE deliveries SET attempts = attempts + 1, is_begun = 1, problem = ?,
                 due_at = ? WHERE id = ? AND state = 'waiting'""",
-                (INTERRUPTED, _text(next_at), delivery_id),
+                (INTERRUPTED, sorting_text(next_at), delivery_id),
             )
             return done.rowcount == 1
 
@@ -183,7 +182,7 @@ class Outbox:
             db.execute(
                 """UPDATE deliveries SET state = 'sent', is_begun = 0, problem = '', receipt = ?,
                 ended_at = ? WHERE id = ?""",
-                (receipt, _text(now), delivery_id),
+                (receipt, sorting_text(now), delivery_id),
             )
 
     def empty(self, delivery_id: int, reason: str, now: datetime) -> None:
@@ -192,7 +191,7 @@ class Outbox:
             db.execute(
                 """UPDATE deliveries SET state = 'empty', is_begun = 0, problem = '', receipt = ?,
                 ended_at = ? WHERE id = ?""",
-                (reason, _text(now), delivery_id),
+                (reason, sorting_text(now), delivery_id),
             )
 
     def failed(self, delivery_id: int, problem: str, next_at: datetime) -> None:
@@ -200,17 +199,17 @@ class Outbox:
         with self._writing() as db:
             db.execute(
                 "UPDATE deliveries SET is_begun = 0, problem = ?, due_at = ? WHERE id = ?",
-                (problem, _text(next_at), delivery_id),
+                (problem, sorting_text(next_at), delivery_id),
             )
 
     def retry(self, ids: Iterable[int], now: datetime) -> int:
         """Has what waits tried at once; gives how many. Raises InputError where one does not
         wait."""
-        return self._change(ids, "due_at = ?", _text(now))
+        return self._change(ids, "due_at = ?", sorting_text(now))
 
     def drop(self, ids: Iterable[int], now: datetime) -> int:
         """Gives up on what waits; raises InputError where one does not wait."""
-        return self._change(ids, "state = 'dropped', ended_at = ?", _text(now))
+        return self._change(ids, "state = 'dropped', ended_at = ?", sorting_text(now))
 
     def _change(self, ids: Iterable[int], change: str, value: str) -> int:
         count = 0
@@ -235,7 +234,7 @@ class Outbox:
         with self._writing() as db:
             db.execute(
                 "DELETE FROM deliveries WHERE state != 'waiting' AND made_at < ?",
-                (_text(now - _KEPT),),
+                (sorting_text(now - _KEPT),),
             )
 
     def summary(self) -> Deliveries:
@@ -269,11 +268,6 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
     return Delivery(
         delivery_id=row[0], key=row[1], kind=row[2], channel=row[3], title=row[4],
         body=json.loads(row[5]), state=row[6], made_at=datetime.fromisoformat(row[7]),
-        due_at=datetime.fromisoformat(row[8]), attempts=row[9], is_begun=bool(row[10]),
-        problem=row[11], ended_at=None if row[12] is None else datetime.fromisoformat(row[12]),
-        receipt=row[13],
+        due_at=datetime.fromisoformat(row[8]), attempts=row[9], problem=row[10],
+        ended_at=None if row[11] is None else datetime.fromisoformat(row[11]), receipt=row[12],
     )  # fmt: skip
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")

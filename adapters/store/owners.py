@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from costplan.adapters.instants import sorting_text
 from costplan.planner.finance.lines import Owner
 from costplan.planner.settings import Settings
 
@@ -44,7 +45,7 @@ def write_owner(db: sqlite3.Connection, settings: Settings, at: datetime) -> Non
         (settings.workload,),
     ).fetchone()
     if last != said:
-        since = at.astimezone(UTC).isoformat(timespec="microseconds")
+        since = sorting_text(at)
         db.execute(
             f"INSERT INTO owners (since, {_SAID}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
             (since, *said),

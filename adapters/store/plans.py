@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
+from costplan.adapters.instants import sorting_text
 from costplan.adapters.store.records import TickCommit
 from costplan.planner.finance.expected import Expected, Stretch, expected_fleet
 
@@ -34,7 +35,7 @@ def write_plan(db: sqlite3.Connection, tick: TickCommit) -> None:
     if last is not None and last[0] == text:
         return
     plan_id = "" if tick.plan is None else tick.plan.plan_id
-    row = (_text(tick.at), plan_id, text)
+    row = (sorting_text(tick.at), plan_id, text)
     db.execute("INSERT OR REPLACE INTO plans (at, plan_id, fleet) VALUES (?, ?, ?)", row)
 
 
@@ -43,7 +44,7 @@ def read_plans(db: sqlite3.Connection, start: datetime, end: datetime) -> tuple[
     rows = db.execute(
         """SELECT at, plan_id, fleet FROM plans WHERE at < ?2 AND at >= coalesce(
         (SELECT max(at) FROM plans WHERE at <= ?1), ?1) ORDER BY at""",
-        (_text(start), _text(end)),
+        (sorting_text(start), sorting_text(end)),
     )
     return tuple(
         Stretch(
@@ -61,7 +62,3 @@ def _expected(row: list[str | int]) -> Expected:
         provider=str(provider), region=str(region), instance_type=str(instance_type),
         market=str(market), vcpu=Decimal(vcpu), nodes=int(nodes), usd_per_hour=Decimal(rate),
     )  # fmt: skip
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+
+from costplan.adapters.instants import sorting_text
 
 TABLES = (
     # `first_id` is the first correction, 0 where none was needed; `files` are names, as JSON.
@@ -68,7 +70,7 @@ def write_reconciled(db: sqlite3.Connection, row: ReconciledRow) -> None:
     db.execute(
         """INSERT INTO reconciled (month, at, format, sha256, files, filed_usd, first_id, entries,
         usd, billed_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (row.month, _text(row.at), row.format, row.sha256, row.files, str(row.filed_usd),
+        (row.month, sorting_text(row.at), row.format, row.sha256, row.files, str(row.filed_usd),
          row.first_id, row.entries, str(row.usd),
          None if row.billed_usd is None else str(row.billed_usd)),
     )  # fmt: skip
@@ -96,7 +98,7 @@ def write_issued(db: sqlite3.Connection, row: IssuedRow) -> None:
     db.execute(
         """INSERT INTO issued (month, at, last_id, lines, billed_usd, effective_usd, sha256)
         VALUES (?, ?, ?, ?, ?, ?, ?)""",
-        (row.month, _text(row.at), row.last_id, row.lines, str(row.billed_usd),
+        (row.month, sorting_text(row.at), row.last_id, row.lines, str(row.billed_usd),
          str(row.effective_usd), row.sha256),
     )  # fmt: skip
 
@@ -115,7 +117,3 @@ def read_issued(db: sqlite3.Connection, month: str) -> tuple[IssuedRow, ...]:
         )
         for name, at, last, lines, billed, effective, sha256 in rows
     )  # fmt: skip
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -240,17 +240,12 @@ class Store:
     # Ledger and nodes
 
     def entries(
-        self, start: datetime | None = None, end: datetime | None = None,
-        workload: str | None = None,
-    ) -> tuple[LedgerEntry, ...]:  # fmt: skip
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[LedgerEntry, ...]:
         """Ledger entries that touch [start, end), in the order of their start and node, those of
         archived months too. Raises StoreError."""
         with self._reading() as db:
-            found = [
-                each
-                for each in read_recorded(db, self.path, start, end)
-                if workload in (None, each.entry.workload)
-            ]
+            found = list(read_recorded(db, self.path, start, end))
         found.sort(key=lambda each: (each.entry.start, each.entry.node_id, each.entry_id))
         return tuple(each.entry for each in found)
 

@@ -64,7 +64,8 @@ def test_the_schema_is_printed_the_same_each_time() -> None:
 def test_an_error_is_one_line_without_a_traceback() -> None:
     result = run("recommend", "no-such-file.yaml")
     assert result.returncode == 1
-    assert result.stderr == "error: no-such-file.yaml: there is no such file\n"
+    way_out = "see docs/workload.md for an example"
+    assert result.stderr == f"error: no-such-file.yaml: there is no such file; {way_out}\n"
     assert result.stdout == ""
 
 

@@ -14,7 +14,7 @@ from costplan.planner.fleet_view import Asset, assets, fleet_usd_per_hour, packi
 from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Cause, Node
-from costplan.planner.standing import is_staying, possible_keys, rates, staying_workers
+from costplan.planner.standing import is_staying, possible_keys, rates
 from costplan.planner.types import Phase, Quote
 from tests.fleets import NOON, after, key, node, quote, settings, spot, view
 
@@ -163,4 +163,3 @@ def test_who_was_told_to_leave_brings_no_workers() -> None:
     nodes = (node("a", workers={"w": 2}), node("b", cause=Cause.SURPLUS),
              node("c", phase=Phase.BOOTING))  # fmt: skip
     assert [is_staying(each) for each in nodes] == [True, False, True]
-    assert staying_workers(view(*nodes).snapshot) == {"w": 3}
