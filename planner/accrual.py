@@ -84,7 +84,13 @@ def accrue(
     first that is known. A meter that nothing is written for stays the same value.
     """
     billed = [nodes[name] for name in sorted(nodes) if nodes[name].launched_at is not None]
-    new = {node.key for node in billed if node.node_id not in meters}
+    # What was opened for a machine that never came is no meter of the one that did.
+    own = {
+        node.node_id: meter
+        for node in billed
+        if (meter := meters.get(node.node_id)) is not None and meter.until >= launched(node)
+    }
+    new = {node.key for node in billed if node.node_id not in own}
     billing = _billing(new, readings.offers) if new else {}
     before = last_load if readings.load is not None else None
     look = _Look(
@@ -100,7 +106,7 @@ def accrue(
     after: dict[str, Meter] = {}
     for node in billed:
         quote = look.quotes.get(node.key)
-        meter = meters.get(node.node_id)
+        meter = own.get(node.node_id)
         word = LAST_KNOWN
         if meter is None:
             if quote is None:

@@ -19,7 +19,15 @@ from decimal import Decimal
 
 from costplan.planner.adaptive import Aim, Decision, Machine, Terms, boot_seconds
 from costplan.planner.drain import binding, drain_usd, mean_running_seconds
-from costplan.planner.holding import BOOT_FACTOR, hold_seconds, most_threads, share_of
+from costplan.planner.holding import (
+    BOOT_FACTOR,
+    NO_FEW,
+    few,
+    hold_seconds,
+    is_within,
+    most_threads,
+    share_of,
+)
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, WorkerLoad
 
@@ -102,18 +110,21 @@ class _View:
         self._running = mean_running_seconds(load.groups)
         self._usd = terms.usd_per_hour or NO_PRICE
         self._soonest = soonest_end_seconds(load)
+        self._few = NO_FEW
+        if learnt.idle_since is not None:
+            self._few = few(learnt.bursts, self._boot, float(terms.scaling.target_seconds))
 
     def nobody_there(self) -> bool:
         """True where all who were connected have left."""
         load = self._load
         return load.clients == 0 and load.clients_gone_since is not None
 
-    def hold(self, share: float = 1.0) -> float:
+    def hold(self, share: float = 1.0, boots: float = BOOT_FACTOR) -> float:
         """Seconds that an idle machine is kept."""
         if self.nobody_there():
             return 0.0
         most = float(self._terms.scaling.idle_seconds)
-        found = hold_seconds(self._boot, self._learnt.idle_gaps, most, share)
+        found = hold_seconds(self._boot, self._learnt.idle_gaps, most, share, boots)
         return max(found, self._terms.least_hold_seconds)
 
     def _hold_of(self, machine: Machine) -> float:
@@ -163,11 +174,17 @@ class _View:
         resting = sum(m.size for m in machines if self._idle_seconds(m) is not None)
         busy = here - max(aim.wanted, min(aim.useful, here)) - resting
         spare = here - max(aim.wanted, aim.recently)
-        kept = self._kept_in_pause(machines)
+        few_of_them = self._last_to_go(machines, self._few.threads)
+        kept = self._last_to_go(machines, self._most_in_pause())
         for machine in self._free(machines):
             if machine.size > left:
                 continue
-            reason = self._time_is_over(machine, is_kept=machine in kept, busy=busy)
+            own = (
+                self.hold(boots=self._few.boots)
+                if machine in few_of_them
+                else self._hold_of(machine)
+            )
+            reason = self._time_is_over(machine, own, is_kept=machine in kept, busy=busy)
             if not reason and machine.size <= spare and self._idle_seconds(machine) is not None:
                 reason = "fewer have been enough for a while of steady work"
             if reason:
@@ -178,7 +195,13 @@ class _View:
                 why[machine.names[0]] = reason
                 yield machine
 
-    def _time_is_over(self, machine: Machine, *, is_kept: bool, busy: int) -> str:
+    def _most_in_pause(self) -> float:
+        """Threads that bursts like the last ones occupy well, or that are worth new ones."""
+        if self._learnt.idle_since is None:
+            return math.inf
+        return max(self._few.threads, most_threads(self._learnt.bursts, self._learnt.idle_gaps))
+
+    def _time_is_over(self, machine: Machine, own: float, *, is_kept: bool, busy: int) -> str:
         """Why a machine may leave now, '' where it stays."""
         if not machine.is_ready:
             return "nobody is left to want it" if self.nobody_there() else ""
@@ -186,7 +209,6 @@ class _View:
         if seconds is None:
             spare = busy >= machine.size and self._is_long_surplus(machine)
             return "others can do its work" if spare else ""
-        own = self._hold_of(machine)
         if seconds >= own:
             return f"idle for {seconds:.1f} s, kept for {own:.1f} s"
         if seconds + self._soonest >= max(own, BOOT_FACTOR * self._boot):
@@ -198,17 +220,13 @@ class _View:
         held = self._hold_of(machine)
         return since is not None and (self._now - since).total_seconds() >= max(held, self._boot)
 
-    def _kept_in_pause(self, machines: Sequence[Machine]) -> set[Machine]:
-        """Machines worth keeping through a pause: as many as bursts like the last ones occupy
-        well, the last to go first."""
-        most = math.inf
-        if self._learnt.idle_since is not None:
-            most = most_threads(self._learnt.bursts, self._learnt.idle_gaps)
-        kept: set[Machine] = set()
+    def _last_to_go(self, machines: Sequence[Machine], most: float) -> set[Machine]:
+        """The machines that go after all others, with so many threads at most, or the last one."""
+        found: set[Machine] = set()
         threads = 0.0
         for machine in reversed(self._free(machines)):
-            ours = machine.size * self._terms.kind.threads
-            if not kept or threads + ours <= most:
-                kept.add(machine)
+            ours = float(machine.size * self._terms.kind.threads)
+            if is_within(threads, ours, most):
+                found.add(machine)
                 threads += ours
-        return kept
+        return found

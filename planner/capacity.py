@@ -3,14 +3,16 @@
     P(granted) = (A + granted) / (A + B + granted + refused)
 
 Grants and refusals fade by half in an hour, so that a pool that was empty is tried again; A and B
-are what is thought of one that nobody asked. A machine that is taken away says, as a refusal does,
+are what is thought of one that nobody asked. Of one moment's answers a pool has one grant and one
+refusal at most, as one shortage is behind them: a hundred machines that are taken at once say no
+more than one does. A machine that is taken away says, as a refusal does,
 that there are none left. A launch that is refused costs the wait until the next plan: so much is
 added to the price of a pool, in the currency of work that waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -36,43 +38,37 @@ def from_answers(
     readings: Readings,
 ) -> Learnt:
     """What the answers to launches, and machines that were taken away, say of their pools."""
-    granted: dict[str, float] = {}
-    refused: dict[str, float] = {}
+    granted: set[str] = set()
+    refused: set[str] = set()
     for ended in outcomes:
         if not isinstance(ended.action, Launch):
             continue
         keys = ended.action.request.keys
         if ended.outcome is Outcome.DONE and ended.machine is not None:
-            _count(granted, ended.machine.key)
+            granted.add(str(ended.machine.key))
             # What stood before it in the request was asked, and had none.
             named = keys.index(ended.machine.key) if ended.machine.key in keys else 0
-            for key in keys[:named]:
-                _count(refused, key)
+            refused.update(map(str, keys[:named]))
         elif ended.outcome in _NONE_LEFT:
-            for key in keys:
-                _count(refused, key)
+            refused.update(map(str, keys))
     gone = {m.provider_id for m in readings.machines or () if m.end_cause == "reclaimed"}
     for node in before.values() if gone else ():
         if node.provider_id in gone and node.key.market is Market.SPOT and node.ended_at is None:
-            _count(refused, node.key)
+            refused.add(str(node.key))
     if not granted and not refused:
         return learnt
     return replace(learnt, capacity=_merged(learnt, granted, refused, readings.at))
 
 
-def _count(counts: dict[str, float], key: OfferKey) -> None:
-    counts[str(key)] = counts.get(str(key), 0.0) + 1.0
-
-
 def _merged(
-    learnt: Learnt, granted: Mapping[str, float], refused: Mapping[str, float], now: datetime
+    learnt: Learnt, granted: Collection[str], refused: Collection[str], now: datetime
 ) -> Mapping[str, Capacity]:
     found: dict[str, Capacity] = {}
     for name in sorted({*learnt.capacity, *granted, *refused}):
         known = _now(learnt.capacity.get(name), now)
         after = Capacity(
-            granted=known.granted + granted.get(name, 0.0),
-            refused=known.refused + refused.get(name, 0.0),
+            granted=known.granted + (name in granted),
+            refused=known.refused + (name in refused),
             at=now,
         )
         if after.granted + after.refused >= _LEAST:

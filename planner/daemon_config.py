@@ -254,6 +254,7 @@ def _settings(file: DaemonSection, base: str) -> Settings:
             replace_saving_share=scaling.replace_saving_share,
             ahead_seconds=scaling.ahead,
             ahead_shortage=scaling.ahead_shortage,
+            deadline=scaling.deadline,
         ),
         cadence=Cadence(
             observe_seconds=cadence.observe,

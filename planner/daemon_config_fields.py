@@ -197,7 +197,7 @@ LeastWorkers = Annotated[
     int, BeforeValidator(whole_from(0, MAX_WORKERS, "write how many workers always stay"))
 ]
 MostWorkers = Annotated[
-    int, BeforeValidator(whole_from(1, MAX_WORKERS, "leave it out for no limit"))
+    int, BeforeValidator(whole_from(0, MAX_WORKERS, "leave it out for no limit"))
 ]
 JobWorkers = Annotated[
     int, BeforeValidator(whole_from(1, MAX_WORKERS, "write how many workers the job asks for"))

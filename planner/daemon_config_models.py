@@ -6,12 +6,12 @@ test holds it to that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from costplan.planner.calendar import DAYS
+from costplan.planner.commitments.file_fields import Instant
 from costplan.planner.commitments.file_models import HeldSection
 from costplan.planner.config_fields import (
     DurationSeconds,
@@ -74,9 +74,6 @@ from costplan.planner.speed_config import NO_SPEEDS, SpeedSection
 
 _SCALING, _CADENCE, _SAFETY, _FORECAST = Scaling(), Cadence(), Safety(), Forecasting()
 _BUDGET = Budget()
-_GPU = "GPU"
-
-_Found = Iterator[tuple[str, str, str]]
 
 
 class TlsSection(Section):
@@ -149,6 +146,7 @@ class ScalingSection(Section):
     replace_saving_share: Share = _SCALING.replace_saving_share
     ahead: LossSeconds = _SCALING.ahead_seconds
     ahead_shortage: ShortageFactor = _SCALING.ahead_shortage
+    deadline: Instant | None = None
 
 
 class CadenceSection(Section):

@@ -54,12 +54,17 @@ def mean_running_seconds(groups: Iterable[TaskGroup]) -> float:
     """The mean length of the tasks that run now, by their groups; 0 where nobody knows any.
 
     Who looks at a moment finds long tasks more often than short ones: of tasks with mean m and
-    variance v, those that are found running take m + v / m on average. Where none of a group has
-    finished, they are taken to be half done when the oldest is.
+    variance v, those that are found running take m + v / m on average, and those that are overdue
+    twice what they have run. Where none of a group has finished, they are taken to be half done
+    when the oldest is.
     """
-    known = [(g.running, _found_seconds(g)) for g in groups if g.running]
-    tasks = sum(running for running, seconds in known if seconds is not None)
-    total = sum(running * seconds for running, seconds in known if seconds is not None)
+    tasks, total = 0, 0.0
+    for group in groups:
+        seconds = _found_seconds(group)
+        if group.running and seconds is not None:
+            tasks += group.running
+            total += (group.running - group.overdue) * seconds
+            total += group.overdue * max(seconds, 2 * group.overdue_seconds)
     return total / tasks if tasks else 0.0
 
 

@@ -89,7 +89,7 @@ def _of_plan(plan: MovePlan) -> Iterable[Section]:
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
     yield Section(title="speed", lines=tuple(speed_lines(plan.speeds)))
     yield Section(title="commitments", lines=tuple(held_lines(plan.held)))
-    yield Section(title="moves", lines=tuple(_moves(plan)) or ("none",))
+    yield Section(title="moves", lines=tuple(move_lines(plan)) or ("none",))
     yield Section(title="refused", lines=tuple(refusals(plan.verdicts)))
     yield Section(title="allowed", lines=tuple(_allowed(plan.verdicts)))
     yield Section(title="kept", lines=tuple(_kept(plan)))
@@ -191,7 +191,7 @@ def _work(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
-def _moves(plan: MovePlan) -> Iterable[str]:
+def move_lines(plan: MovePlan) -> Iterable[str]:
     """New nodes that are alike together, then each drain."""
     alike: dict[tuple[object, ...], list[NewNode]] = {}
     for move in plan.moves:

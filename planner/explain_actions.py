@@ -6,7 +6,6 @@ from typing import assert_never
 
 from costplan.planner.tick import (
     Action,
-    ActionOutcome,
     Cordon,
     Launch,
     Retire,
@@ -44,10 +43,3 @@ def action_text(action: Action) -> str:
             return f"terminate {nodes}: {plain(action.provider_id)}"
         case _:
             assert_never(action)
-
-
-def outcome_text(outcome: ActionOutcome) -> str:
-    """'launch n-7: no capacity (none left in zone a)'."""
-    nodes = ", ".join(map(plain, action_nodes(outcome.action)))
-    detail = f" ({plain(outcome.detail)})" if outcome.detail else ""
-    return f"{action_name(outcome.action)} {nodes}: {outcome.outcome}{detail}"

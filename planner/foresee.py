@@ -34,10 +34,9 @@ from costplan.planner.outlook import Ahead, Foreseen, Outlook
 from costplan.planner.settings import Settings
 from costplan.planner.tick import KeepNode, NewNode, Snapshot
 from costplan.planner.transition_question import TransitionQuestion
-from costplan.planner.units import seconds_text
+from costplan.planner.units import seconds_text, usd_of
 
 CLOSE = 1e-6
-PICO = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +95,8 @@ def foresee(asked: Asked) -> Chosen:
         told,
         bought=bought,
         held=held,
-        expected_usd=_usd(plan.costs.total),
-        bound_usd=_usd(min(plan.bound, plan.costs.total)),
+        expected_usd=usd_of(plan.costs.total),
+        bound_usd=usd_of(min(plan.bound, plan.costs.total)),
         termination=plan.termination,
         left_out=left_out,
     )
@@ -224,6 +223,13 @@ def _harm(asked: Asked, choice: Choice, *, may_buy: bool) -> str:
     ):
         if after > before:
             return f"{after - before:,} {kind} workers that are wanted now would have no place"
+    most_of = {kind.name: kind.maximum for kind in asked.settings.kinds}
+    there = _workers(asked, asked.items, asked.today.counts)
+    would = _workers(asked, asked.items, choice.counts)
+    for kind, had, has in zip(asked.question.kinds, there, would, strict=True):
+        most = most_of[kind]
+        if most is not None and has > max(most, had):
+            return f"{has:,} {kind} workers would be there, of which {most:,} may be"
     rows = zip(asked.question.rows, asked.today.broken, choice.broken, strict=True)
     for row, was, now in rows:
         if now > was + CLOSE:
@@ -287,13 +293,10 @@ def in_order(
 def foreseen_text(ahead: Ahead) -> str:
     """'14 w workers are foretold in 35min, 10 are wanted now'."""
     parts = [
-        f"{each.most:,} {each.shape} workers are foretold in {seconds_text(each.in_seconds)}, "
+        f"{each.most:,} {each.shape} worker{'s are' if each.most != 1 else ' is'} foretold in "
+        f"{seconds_text(each.in_seconds)}, "
         f"{each.now:,} are wanted now"
         for each in ahead.demand
         if each.most > each.now
     ]
     return "; ".join(parts) or "what goes now would soon be bought again"
-
-
-def _usd(amount: float) -> Decimal:
-    return Decimal(repr(float(amount))).quantize(PICO)

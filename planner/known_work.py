@@ -3,7 +3,8 @@
 No series of the past knows of it. The workers that `sizing` asks for are all busy until nothing is
 queued; then the tasks that run end one after the other. Seen at any moment of its run, a task of
 mean m and variance v still takes (v + m^2) / 2 m on average (the inspection paradox: long ones are
-seen more often); of one task alone the age is known. So many workers become fewer over twice that.
+seen more often), and one that is overdue as long again as it has run; of one task alone the age is
+known. So many workers become fewer over twice that.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def known_work(load: Load, learnt: Learnt, settings: Settings) -> Mapping[str, K
         of_kind = left.setdefault(kind.name, _Left())
         of_kind.queued += (group.queued + group.waiting) * mean / slots
         each = _running_seconds(group, mean)
-        of_kind.running += group.running * each / slots
+        overdue = group.overdue * max(each, group.overdue_seconds)
+        of_kind.running += ((group.running - group.overdue) * each + overdue) / slots
         begun_all = not group.queued + group.waiting
         of_kind.longest = max(of_kind.longest, each if begun_all else mean)
         of_kind.busy += group.running / slots

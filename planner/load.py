@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from costplan.planner.speed import Paces, no_paces
 from costplan.planner.types import require, require_utc
+
+OVERDUE_MEANS = 3.0
+"""A task that has run for more than so many means of its like is of another kind than those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,9 @@ class TaskGroup:
     have finished, None where none has; it is never a default. `variance_seconds2` (s^2, of one
     task) is known from two observed tasks on. `longest_running_seconds` is how long the oldest
     task that runs now has run, None where nobody says; a mean that is unknown is at least that.
+    Of the running, `overdue` have run for more than three times the mean, by `overdue_seconds` on
+    average. What has ended says nothing of them; seen at any moment of its run, a task takes as
+    long again as it has run, on average.
     """
 
     prefix: str
@@ -35,15 +42,25 @@ class TaskGroup:
     observed_tasks: int
     variance_seconds2: float | None = None
     longest_running_seconds: float | None = None
+    overdue: int = 0
+    overdue_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         counts = (self.queued, self.running, self.waiting, self.unrunnable, self.pinned)
-        require(min(*counts, self.observed_tasks) >= 0, "negative count in", self)
+        require(min(*counts, self.observed_tasks, self.overdue) >= 0, "negative count in", self)
+        require(self.overdue <= self.running, "only what runs can be overdue:", self)
         require(
             (self.mean_task_seconds is None) == (self.observed_tasks == 0),
             "a mean needs observed tasks, and they have one:",
             self,
         )
+
+
+def overdue_among(ages_seconds: Iterable[float], mean_seconds: float | None) -> tuple[int, float]:
+    """Of running tasks by how long they have run: how many are overdue, and their mean age."""
+    least = inf if mean_seconds is None else OVERDUE_MEANS * mean_seconds
+    late = [age for age in ages_seconds if age > least]
+    return len(late), sum(late) / len(late) if late else 0.0
 
 
 class _Kept:

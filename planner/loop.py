@@ -17,6 +17,7 @@ from costplan.planner.applied import applied_moves
 from costplan.planner.asking import called_off, from_outcomes
 from costplan.planner.capacity import from_answers
 from costplan.planner.charges import whole_meters, whole_quotes, with_charges
+from costplan.planner.due import by_deadline, with_deadline
 from costplan.planner.fleet_view import Asset, assets
 from costplan.planner.guard import GuardView, Policy, apply
 from costplan.planner.held.account import paid_since
@@ -28,7 +29,6 @@ from costplan.planner.learn import (
     from_boots,
     from_exchanges,
     from_load,
-    is_reborn,
     surplus_since,
 )
 from costplan.planner.learnt import Learnt
@@ -86,7 +86,7 @@ def tick(
 ) -> Ticked:
     """One tick. A plan is made when asked for, and when the fleet is not what is needed."""
     readings = trusted(readings, state, settings)
-    settings = _within_account(settings, readings)
+    settings = by_deadline(_within_account(settings, readings), readings.at)
     now = readings.at
     nodes = reflect(state.nodes, readings, settings)
     learnt = _learnt(state, nodes, readings, settings)
@@ -101,7 +101,6 @@ def tick(
         outcomes=readings.outcomes,
         settings=settings,
         now=now,
-        is_reborn=is_reborn(learnt, now),
         is_seen=_is_seen(snapshot.load, state.load),
         learnt=learnt,
     )
@@ -118,7 +117,9 @@ def tick(
         fleet = assets(nodes.values(), snapshot.load, quotes, meters, settings, now)
         if held is not None:
             fleet = paid_assets(fleet, held)
-        return fleet, needs(snapshot.load, fleet, offers, learnt, holding, now)
+        return fleet, with_deadline(
+            needs(snapshot.load, fleet, offers, learnt, holding, now), settings.scaling, now
+        )
 
     fleet, wanted = look()
     back = recalled(nodes, wanted.short)

@@ -23,7 +23,7 @@ from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
 from costplan.planner.optimize.transition import Choice, Item, choose
 from costplan.planner.price_trust import doubts
-from costplan.planner.replacing import replacements, usd_of
+from costplan.planner.replacing import replacements
 from costplan.planner.settings import Settings
 from costplan.planner.speed import PLAIN, Speeds
 from costplan.planner.tick import (
@@ -44,6 +44,7 @@ from costplan.planner.transition_question import (
     transition_question,
 )
 from costplan.planner.types import Offer, OfferKey
+from costplan.planner.units import usd_of
 from costplan.planner.wording import usd as usd_text
 
 DOUBTFUL_SHARE = 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from costplan.planner.buying import missing_kinds
 from costplan.planner.fleet_speed import at_fleet_speed
 from costplan.planner.fleet_view import Asset, staffing
-from costplan.planner.holding import hold_seconds, most_threads, share_of
+from costplan.planner.holding import NO_FEW, few, hold_seconds, is_within, most_threads, share_of
 from costplan.planner.launching import launch_number
 from costplan.planner.learn import boot_seconds, speeds_of
 from costplan.planner.learnt import Learnt
@@ -27,15 +28,13 @@ FORETOLD_SHARE = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """Workers by kind: `demand` is what the work asks for, `target` adds what is kept although
-    the work does not ask for it, `here` is what is ready or coming. `hold_seconds` is how long
-    idle workers are kept at most, `kept` says of nodes why they are, and `let_go` of idle ones
-    why they are not."""
+    the work does not ask for it, `here` is what is ready or coming. `kept` says of nodes why they
+    are kept, and `let_go` of idle ones why they are not."""
 
     demand: tuple[ClassDemand, ...]
     waiting: tuple[Waiting, ...]
     target: Mapping[str, int]
     here: Mapping[str, int]
-    hold_seconds: float
     kept: Mapping[str, str]
     let_go: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,11 +82,11 @@ def needs(
             learnt=learnt,
             staff=staff,
             boot_seconds=boot,
-            missing=missing_kinds(settings.kinds, offers, settings),
+            missing=_missing(settings, offers, here),
         )
     )
-    hold = _hold_seconds(load, learnt, settings, boot, now)
-    stays = _stays(asked, fleet, hold, learnt, settings, now)
+    keeps = None if nobody_there(load, settings, now) else _Holds(learnt, settings)
+    stays = _stays(asked, fleet, keeps, learnt, settings, now)
     held: dict[str, int] = {}
     for asset in fleet:
         for kind, count in asset.workers if asset.node.node_id in stays.kept else ():
@@ -100,10 +99,18 @@ def needs(
         waiting=asked.waiting,
         target=target,
         here=here,
-        hold_seconds=hold,
         kept=stays.kept,
         let_go=stays.let_go,
     )
+
+
+def _missing(
+    settings: Settings, offers: Sequence[Offer], here: Mapping[str, int]
+) -> dict[str, str]:
+    """Kinds of which nothing is here and nothing can be bought, and why. Where all is sold out,
+    those that are here still have their work."""
+    found = missing_kinds(settings.kinds, offers, settings)
+    return {kind: reason for kind, reason in found.items() if not here[kind]}
 
 
 def briefly(settings: Settings, learnt: Learnt) -> Settings:
@@ -144,18 +151,8 @@ def _unknown(
         waiting=(),
         target={d.shape: d.wanted for d in demand},
         here=here,
-        hold_seconds=float("inf"),
         kept={},
     )
-
-
-def _hold_seconds(
-    load: Load, learnt: Learnt, settings: Settings, boot: float, now: datetime
-) -> float:
-    """How long an idle worker is kept: not at all once nobody is there who could want it."""
-    if nobody_there(load, settings, now):
-        return 0.0
-    return hold_seconds(boot, learnt.idle_gaps, float(settings.scaling.idle_seconds))
 
 
 def nobody_there(load: Load, settings: Settings, now: datetime) -> bool:
@@ -176,7 +173,7 @@ class _Stays:
 def _stays(
     asked: Sizes,
     fleet: Sequence[Asset],
-    hold: float,
+    keeps: _Holds | None,
     learnt: Learnt,
     settings: Settings,
     now: datetime,
@@ -187,7 +184,6 @@ def _stays(
         for kind, since in learnt.surplus_since.items()
         if kind in too_many
     }
-    keeps = _Holds(learnt, settings) if hold else None
     found = _Stays({}, {})
     idle: list[Asset] = []
     for asset in fleet:
@@ -200,7 +196,11 @@ def _stays(
             spare[kind] < _keep(keeps, node_id) for kind, _ in asset.workers
         ):
             found.kept[node_id] = "it works"
-    _sort_out(idle, found, keeps, learnt, settings)
+    here = Counter[str]()
+    for asset in fleet:
+        if asset.pinned or asset.idle_seconds is None:
+            here.update(dict(asset.workers))
+    _sort_out(idle, here, found, keeps, learnt, settings)
     return found
 
 
@@ -210,40 +210,60 @@ class _Holds:
     def __init__(self, learnt: Learnt, settings: Settings) -> None:
         self._boot, self._gaps = boot_seconds(learnt, settings), learnt.idle_gaps
         self._longest = float(settings.scaling.idle_seconds)
+        self._few = NO_FEW
+        if learnt.idle_since is not None:
+            self._few = few(learnt.bursts, self._boot, float(settings.scaling.target_seconds))
 
-    def of(self, node_id: str) -> float:
-        """Those of one node, by its place among all."""
+    @property
+    def few_threads(self) -> float:
+        """Threads of the few; none while there is work."""
+        return self._few.threads
+
+    def of(self, node_id: str, *, is_of_few: bool = False) -> float:
+        """Those of one node, by its place among all or as one of the few."""
+        if is_of_few:
+            return hold_seconds(self._boot, self._gaps, self._longest, boots=self._few.boots)
         share = share_of(launch_number(node_id))
         return hold_seconds(self._boot, self._gaps, self._longest, share)
 
 
-def _keep(keeps: _Holds | None, node_id: str) -> float:
-    return 0.0 if keeps is None else keeps.of(node_id)
+def _keep(keeps: _Holds | None, node_id: str, *, is_of_few: bool = False) -> float:
+    return 0.0 if keeps is None else keeps.of(node_id, is_of_few=is_of_few)
 
 
 def _sort_out(
     idle: list[Asset],
+    here: Counter[str],
     found: _Stays,
     keeps: _Holds | None,
     learnt: Learnt,
     settings: Settings,
 ) -> None:
     """Which idle nodes are kept: each for its own time, and in a pause no more than would work
-    enough between pauses like those seen, but one."""
+    enough between pauses like those seen or do a burst as soon as new ones, but one. None is kept
+    above a kind's maximum; `here` are the workers of all other nodes, and then of kept ones."""
+    most_of = {k.name: math.inf if k.maximum is None else k.maximum for k in settings.kinds}
     threads = {kind.name: kind.threads for kind in settings.kinds}
-    most = most_threads(learnt.bursts, learnt.idle_gaps) if learnt.idle_since else math.inf
+    few_threads = keeps.few_threads if keeps is not None else 0.0
+    most = math.inf
+    if learnt.idle_since is not None:
+        most = max(few_threads, most_threads(learnt.bursts, learnt.idle_gaps))
     there = 0.0
     for asset in sorted(idle, key=_last_to_go):
         node_id, seconds = asset.node.node_id, asset.idle_seconds or 0.0
-        own = _keep(keeps, node_id)
         ours = sum(threads.get(kind, 1) * count for kind, count in asset.workers)
+        own = _keep(keeps, node_id, is_of_few=is_within(there, ours, few_threads))
         said = f"idle for {seconds:.0f} s"
-        if seconds >= own:
+        above = [k for k, n in asset.workers if here[k] + n > most_of.get(k, math.inf)]
+        if above:
+            found.let_go[node_id] = f"{said}, and more {above[0]} workers are here than may be"
+        elif seconds >= own:
             found.let_go[node_id] = f"{said}, kept for {own:.0f} s"
-        elif there and there + ours > most:
+        elif not is_within(there, ours, most):
             found.let_go[node_id] = f"{said}, and fewer are enough for bursts like the last ones"
         else:
             there += ours
+            here.update(dict(asset.workers))
             found.kept[node_id] = f"{said}, kept for {own:.0f} s"
 
 

@@ -64,13 +64,13 @@ def _plan(plan: Recommendation) -> schema.PlanDocument:
         fleet=[_pool(pool) for pool in sorted(plan.pools, key=lambda each: each.pool.key)],
         usd_per_hour=money_text(plan.usd_per_hour),
         expected_usd_per_hour=money_text(plan.expected_usd_per_hour),
-        total_usd=_money(plan.total_usd),
+        total_usd=money_or_none(plan.total_usd),
         lower_bound_usd_per_hour=money_text(plan.lower_bound_usd_per_hour),
         gap=plan.gap if math.isfinite(plan.gap) else None,
         termination=cast(Literal["optimal", "gap", "steps", "fallback"], plan.termination),
         baselines=[
             schema.BaselineDocument(
-                name=each.name, usd_per_hour=_money(each.usd_per_hour), detail=each.detail
+                name=each.name, usd_per_hour=money_or_none(each.usd_per_hour), detail=each.detail
             )
             for each in plan.baselines
         ],
@@ -120,8 +120,8 @@ def _held(held: HeldPlan) -> schema.CommitmentsDocument:
                 unit=each.unit,
                 used=money_text(each.used),
                 idle=money_text(each.idle),
-                used_usd_per_hour=_money(each.used_usd_per_hour),
-                idle_usd_per_hour=_money(each.idle_usd_per_hour),
+                used_usd_per_hour=money_or_none(each.used_usd_per_hour),
+                idle_usd_per_hour=money_or_none(each.idle_usd_per_hour),
             )
             for each in sorted(held.uses, key=lambda one: one.commitment_id)
         ],
@@ -207,7 +207,8 @@ def _infeasible(answer: Infeasible) -> schema.InfeasibleDocument:
     )
 
 
-def _money(usd: Decimal | None) -> str | None:
+def money_or_none(usd: Decimal | None) -> str | None:
+    """An amount as `money_text` has it, None where nobody knows it."""
     return None if usd is None else money_text(usd)
 
 
@@ -378,7 +379,7 @@ def _gaps(gaps: tuple[Gap, ...]) -> list[schema.GapDocument]:
 def _diff(diff: Diff) -> schema.DiffDocument:
     return schema.DiffDocument(
         changes=[_change(change) for change in sorted(diff.changes, key=lambda each: each.key)],
-        usd_per_hour_now=_money(diff.usd_per_hour_now),
+        usd_per_hour_now=money_or_none(diff.usd_per_hour_now),
         unpriced=[_offer(key) for key in sorted(diff.unpriced)],
     )
 
@@ -388,5 +389,5 @@ def _change(change: Change) -> schema.ChangeDocument:
         **_named(change.key),
         nodes_now=change.nodes_now,
         nodes_planned=change.nodes_planned,
-        usd_per_hour_each=_money(change.usd_per_hour_each),
+        usd_per_hour_each=money_or_none(change.usd_per_hour_each),
     )

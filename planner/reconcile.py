@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from costplan.planner.asking import may_be_asked
 from costplan.planner.drain import binding, loads_of, node_drain_seconds
+from costplan.planner.learn import REJOIN_SECONDS, is_reborn
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Cause, DrainOrder, Node, Notice, ProviderNode
@@ -42,16 +43,14 @@ _REBORN = "its scheduler was born again, knows nothing of the drain and gives it
 class World:
     """What a step looks at besides the nodes. `load` is None where it is too old to rest on.
 
-    While `is_reborn`, workers that the scheduler does not know may only not be back yet. A load
-    that `is_seen` is the one of the tick before. By what is `learnt` of a pool it is told how many
-    launches may be under way to it.
+    A load that `is_seen` is the one of the tick before. What is `learnt` says how many launches
+    may be under way to a pool, and whether the scheduler has just been born again.
     """
 
     load: Load | None
     outcomes: tuple[ActionOutcome, ...]
     settings: Settings
     now: datetime
-    is_reborn: bool = False
     is_seen: bool = False
     learnt: Learnt = Learnt()
 
@@ -294,8 +293,8 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
     there = loads_of(node, world.load)
     if not there:
         return _left(node, world)
-    if world.is_reborn and order.is_voluntary:
-        return _call_off(node, world, _REBORN)
+    if order.is_voluntary and _had_another_scheduler(node, world):
+        return _call_off(node, world, _REBORN, REJOIN_SECONDS)
     runs = sum(w.executing + w.long_running for w in there)
     bound = binding(there)
     if order.is_voluntary and world.is_seen:
@@ -314,9 +313,18 @@ def _cordoned(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
     return node, None
 
 
-def _call_off(node: Node, world: World, cause: str) -> tuple[Node, Action]:
+def _had_another_scheduler(node: Node, world: World) -> bool:
+    """True while workers may only not be back yet, as their scheduler is younger than they are."""
+    at = world.learnt.reborn_at
+    is_older = at is not None and (node.ready_at is None or node.ready_at < at)
+    return is_older and is_reborn(world.learnt, world.now)
+
+
+def _call_off(
+    node: Node, world: World, cause: str, seconds: float = REFUSED_SECONDS
+) -> tuple[Node, Action]:
     """A drain that cannot be done is not asked for again for a while."""
-    later = world.now + timedelta(seconds=REFUSED_SECONDS)
+    later = world.now + timedelta(seconds=seconds)
     return _take_back(replace(node, refused_until=later), world, cause)
 
 
@@ -358,14 +366,14 @@ def _retiring(node: Node, world: World) -> tuple[Node, Action | None]:  # noqa: 
         return node, None
     if not loads_of(node, world.load):
         return _left(node, world)
-    if world.is_reborn and order.is_voluntary:
-        return _call_off(node, world, _REBORN)
+    if order.is_voluntary and _had_another_scheduler(node, world):
+        return _call_off(node, world, _REBORN, REJOIN_SECONDS)
     return _retire(node)
 
 
 def _left(node: Node, world: World) -> tuple[Node, Action | None]:
     """Ends a machine whose workers the scheduler does not know any more."""
-    if world.is_reborn and not (node.drain is not None and node.drain.discard):
+    if _had_another_scheduler(node, world) and not (node.drain and node.drain.discard):
         return node, None
     return _ending(node, world.now, "its workers have left")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from costplan.planner.load import Load
 from costplan.planner.nodes import (
@@ -19,7 +20,6 @@ from costplan.planner.settings import Settings
 from costplan.planner.tick import ActionOutcome, Launch, Outcome, Readings
 from costplan.planner.types import Offer, OfferKey, Phase, Resources
 
-BEFORE_MACHINE = (Phase.INTENDED, Phase.REQUESTED, Phase.UNCERTAIN)
 WITH_MACHINE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING)
 REFUSALS = (Outcome.NO_CAPACITY, Outcome.QUOTA, Outcome.REJECTED)
 VANISHED_SECONDS = 20.0
@@ -60,15 +60,20 @@ def _answered(node: Node, ended: ActionOutcome, offers: Iterable[Offer]) -> Node
 def _booting(
     node: Node, machine: ProviderNode, now: datetime, cause: str, offers: Iterable[Offer]
 ) -> Node:
+    """The node, which now has a machine."""
+    return enter(_of_machine(node, machine, offers), Phase.BOOTING, now, cause)
+
+
+def _of_machine(node: Node, machine: ProviderNode, offers: Iterable[Offer]) -> Node:
+    """The node with this machine as its own."""
     size = next((o.resources for o in offers if o.key == machine.key), node.resources)
-    node = replace(
+    return replace(
         node,
         key=machine.key,
         resources=size,
         provider_id=machine.provider_id,
         launched_at=machine.launched_at,
     )
-    return enter(node, Phase.BOOTING, now, cause)
 
 
 def _listed(
@@ -79,7 +84,9 @@ def _listed(
 ) -> dict[str, Node]:
     """Nodes against a complete list of machines, which wins; strangers with our tag join them."""
     now, listed_at = readings.at, readings.machines_at or readings.at
-    by_token = {m.token: m for m in machines if m.token}
+    # Of two that one launch made, the one that lives is the node's.
+    ended_first = sorted(machines, key=lambda m: m.state is not MachineState.ENDED)
+    by_token = {m.token: m for m in ended_first if m.token}
     by_id = {m.provider_id: m for m in machines}
     # A node whose launch was refused at last has no machine; where one comes after all, it is new.
     known = [n for n in nodes.values() if n.phase is not Phase.GONE or n.launched_at is not None]
@@ -92,6 +99,9 @@ def _listed(
         machine = by_token.get(node.token) or by_id.get(node.provider_id or "")
         if node.phase in (Phase.REQUESTED, Phase.UNCERTAIN) and machine is not None:
             node = _booting(node, machine, now, "listed", readings.offers)
+        elif node.phase in WITH_MACHINE and _is_another(machine, node):
+            # A list made while its launch went on named a place that refused it afterwards.
+            node = _of_machine(node, machine, readings.offers)
         if machine is not None and machine.state is MachineState.ENDED:
             node = _ended(node, machine, now)
         elif machine is None and node.phase in WITH_MACHINE and _known_since(node) < listed_at:
@@ -112,6 +122,13 @@ def _listed(
                 adopted = _adopted(machine, readings, settings)
             found[adopted.node_id] = adopted
     return found
+
+
+def _is_another(machine: ProviderNode | None, node: Node) -> TypeGuard[ProviderNode]:
+    """True for a machine that lives and that the node does not know for its own."""
+    if machine is None or machine.state is MachineState.ENDED:
+        return False
+    return machine.provider_id != node.provider_id
 
 
 def _known_since(node: Node) -> datetime:

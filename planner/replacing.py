@@ -8,16 +8,11 @@ from decimal import Decimal
 from costplan.planner.buying import Column
 from costplan.planner.fleet_view import Asset
 from costplan.planner.tick import NewNode
+from costplan.planner.units import usd_of
 from costplan.planner.wording import plain
 
-PICO = Decimal("1e-12")
 PART_USD = Decimal("0.01")
 """What is left to pay of a machine that is said to be paid for in full, disks and the like."""
-
-
-def usd_of(amount: float) -> Decimal:
-    """Dollars of the optimizer as money."""
-    return Decimal(repr(float(amount))).quantize(PICO)
 
 
 def replacements(

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from costplan.planner.ledger import MACHINE, LedgerEntry, Use
 from costplan.planner.ledger_cuts import by_day, within
@@ -19,8 +19,8 @@ from costplan.planner.nodes import Cause, Node
 from costplan.planner.report_savings import Counterfactual, on_demand_instead, single_type_instead
 from costplan.planner.settings import Settings
 from costplan.planner.types import Gap, Offer, Phase, Quote
+from costplan.planner.units import rounded_usd
 
-_PICO = Decimal(1).scaleb(-12)
 _ZERO = Decimal(0)
 
 
@@ -253,7 +253,7 @@ def _share(usd: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """The dollars of a part; none where the whole is nothing."""
     if whole <= 0:
         return _ZERO
-    return (usd * part / whole).quantize(_PICO, rounding=ROUND_HALF_EVEN)
+    return rounded_usd(usd * part / whole)
 
 
 def interruptions_of(nodes: Iterable[Node], start: datetime, end: datetime) -> Interruptions:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -52,6 +53,8 @@ class Scaling:
     at most `idle_seconds`. `client_gone_seconds` after the last client left nothing idle is
     kept. Tasks of unknown duration are taken for `unknown_task_seconds` each.
 
+    Until a `deadline` work may take most of the time that is left, where that is more.
+
     Where demand is foretold, `ahead_seconds` of it are looked at (0: none), and a worker that is
     not there for it costs `ahead_shortage` times the cheapest that could be.
     """
@@ -67,6 +70,7 @@ class Scaling:
     replace_saving_share: float = 0.1
     ahead_seconds: int = 14_400
     ahead_shortage: float = 2.0
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ rounded up, or then to the nearest. Fractions of classes that share a kind add u
 Tasks that wait for others are work to come, but nobody knows when: they count as work, and never
 are there more workers than what is runnable now can use.
 
+A task that has run for over three times the mean of those that have ended is not one of them: it
+has its own worker for as long again as it has run, and is left out of W, as others do not help it.
+
 A mean that nobody has seen is that of past runs, else `unknown_task_seconds`, and at least twice
 as long as the oldest task of it has run.
 """
@@ -66,13 +69,14 @@ class Sizes:
 @dataclass(frozen=True, slots=True)
 class _Work:
     """A group's share of a kind: tasks that could run now and all that are unfinished, their
-    mean, and tasks that one worker runs at a time."""
+    mean, and tasks that one worker runs at a time. Overdue tasks are a share of their own."""
 
     runnable: int
     tasks: float
     mean: float
     slots_each: int
     is_known: bool
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +114,27 @@ def sizes(question: Question) -> Sizes:
         if reason and runnable:
             waiting.append(_waiting(group, runnable - pinned, reason))
         if kind is not None and kind.name not in question.missing:
-            mean, is_known = mean_seconds(group, question.learnt, question.scaling)
-            slots = slots_of(group.need, kind)
-            now = runnable - pinned
-            work[kind.name].append(_Work(now, now + group.waiting, mean, slots, is_known))
+            work[kind.name] += _shares(
+                group, runnable - pinned, slots_of(group.need, kind), question
+            )
     first = question.kinds[0].name
     demand = tuple(
         _demand(kind, work[kind.name], question, holds_data=kind.name == first)
         for kind in question.kinds
     )
     return Sizes(demand=demand, waiting=tuple(waiting))
+
+
+def _shares(group: TaskGroup, runnable: int, slots_each: int, question: Question) -> list[_Work]:
+    """A group's runnable tasks and those to come: its overdue ones, and the rest."""
+    mean, is_known = mean_seconds(group, question.learnt, question.scaling)
+    overdue = min(group.overdue, runnable)
+    rest = runnable - overdue
+    shares = [_Work(rest, rest + group.waiting, mean, slots_each, is_known)]
+    if overdue:
+        left = group.overdue_seconds
+        shares.append(_Work(overdue, overdue, left, slots_each, is_known, is_overdue=True))
+    return shares
 
 
 _PINNED = "they may run on named workers or hosts only, and those are not here"
@@ -201,15 +216,23 @@ def _for_work(
     meanwhile = staff.ready * boot + staff.coming * max(0.0, boot - staff.coming_seconds)
     occupied = sum(p.runnable / p.slots_each for p in work if p.mean > boot)
     work = _left(work, max(0.0, meanwhile - occupied * boot), boot)
+    shared = (part for part in work if not part.is_overdue)
+    each = sum(part.tasks * part.mean / part.slots_each for part in shared)
+    horizon = new_worker_seconds(each, boot, target)
     if target - boot >= boot:
-        wanted = math.ceil(_workers(work, target - boot) - 1e-9)
+        wanted = math.ceil(_workers(work, horizon) - 1e-9)
         goal = f"within {target:g} s, of which a boot takes {boot:.3g} s"
     else:
-        each = sum(part.tasks * part.mean / part.slots_each for part in work)
-        horizon = max(target, math.sqrt(each * boot / DELAY_WORTH))
         wanted = math.floor(_workers(work, horizon) + 0.5)
         goal = f"{horizon:.3g} s of work for each, as a boot takes {boot:.3g} s"
     return min(max(wanted, here, 1), widest), f"{told}: {goal}"
+
+
+def new_worker_seconds(work_seconds: float, boot_seconds: float, target_seconds: float) -> float:
+    """Seconds of work for each new worker: h of this file's head, of W, b and T."""
+    if target_seconds - boot_seconds >= boot_seconds:
+        return target_seconds - boot_seconds
+    return max(target_seconds, math.sqrt(work_seconds * boot_seconds / DELAY_WORTH))
 
 
 def _left(work: Sequence[_Work], meanwhile: float, boot: float) -> list[_Work]:
@@ -232,6 +255,9 @@ def _told(work: Sequence[_Work], seconds: float) -> str:
     told = f"{seconds:.4g} s of work in {tasks:.0f} task{'s' * (tasks != 1)}"
     if tasks > runnable:
         told += f", {tasks - runnable:.0f} of which wait for others"
+    overdue = sum(part.runnable for part in work if part.is_overdue)
+    if overdue:
+        told += f", {overdue} of which {'has' if overdue == 1 else 'have'} long outlived the mean"
     if not all(part.is_known for part in work):
         told += ", durations partly guessed"
     return told

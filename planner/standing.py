@@ -44,11 +44,6 @@ def workers_by_kind(nodes: Iterable[Node]) -> Counter[str]:
     return Counter(worker.shape for node in nodes for worker in node.request.workers)
 
 
-def staying_workers(snapshot: Snapshot) -> Counter[str]:
-    """Workers of each kind on nodes that are ready or coming and not told to leave."""
-    return workers_by_kind(node for node in snapshot.nodes if is_staying(node))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """Dollars per hour of each node that is paid for, and the nodes whose rate nobody knows."""

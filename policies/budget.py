@@ -7,10 +7,10 @@ from decimal import ROUND_DOWN, Decimal
 
 from costplan.planner.caps import CHEAPER_SHARE, SLACK_SHARE, WARN_SHARE, Cap, caps
 from costplan.planner.guard import GuardView, Judgement, Refusal, judged, launches
-from costplan.planner.settings import Budget
 from costplan.planner.standing import Rates, rates
 from costplan.planner.tick import Move, MovePlan, NewNode
 from costplan.planner.types import Decision, Verdict
+from costplan.planner.wording import usd
 
 _SHOWN = Decimal("0.0001")
 
@@ -42,7 +42,7 @@ class WithinBudget:
             return judged(self.name, _unpriced(plan, fleet))
         found = caps(view.snapshot, view.settings, fleet, plan.horizon_seconds)
         judgement = judged(self.name, _sorted_out(plan, found, fleet))
-        said = tuple(_said(self.name, cap, fleet, plan, view.settings.budget) for cap in found)
+        said = tuple(_said(self.name, cap, fleet, plan, view) for cap in found)
         passed = tuple(verdict for verdict in said if verdict is not None)
         return Judgement(moves=judgement.moves, verdicts=(*passed, *judgement.verdicts))
 
@@ -104,25 +104,43 @@ def _refusal(move: Move, cap: Cap, fleet: Rates, asked: Decimal) -> Refusal:
     )
 
 
-def _said(policy: str, cap: Cap, fleet: Rates, plan: MovePlan, budget: Budget) -> Verdict | None:
-    """How far a limit is used up and what is done about it, None below the first step."""
+def _said(policy: str, cap: Cap, fleet: Rates, plan: MovePlan, view: GuardView) -> Verdict | None:
+    """How far a limit is used up and what is done about it, None below the first step.
+
+    A limit that is below the cheapest machine is told where a worker is missing: no plan names it,
+    as none has a machine to be refused.
+    """
     short = sum(max(0, d.wanted - d.present - d.coming) for d in plan.demand)
     missing = f" ({short:,} wanted workers are missing)" if short else ""
     over = (cap.committed_usd - cap.limit_usd).quantize(_SHOWN)
     numbers = {"moves": "0", "over_usd": f"{over}"} if over > 0 else {"moves": "0"}
+    denies = over > 0
     if not cap.holds(Decimal(0)):
-        done = "nodes it does not pay for are drained" if budget.drain else "nothing is launched"
+        done = (
+            "nodes it does not pay for are drained"
+            if view.settings.budget.drain
+            else "nothing is launched"
+        )
         what = f"is passed by ${over} if what runs now goes on: {done}"
-    elif cap.share < WARN_SHARE:
-        return None
-    else:
+    elif cap.share >= WARN_SHARE:
         what = f"is {cap.share:.0%} committed: {_step(cap, short)}{missing}"
+    elif short and (prices := _beyond(cap, view)):
+        denies = True
+        what = f"has no room for a machine, the cheapest costs {usd(min(prices))}/h{missing}"
+    else:
+        return None
     return Verdict(
         policy=policy,
-        decision=Decision.DENY if over > 0 else Decision.TRIM if short else Decision.ALLOW,
+        decision=Decision.DENY if denies else Decision.TRIM if short else Decision.ALLOW,
         reason=f"{cap.key} of ${cap.limit_usd} {what}",
         numbers={**numbers, **_numbers(cap, fleet)},
     )
+
+
+def _beyond(cap: Cap, view: GuardView) -> list[Decimal]:
+    """What every machine costs where the limit has room for none; empty where it has for one."""
+    prices = [quote.usd_per_hour for quote in view.snapshot.quotes]
+    return [] if any(map(cap.holds, prices)) else prices
 
 
 def _step(cap: Cap, short: int) -> str:

@@ -63,7 +63,8 @@ def files(course: Course = Course.PLAIN) -> dict[str, dict[str, object]]:
     if course in REFUSALS:
         refused["launches"] = [{"offer": "*small*", "launch": 1, "outcome": REFUSALS[course]}]
     return {
-        "config": config({**WORKER, "maximum": MACHINES}, scaling={"idle": 1}),
+        # No look ahead: after deaths that took minutes it keeps the surplus for as long.
+        "config": config({**WORKER, "maximum": MACHINES}, scaling={"idle": 1, "ahead": 0}),
         # Machines that end by the daemon's order alone, so that each death at one comes to pass.
         "scenario": scenario(*offers, power_off=False, **refused),
     }
@@ -132,8 +133,11 @@ class Life:
             if condition():
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"never: {what}, after {self.died}: {self.cluster.log()[-900:]}")
+                raise TimeoutError(f"never: {what}, after {self.died}: {self._last_decision()}")
             time.sleep(LOOK_SECONDS)
+
+    def _last_decision(self) -> str:
+        return self.cluster.log()[-900:] + self.cluster.command("explain").stdout
 
     def stop(self) -> None:
         """Asks the daemon to end; one that is to die of that is followed by another."""

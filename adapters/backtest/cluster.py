@@ -20,7 +20,7 @@ from costplan.adapters.backtest.workers import JobRun, Stint, Task, Worker
 from costplan.adapters.sim.clock import MICROS, VirtualClock
 from costplan.adapters.sim.machines import Machine
 from costplan.planner.errors import InvariantBroken
-from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad
+from costplan.planner.load import Departure, Load, TaskGroup, Totals, WorkerLoad, overdue_among
 from costplan.planner.nodes import MachineState, Retired, WorkerSpec
 from costplan.planner.settings import WorkerKind
 
@@ -136,8 +136,8 @@ class TraceCluster:
         variance = None
         if self._ended > 1 and mean is not None:
             variance = max(0.0, self._ended_squares - self._ended * mean**2) / (self._ended - 1)
-        began = [next(iter(w.running)).began for w in self._workers.values() if w.running]
-        oldest = (now - min(began)) / MICROS if began else None
+        ages = [(now - t.began) / MICROS for w in self._workers.values() for t in w.running]
+        overdue, overdue_seconds = overdue_among(ages, mean)
         groups = (
             TaskGroup(
                 prefix=PREFIX,
@@ -148,7 +148,9 @@ class TraceCluster:
                 mean_task_seconds=mean,
                 observed_tasks=self._ended,
                 variance_seconds2=variance,
-                longest_running_seconds=oldest,
+                longest_running_seconds=max(ages, default=None),
+                overdue=overdue,
+                overdue_seconds=overdue_seconds,
             ),
         )
         return Load(

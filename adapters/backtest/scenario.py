@@ -32,6 +32,7 @@ from costplan.planner.config_yaml import mapping_from_yaml
 from costplan.planner.units import GIB
 
 _GUIDE = "docs/simulate.md"
+_ABSENT = f"see {_GUIDE} for an example"
 
 
 def _days(least: float) -> BeforeValidator:
@@ -169,7 +170,7 @@ def read_scenario(path: Path | None, flags: Mapping[str, Any]) -> BacktestSectio
     name = "costplan simulate" if path is None else str(path)
     data: dict[str, Any] = {}
     if path is not None:
-        data = dict(mapping_from_yaml(read_text(path), name, _GUIDE))
+        data = dict(mapping_from_yaml(read_text(path, absent=_ABSENT), name, _GUIDE))
         _from_folder(data, path.parent)
     _merge(data, flags)
     try:

@@ -92,7 +92,8 @@ def is_meant(pattern: str, key: OfferKey) -> bool:
 
 def read_scenario(path: Path) -> Scenario:
     """The scenario in a YAML file; raises InputError that names every problem of it."""
-    return parse_scenario(read_text(path), str(path), folder=path.parent)
+    text = read_text(path, absent="see docs/local-provider.md for an example")
+    return parse_scenario(text, str(path), folder=path.parent)
 
 
 def parse_scenario(text: str, name: str, *, folder: Path) -> Scenario:

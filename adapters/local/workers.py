@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from costplan.adapters.child import plain_environment
 from costplan.adapters.dask.sample import TlsFiles
 from costplan.adapters.local.folders import LOCK, MARK, take_lock
 from costplan.planner.nodes import WorkerSpec
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "COSTPLAN_FAULTS")
-_PASSED_ON_PREFIXES = ("LC_", "DASK_")
 _SPAWN_SECONDS = 30.0
 
 
@@ -60,12 +59,7 @@ class Workers:
 
     def inherited(self, folder: Path) -> dict[str, str]:
         """What a machine gets of this process's environment, and the mark of its processes."""
-        passed = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-        }
-        return {**passed, **self.environment, MARK: str(folder)}
+        return {**plain_environment(), **self.environment, MARK: str(folder)}
 
 
 def start_supervisor(folder: Path, environment: Mapping[str, str]) -> None:

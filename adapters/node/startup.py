@@ -217,6 +217,10 @@ dir=$(mktemp -d "${COSTPLAN_RUN:-/run}/costplan.XXXXXX") || fail "no folder"
 workers=
 ask() { curl --silent --fail --max-time 5 --retry 5 --retry-connrefused --noproxy '*' "$@"; }"""
 
+_MEMBER = """\
+member() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
+"""
+
 _PLACE = {
     "aws": """\
 at=${COSTPLAN_METADATA:-http://169.254.169.254}
@@ -226,7 +230,8 @@ export COSTPLAN_MACHINE=$(meta instance-id) COSTPLAN_TYPE=$(meta instance-type)
 export COSTPLAN_ZONE=$(meta placement/availability-zone) COSTPLAN_REGION=$(meta placement/region)
 [ "$(meta instance-life-cycle)" = spot ] && market=spot || market=on_demand
 export COSTPLAN_MARKET=$market""",
-    "gcp": """\
+    "gcp": _MEMBER
+    + """\
 at=${COSTPLAN_METADATA:-http://metadata.google.internal}
 meta() { ask -H 'Metadata-Flavor: Google' "$at/computeMetadata/v1/$1"; }
 export COSTPLAN_MACHINE=$(meta instance/name)
@@ -234,16 +239,15 @@ type=$(meta instance/machine-type) zone=$(meta instance/zone)
 export COSTPLAN_TYPE=${type##*/} COSTPLAN_ZONE=${zone##*/}
 [ "$(meta instance/scheduling/preemptible)" = TRUE ] && market=spot || market=on_demand
 export COSTPLAN_MARKET=$market
-member() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 gcp_secret() {
   local token=$(meta instance/service-accounts/default/token | member "['access_token']")
   local api=https://secretmanager.googleapis.com/v1/projects/$(meta project/project-id)
   ask -H "Authorization: Bearer $token" "$api/secrets/$1/versions/latest:access" |
     member "['payload']['data']" | base64 -d
 }""",
-    "azure": """\
+    "azure": _MEMBER
+    + """\
 at=${COSTPLAN_METADATA:-http://169.254.169.254}
-member() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 meta() {
   ask -H 'Metadata: true' "$at/metadata/instance/compute/$1?api-version=2021-02-01&format=text"
 }

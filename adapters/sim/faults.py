@@ -10,7 +10,6 @@ from enum import StrEnum
 from types import MappingProxyType
 
 READS = ("offers", "nodes", "notices", "quotes")
-CHANGES = ("launch", "terminate")
 
 
 class Fault(StrEnum):

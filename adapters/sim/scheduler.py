@@ -7,7 +7,7 @@ when the stages before it are finished; a task goes to a worker that has a free 
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from functools import partial
 from costplan.adapters.sim.clock import MICROS, VirtualClock
 from costplan.adapters.sim.work import Batch, Need, Running, Seen
 from costplan.adapters.sim.workers import SimWorker
-from costplan.planner.load import Departure, Load, TaskGroup, Totals
+from costplan.planner.load import Departure, Load, TaskGroup, Totals, overdue_among
 
 _PATIENCE_SECONDS = 30.0
 _DEPARTED_SECONDS = 900.0
@@ -341,7 +341,8 @@ class Scheduler:
 
     def _groups(self) -> tuple[TaskGroup, ...]:
         totals: dict[tuple[str, Need], Counter[str]] = {key: Counter() for key in self._needs}
-        oldest: dict[tuple[str, Need], int] = {}
+        ages: dict[tuple[str, Need], list[float]] = defaultdict(list)
+        now = self.clock.micros
         for batch in self._batches:
             key = (batch.stage.prefix, batch.need)
             counts, is_waiting = totals[key], not batch.is_ready
@@ -350,13 +351,12 @@ class Scheduler:
             counts["pinned"] += len(batch.running) if batch.stage.gang else 0
             if not is_waiting and not self.can_run(batch.need):
                 counts["unrunnable"] += batch.queued
-            for running in batch.running:
-                oldest[key] = min(running.started, oldest.get(key, running.started))
-                break
-        return tuple(self._group(key, totals[key], oldest.get(key)) for key in sorted(totals))
+            ages[key] += ((now - running.started) / MICROS for running in batch.running)
+        return tuple(self._group(key, totals[key], ages[key]) for key in sorted(totals))
 
-    def _group(self, key: tuple[str, Need], counts: Counter[str], oldest: int | None) -> TaskGroup:
+    def _group(self, key: tuple[str, Need], counts: Counter[str], ages: list[float]) -> TaskGroup:
         seen = self._seen.get(key[0], Seen())
+        overdue, overdue_seconds = overdue_among(ages, seen.mean)
         return TaskGroup(
             prefix=key[0],
             need=dict(key[1]),
@@ -368,9 +368,9 @@ class Scheduler:
             mean_task_seconds=seen.mean,
             observed_tasks=seen.tasks,
             variance_seconds2=seen.variance,
-            longest_running_seconds=(
-                None if oldest is None else (self.clock.micros - oldest) / MICROS
-            ),
+            longest_running_seconds=max(ages, default=None),
+            overdue=overdue,
+            overdue_seconds=overdue_seconds,
         )
 
     def can_run(self, need: Need) -> bool:

@@ -25,7 +25,7 @@ WIDTH_HOURS = np.diff((0.0, *AGE_HOURS))
 UP = 2 * AGES
 """States below are up: first where no other zone has capacity, then where one has."""
 STATES = UP + AGES
-PRIOR_EVENTS = 2.0
+PRIOR_EVENTS = 8.0
 """A rate that was never watched here counts as so many events at its prior."""
 HALF_LIFE_HOURS = 72.0
 """What was seen so long ago counts half: zones are short of machines for days, and then not."""

@@ -22,6 +22,10 @@ EQUAL = 1e-9
 """Costs so close are the same. Then spot goes first and nothing before on demand: what the job
 waits for may come sooner than is thought. Who leaves spot for lack of time goes on demand at once:
 nothing is waited for."""
+WAIT_PRICE = 0.01
+"""A step without work is taken to cost so much where the chain was learnt, in steps on demand: what
+that chain takes for time to spare is needed after all where capacity turns scarce. It is far below
+what spot saves, so it shortens only waits that gain next to nothing: those for older capacity."""
 
 
 class Seat(IntEnum):
@@ -62,6 +66,7 @@ def solve(  # noqa: PLR0913 - each is a number that the job is made of
     at_risk: int = 0,
     since: int = 0,
     start_price: float = 1.0,
+    wait_price: float = 0.0,
 ) -> Program:
     """The program of a job with `work` steps of work and `steps` to its deadline.
 
@@ -70,6 +75,7 @@ def solve(  # noqa: PLR0913 - each is a number that the job is made of
     machine that goes takes `lost_work` steps of work along in the mean, and `at_risk` at the most
     (which is not less), the step that it goes in among them. Where a job had `work` left so many
     steps ago as `since` says, the program knows what to do with all that it may have left now.
+    A step on nothing is taken to cost `wait_price`, which then is part of all costs.
     """
     choices = _Choices(
         chain,
@@ -79,6 +85,7 @@ def solve(  # noqa: PLR0913 - each is a number that the job is made of
         lost_work,
         max(at_risk, math.ceil(lost_work)),
         start_price,
+        wait_price,
     )
     # By steps left, modulo their number. Where the deadline is not sure the value is 0, and no
     # choice leads there.
@@ -132,10 +139,11 @@ class _Choices:
         lost_work: float,
         at_risk: int,
         start_price: float,
+        wait_price: float,
     ) -> None:
         self._stays, self._goes = chain.kept.T, chain.broken.T
         self._every = self._stays + self._goes
-        self._changeover, self._price = changeover, spot_price
+        self._changeover, self._price, self._wait = changeover, spot_price, wait_price
         every = np.arange(work + 1)
         self._worst = after_loss(every, at_risk, work)
         less = math.floor(lost_work)
@@ -159,7 +167,7 @@ class _Choices:
         work, changeover = np.arange(low, high + 1), self._changeover
         here, done = slice(low, high + 1), slice(low - 1, high)
         before = values[(left - 1) % len(values)]
-        nothing = before[Seat.NOTHING, here] @ self._every
+        nothing = before[Seat.NOTHING, here] @ self._every + self._wait
         nothing[~may_wait(left, work, changeover)] = np.inf
         on_spot = before[Seat.SPOT, done] @ self._stays + self._price
         for again, chance in zip(self._again, (1.0 - self._more, self._more), strict=True):

@@ -16,7 +16,6 @@ from costplan.planner.types import Gap
 from costplan.planner.wording import plain
 
 GAP = "commitment"
-_HOUR = timedelta(hours=1)
 _ENDS_SOON = timedelta(days=7)
 
 

@@ -57,11 +57,6 @@ def by_worth(problem: Problem) -> Fleet | None:
     return _best_site(problem, (_by_worth,))
 
 
-def without_caps(problem: Problem) -> Problem:
-    """The problem with machines, places and prices as they are, and no limit on the fleet."""
-    return replace(problem, limits=(), pool_share=1.0)
-
-
 def _best_site(problem: Problem, packers: tuple[_Packer, ...]) -> Fleet | None:
     """The cheapest fleet over the most promising sites, each of which is one problem."""
     best: Fleet | None = None

@@ -40,7 +40,7 @@ from costplan.planner.deadline.policies import (
     UniformProgress,
     caught,
 )
-from costplan.planner.deadline.program import Program, Seat, solve
+from costplan.planner.deadline.program import WAIT_PRICE, Program, Seat, solve
 from tests.bench.instances import DATA, DataAbsent
 
 STEP_HOURS = 195 / 3600
@@ -197,6 +197,7 @@ def programs(at: Place, prior: Rates, changeover: int) -> Callable[[int], Progra
             changeover=changeover,
             spot_price=SPOT_PRICE,
             since=AGAIN * number,
+            wait_price=WAIT_PRICE,
         )
 
     return program

@@ -195,5 +195,5 @@ def ended_and_accounted_for(world: FleetWorld) -> None:
     logger.info("bill %s, ledger %s", sum(charged.values()), sum(ledger.values()))
     wrong = {name: usd for name, usd in off.items()
              if abs(usd) > OFF_USD and known[name].history[-1][2] != "reclaimed"}  # fmt: skip
-    assert wrong == {}
+    assert wrong == {}, {name: (usd, known[name].history) for name, usd in wrong.items()}
     assert abs(sum(off.values())) < Decimal("0.01"), off

@@ -90,7 +90,7 @@ def test_workers_join_as_they_were_asked_for(tmp_path: Path, address: str, clien
         provider.terminate([folder.name])
         wait_until(lambda: machine(provider, "n1").state is MachineState.ENDED)
         wait_until(lambda: not present(client), "the scheduler notices")
-        assert not (folder / "scratch").exists()
+        wait_until(lambda: not (folder / "scratch").exists(), "what it kept is removed")
 
 
 def test_a_machine_outlives_its_daemon_and_not_its_retirement(

@@ -19,7 +19,7 @@ def test_a_dask_cluster_gives_the_same_outcomes() -> None:
     ]
     seen: list[tuple[int, str, float]] = []
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0"
     ) as cluster:
         there = spread(
             runs,

@@ -29,7 +29,7 @@ from costplan.planner.asked import STEP_SECONDS
 from costplan.planner.nodes import Cause, Notice
 from costplan.planner.settings import Settings
 from costplan.planner.standing import is_staying, workers_by_kind
-from costplan.planner.tick import DrainNode, DrainRequest, NewNode
+from costplan.planner.tick import DrainNode, DrainRequest, MovePlan, NewNode
 from costplan.planner.types import Phase
 from tests.sim.checks import Safety, ledger_against_bill, left_cordoned, orphans, unwritten
 from tests.sim.kept import Kept
@@ -259,14 +259,15 @@ class Campaign:
 
     def _learns(self, until_seconds: float) -> None:
         """The outlook is of means of the last minutes, so that it is foretold by and by that the
-        work goes on, and an exchange may pay that did not pay for less of it. Nothing else
-        happens, and what came in exchange stays."""
+        work goes on, and an exchange may pay that did not pay for less of it. What came in exchange
+        stays, and where a budget keeps some of the work waiting, what an exchange saves of it buys
+        more. Nothing else happens."""
         there = self.kept.load().nodes.keys()
         while self.world.clock.seconds < until_seconds:
             done = self._tick(replan=True)
             for move in () if done is None or done.plan is None else done.plan.moves:
                 if isinstance(move, NewNode):
-                    is_exchange = bool(move.replaces)
+                    is_exchange = bool(move.replaces) or _is_short(done.plan)
                 else:
                     is_exchange = move.cause is Cause.DEARER and move.node_id in there
                 if not is_exchange:
@@ -432,3 +433,8 @@ def _settings(budget: str, floor: int) -> Settings:
     settings = replace(SETTINGS, kinds=(replace(first, maximum=MOST_WORKERS), *others))
     settings = with_floor(settings, floor) if floor else settings
     return with_budget(settings, budget) if budget else settings
+
+
+def _is_short(plan: MovePlan) -> bool:
+    """True where the work asks for more workers than there are or are coming."""
+    return any(each.wanted > each.present + each.coming for each in plan.demand)

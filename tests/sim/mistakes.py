@@ -143,7 +143,7 @@ MISTAKES = {
         (Change(SimProvider, "_ours", _everybody),), 1015, "not ours"
     ),
     "workers that are to stay are not told so": Mistake(
-        (Change(reconcile, "_take_back", _silent),), 1054, "takes no tasks"
+        (Change(reconcile, "_take_back", _silent),), 1007, "takes no tasks"
     ),
 }
 """What was got wrong, and the first world from seed 1000 on that finds it."""

@@ -51,7 +51,7 @@ class PlainTicked:
     actions: tuple[Action, ...]
     entries: tuple[LedgerEntry, ...]
     plan: MovePlan | None = None
-    needs: Needs = Needs(demand=(), waiting=(), target={}, here={}, hold_seconds=0.0, kept={})
+    needs: Needs = Needs(demand=(), waiting=(), target={}, here={}, kept={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -62,6 +63,26 @@ def test_a_price_change_splits_when_it_was_observed() -> None:
         (NOON, at(20), Decimal("0.20")),
         (at(20), at(30), Decimal("0.15")),
     ]
+
+
+def test_what_was_opened_for_a_machine_that_never_came_is_charged_from_the_one_that_did() -> None:
+    books, price = Books(every_seconds=3600), quote("0.60", NOON)
+    books.tick([node()], readings(at(1), price))
+    come = replace(node(history=((Phase.READY, at(4)),)), launched_at=at(2))
+    books.tick([come], readings(at(5), price))
+    gone = replace(come, phase=Phase.GONE, ended_at=at(32))
+    books.tick([gone], readings(at(33), price))
+    assert books.entries[0].start == at(2)
+    assert books.usd == Decimal("0.30")
+
+
+def test_the_machine_that_did_come_pays_its_own_minimum() -> None:
+    books, price, billing = Books(), quote("36", NOON), Billing(minimum_seconds=60)
+    books.tick([node()], readings(at(1), price, billing=billing))
+    end = at(2) + timedelta(seconds=20)
+    come = node(history=((Phase.GONE, end),), ended=end)
+    books.tick([replace(come, launched_at=at(2))], readings(at(5), price, billing=billing))
+    assert books.usd == Decimal("0.60")
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:

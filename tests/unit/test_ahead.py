@@ -144,6 +144,17 @@ def test_idle_nodes_are_kept_where_work_comes_back_soon_and_let_go_where_it_does
     assert ahead_of(gone).held == 0
 
 
+def test_nothing_above_a_maximum_is_kept_for_demand_to_come() -> None:
+    """Nodes of two workers each: a second one is four workers, and three may be."""
+    state = fleet("a", "b", workers={"w": 2})
+    foretold = outlook([3.0] * 48)
+    for maximum, gone in ((None, set()), (4, set()), (3, {"b"})):
+        done = ticked(foretold, state, busy=1, settings=rules(kind(maximum=maximum)))
+        assert drained(done) == gone
+        left_out = ahead_of(done).left_out
+        assert left_out == ("4 w workers would be there, of which 3 may be" if gone else "")
+
+
 def test_without_an_outlook_nothing_is_said_of_the_time_to_come() -> None:
     done = ticked(None, fleet("a", "b", "c"))
     assert plan_of(done).ahead is None

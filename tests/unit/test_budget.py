@@ -249,6 +249,18 @@ def test_how_far_a_budget_is_used_up_is_told_from_80_per_cent_on(
     assert (text or "committed") in str(explain_tick(told)) or text is None
 
 
+def test_a_limit_below_the_cheapest_machine_is_told() -> None:
+    """No plan has a machine that could be refused."""
+    settings = limited(usd_per_hour="0.001")
+    done = ticked(State(), settings, "1", 0, queued=40)
+    (reason,) = said(done)
+    assert reason.startswith("budget.usd_per_hour of $0.001 has no room for a machine, the cheap")
+    assert "wanted workers are missing" in reason
+    told = Told(tick_id="t", at=NOON, mode=done.snapshot.mode, gaps=(), plan=done.plan, actions=())
+    assert "has no room for a machine" in str(explain_tick(told))
+    assert said(ticked(State(), limited(usd_per_hour="100"), "1", 0, queued=40)) == []
+
+
 def test_near_the_limit_a_small_saving_is_worth_an_exchange() -> None:
     """$0.95 instead of $1 is less than the 10 % that is asked for otherwise. Both machines of an
     exchange are paid for at once, and there is room for two more."""

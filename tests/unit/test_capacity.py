@@ -58,10 +58,21 @@ def test_nobody_asked_is_as_usual() -> None:
 
 
 def test_refusals_are_remembered_and_fade_by_half_in_an_hour() -> None:
-    learnt = taught(*[answer(Outcome.NO_CAPACITY, spot())] * 3)
+    learnt = Learnt()
+    for _ in range(3):
+        learnt = from_answers(learnt, [answer(Outcome.NO_CAPACITY, spot())], {}, readings())
     for hours, left in ((0, 3.0), (1, 1.5), (2, 0.75)):
         likely = (REFUSED + left) / (GRANTED + REFUSED + left) - USUAL
         assert refused_share([spot()], learnt, after(3600 * hours)) == pytest.approx(likely)
+
+
+def test_answers_of_one_moment_are_one_answer() -> None:
+    no, yes = answer(Outcome.NO_CAPACITY, spot()), answer(Outcome.DONE, spot(), of=spot())
+    assert taught(*[no] * 100) == taught(no)
+    assert taught(*[yes] * 100, *[no] * 50) == taught(yes, no)
+    many = [rented(f"n-{number}", keys=(spot(),)) for number in range(9)]
+    ended = [machine(one, MachineState.ENDED, ended_at=NOON, end_cause="reclaimed") for one in many]
+    assert taught(nodes=many, machines=tuple(ended)) == taught(no)
 
 
 def test_a_grant_makes_up_for_refusals() -> None:

@@ -131,7 +131,7 @@ def test_what_was_seen_long_ago_counts_less() -> None:
         .sum()
         for order in ((bad, good), (good, bad))
     ]
-    assert hazard[0] < hazard[1] / 2
+    assert hazard[0] < 0.7 * hazard[1]  # the prior is the same in both
 
 
 def test_ages_begin_a_new_class_at_their_bound() -> None:

@@ -17,7 +17,7 @@ from costplan.planner.deadline.policies import (
     UniformProgress,
     caught,
 )
-from costplan.planner.deadline.program import Program, Seat, solve
+from costplan.planner.deadline.program import WAIT_PRICE, Program, Seat, solve
 
 ALWAYS, GONE = 0, UP
 """Two of the states: capacity that is there, and none."""
@@ -50,6 +50,29 @@ def test_without_slack_it_begins_on_demand_and_without_time_it_cannot() -> None:
     late = solve(chain, steps=11, work=10, changeover=2, spot_price=0.3)
     assert cost(late, Seat.NOTHING, 10, ALWAYS) == np.inf
     assert cost(late, Seat.ON_DEMAND, 10, ALWAYS) == pytest.approx(10.0)
+
+
+def test_a_step_without_work_costs_what_it_is_said_to() -> None:
+    chain = two_states(0, 1)  # back after a step, for good
+    program = solve(chain, steps=30, work=10, changeover=2, spot_price=0.3, wait_price=0.02)
+    assert cost(program, Seat.NOTHING, 10, GONE) == pytest.approx(0.02 + 0.3 * 12)
+    assert cost(program, Seat.NOTHING, 10, ALWAYS) == pytest.approx(0.3 * 12)
+
+
+def test_it_waits_for_older_capacity_only_where_that_is_worth_the_wait() -> None:
+    young, old = ALWAYS, ALWAYS + 1
+    chain = two_states(0.01, 0.5)
+    chain.kept[young, [young, old]] = 0.94, 0.05  # old after 20 steps in the mean, and never lost
+
+    def begins(wait_price: float) -> Seat:
+        program = solve(
+            chain, steps=400, work=50, changeover=2, spot_price=0.3, wait_price=wait_price
+        )
+        return program.best(400, 50, Seat.NOTHING, young)
+
+    # One start in six is lost before it is old, for 0.6 steps: less than 20 steps of waiting cost.
+    assert begins(0.0) is Seat.NOTHING
+    assert begins(WAIT_PRICE) is Seat.SPOT
 
 
 def by_hand(chain: Chain, steps: int, work: int, price: float, lost_work: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,6 +67,8 @@ def test_those_found_running_are_longer_than_the_mean() -> None:
     # One in two takes 10 s and one in two 30 s: of those found running three in four take 30 s.
     found = tasks(running=1, mean=20.0, variance_seconds2=100.0)
     assert mean_running_seconds([found]) == 0.25 * 10 + 0.75 * 30
+    late = replace(found, running=4, overdue=1, overdue_seconds=500.0)
+    assert mean_running_seconds([late]) == (3 * 25 + 1000) / 4
     unknown = tasks(running=1, mean=None, longest_running_seconds=50.0)
     assert mean_running_seconds([unknown]) == 100.0
 

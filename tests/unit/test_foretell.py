@@ -163,9 +163,7 @@ def saw(at: datetime, wanted: int, *, is_known: bool = True) -> tuple[Snapshot, 
     demand = ClassDemand(
         shape="worker", wanted=wanted, present=0, coming=0, work_seconds=0.0, width=0, reason=""
     )
-    return snapshot, Needs(
-        demand=(demand,), waiting=(), target={}, here={}, hold_seconds=0.0, kept={}
-    )
+    return snapshot, Needs(demand=(demand,), waiting=(), target={}, here={}, kept={})
 
 
 def test_what_a_tick_saw_holds_until_the_next_or_until_it_is_too_old() -> None:

@@ -13,10 +13,15 @@ from costplan.planner.holding import (
     BOOT_FACTOR,
     LEAST_BUSY,
     MARGIN,
+    NO_FEW,
+    Few,
+    few,
     hold_seconds,
+    is_within,
     most_threads,
     share_of,
 )
+from costplan.planner.sizing import new_worker_seconds
 
 SECONDS = st.integers(1, 5_000).map(lambda tenths: tenths / 10)
 SEEN = st.lists(SECONDS, min_size=1, max_size=20)
@@ -123,3 +128,38 @@ def test_who_is_kept_is_busy_enough(bursts: list[float], gaps: list[float]) -> N
     work, pause = sorted(bursts)[len(bursts) // 2], sorted(gaps)[len(gaps) // 2]
     threads = most_threads(bursts, gaps)
     assert work / (work + threads * pause) == pytest.approx(LEAST_BUSY)
+
+
+@pytest.mark.parametrize(
+    ("boot", "target", "worth"),
+    [
+        (6.0, 5.0, Few(threads=2.0, boots=2.0)),  # 4 new ones are done after 11 s, 2 after 10 s
+        (6.0, 60.0, Few(threads=1.0, boots=BOOT_FACTOR)),  # 1 new one takes 26 s
+        (2.0, 5.0, Few(threads=4.0, boots=7 / 4)),  # 7 new ones for 3 s each after a boot
+    ],
+)
+def test_a_few_that_stay_are_as_quick_as_more_that_boot(
+    boot: float, target: float, worth: Few
+) -> None:
+    assert few((20.0, 19.0, 20.0), boot, target) == worth
+    assert few((), boot, target) == NO_FEW
+
+
+@given(SEEN, SECONDS, SECONDS)
+def test_the_few_are_done_when_new_ones_would_be_and_are_worth_no_more_than_those(
+    bursts: list[float], boot: float, target: float
+) -> None:
+    """Both counts are rounded to the nearest, but to 1 at least: so by a half at most."""
+    found, work = few(bursts, boot, target), sorted(bursts)[len(bursts) // 2]
+    each = new_worker_seconds(work, boot, target)
+    assert found.threads >= work / (boot + each) - 0.5
+    fresh = max(1.0, work / each + 0.5)
+    assert found.boots * found.threads <= max(fresh, BOOT_FACTOR * found.threads) + 1e-9
+
+
+def test_who_is_within_the_threads_that_are_kept() -> None:
+    """The first always is, where any are kept: half a machine cannot stay."""
+    assert is_within(0.0, 4.0, 1.0)
+    assert not is_within(0.0, 4.0, 0.0)
+    assert is_within(1.0, 1.0, 2.0)
+    assert not is_within(2.0, 1.0, 2.0)

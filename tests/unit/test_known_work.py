@@ -46,6 +46,12 @@ def test_of_one_task_alone_the_age_is_known() -> None:
     assert known(replace(one, running=2))["worker"].tail_seconds == 3600
 
 
+def test_who_is_overdue_runs_for_as_long_again_as_it_has() -> None:
+    """Three tasks are half done, and one that has run for 9 h goes on for 9 h: 2.625 h each."""
+    late = replace(LONG, running=4, overdue=1, overdue_seconds=9 * 3600.0)
+    assert known(late)["worker"].tail_seconds == 2 * (3 * 1800 + 9 * 3600) / 4
+
+
 def test_all_workers_are_busy_until_nothing_is_queued() -> None:
     """8 tasks run for 15 s more on average, and 792 of 30 s come after them, four at a time."""
     queued = replace(LONG, queued=792, mean_task_seconds=30.0)

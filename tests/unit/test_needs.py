@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from costplan.planner.load import Load
 from costplan.planner.needs import Needs, needs
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.settings import Settings
-from costplan.planner.types import Phase
+from costplan.planner.types import Offer, Phase
 from tests.fleets import (
     LONG_AGO,
     NOON,
@@ -42,11 +43,13 @@ def needed(
     learnt: Learnt | None = None,
     settings: Settings | None = None,
     prices: Any = PRICES,
+    on_offer: Sequence[Offer] | None = None,
 ) -> Needs:
     """What is needed of these nodes so long after noon; boots take 60 s."""
     wanted, now = settings or rules(), after(seconds)
     there = assets(fleet, seen, prices, {}, wanted, now)
-    return needs(seen, there, offers(), learnt or Learnt(), wanted, now)
+    sold = offers() if on_offer is None else on_offer
+    return needs(seen, there, sold, learnt or Learnt(), wanted, now)
 
 
 def idle(*fleet: Node, since: datetime = NOON, **more: Any) -> Load:
@@ -58,10 +61,23 @@ def idle(*fleet: Node, since: datetime = NOON, **more: Any) -> Load:
 ONE = rented("n")
 
 
+def test_a_busy_fleet_keeps_its_work_where_everything_is_sold_out() -> None:
+    """Nothing can be bought, and what is here is not too much for 2,880 s of work."""
+    fleet = [rented(f"n{number}") for number in range(3)]
+    workers = {name: does(4) for node in fleet for name in node.workers}
+    busy = load(tasks(queued=2868, running=12), at=after(600), workers=workers)
+    found = needed(busy, *fleet, seconds=600, on_offer=())
+    (demand,) = found.demand
+    assert demand.wanted >= 3
+    assert demand.work_seconds == 2880
+    assert not demand.is_surplus
+    assert found.target["w"] >= 3
+
+
 @pytest.mark.parametrize(("seconds", "kept"), [(0, 1), (89, 1), (90, 0), (600, 0)])
 def test_an_idle_worker_is_kept_for_a_boot_and_a_half(seconds: float, kept: int) -> None:
     found = needed(idle(ONE, at=after(seconds)), ONE, seconds=seconds)
-    assert (found.target, found.here, found.hold_seconds) == ({"w": kept}, {"w": 1}, 90.0)
+    assert (found.target, found.here) == ({"w": kept}, {"w": 1})
     assert found.is_met == bool(kept)
     if kept:
         assert found.kept["n"] == f"idle for {seconds:.0f} s, kept for 90 s"
@@ -81,6 +97,28 @@ def test_idle_workers_go_one_after_the_other() -> None:
         assert {int(name.split("-")[1]) for name in kept} == left
 
 
+@pytest.mark.parametrize(("maximum", "left"), [(None, {1, 2}), (2, {1, 2}), (1, {2}), (0, set())])
+def test_above_a_maximum_nobody_is_kept(maximum: int | None, left: set[int]) -> None:
+    """As after a scaling down: a machine that is idle for a second only goes as well."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in (1, 2)]
+    lower = rules(kind(maximum=maximum))
+    found = needed(idle(*fleet, at=after(1)), *fleet, seconds=1, settings=lower)
+    assert {int(name.split("-")[1]) for name in found.kept} == left
+    assert found.target == {"w": len(left)}
+    for why in found.let_go.values():
+        assert why == "idle for 1 s, and more w workers are here than may be"
+
+
+def test_one_that_must_stay_counts_towards_a_maximum() -> None:
+    """It refused to be drained; of one that may be here, the other one goes."""
+    stays = replace(rented("cluster-00001-abcd"), refused_until=after(300))
+    fleet = (stays, rented("cluster-00002-abcd"))
+    seen = idle(*fleet, at=after(1))
+    found = needed(seen, *fleet, seconds=1, settings=rules(kind(maximum=1)))
+    assert set(found.kept) == {"cluster-00001-abcd"}
+    assert "than may be" in found.let_go["cluster-00002-abcd"]
+
+
 def test_no_more_are_kept_through_pauses_than_work_enough() -> None:
     """Bursts of 800 s, pauses of 50 s, and 4 threads each: two are busy for 800 of 1,200 s."""
     fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
@@ -90,6 +128,17 @@ def test_no_more_are_kept_through_pauses_than_work_enough() -> None:
     assert set(found.kept) == {"cluster-00002-abcd", "cluster-00004-abcd"}
     assert "fewer are enough" in found.let_go["cluster-00001-abcd"]
     assert needed(idle(*fleet[:1]), *fleet[:1], seconds=1, learnt=learnt).target == {"w": 1}
+
+
+@pytest.mark.parametrize(("seconds", "stay"), [(1, 1), (118, 1), (119, 0)])
+def test_a_few_stay_through_pauses_that_all_would_not(seconds: float, stay: int) -> None:
+    """Bursts of 900 s, boots of 60 s: 10 new threads are done when 6 would be that stay, each of
+    which is worth 100 s so. A worker has 4; another one is worth 90 s, and pauses are of 95 s."""
+    fleet = [rented(f"cluster-{n:05d}-abcd") for n in range(1, 5)]
+    soon = rules(scaling={"target_seconds": 60})
+    learnt = Learnt(idle_gaps=(95.0,) * 3, bursts=(900.0,) * 3, idle_since=NOON)
+    found = needed(idle(*fleet), *fleet, seconds=seconds, learnt=learnt, settings=soon)
+    assert found.target == {"w": stay}
 
 
 def test_pauses_that_were_learnt_are_kept_through() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.nodes import Cause, DrainOrder, Node, Retired
-from costplan.planner.reconcile import REFUSED_SECONDS, step
+from costplan.planner.reconcile import REFUSED_SECONDS, World, step
 from costplan.planner.tick import (
     Action,
     ActionOutcome,
@@ -320,14 +321,19 @@ def test_a_node_that_is_called_back_is_said_to_be_until_the_scheduler_heard_it()
 # -- a scheduler that was born again --------------------------------------------------------------
 
 
+def reborn(seen: World, at: float = 5) -> World:
+    """The same with a scheduler that has been another one since some second."""
+    return replace(seen, learnt=Learnt(scheduler_id="two", reborn_at=after(at)))
+
+
 @pytest.mark.parametrize("phase", [Phase.CORDONED, Phase.RETIRING])
 def test_workers_that_are_not_back_yet_have_not_left(phase: Phase) -> None:
     """The machine is ended only once they had time to join the new scheduler."""
     one = replace(rented("n-1", phase=phase), drain=order(Cause.OPERATOR))
     seen = load(workers={})
-    waits, actions = step({"n-1": one}, replace(world(10, seen), is_reborn=True))
+    waits, actions = step({"n-1": one}, reborn(world(10, seen)))
     assert (waits["n-1"], actions) == (one, ())
-    ends, actions = step({"n-1": one}, world(70, seen))
+    ends, actions = step({"n-1": one}, reborn(world(70, seen)))
     assert ends["n-1"].phase is Phase.TERMINATING
     assert isinstance(actions[0], Terminate)
 
@@ -336,12 +342,23 @@ def test_workers_that_are_not_back_yet_have_not_left(phase: Phase) -> None:
 def test_a_drain_by_choice_is_off_where_the_scheduler_was_born_again(phase: Phase) -> None:
     """It gives the workers tasks, between any look and the call that would remove them."""
     of = going(phase)
-    seen = replace(world(30, runs("n-w-0", executing=0)), is_reborn=True)
+    seen = reborn(world(30, runs("n-w-0", executing=0)))
     nodes, (action,) = step({of.node_id: of}, seen)
     assert (nodes[of.node_id].phase, type(action)) == (Phase.READY, Uncordon)
+    assert nodes[of.node_id].refused_until == after(30 + 60), "asked again when all are back"
     forced = going(phase, order(Cause.NOTICE, must_end_by=after(900)))
     nodes, _ = step({forced.node_id: forced}, seen)
     assert nodes[forced.node_id].phase is Phase.RETIRING
+
+
+def test_a_node_that_joined_the_new_scheduler_goes_as_always() -> None:
+    """As after a start under a name that was used a minute ago: nothing is on its way back."""
+    young = replace(going(Phase.CORDONED), ready_at=after(10))
+    seen = world(30, runs("n-w-0", executing=0))
+    nodes, (action,) = step({young.node_id: young}, reborn(seen))
+    assert (nodes[young.node_id].phase, type(action)) == (Phase.RETIRING, Retire)
+    nodes, (action,) = step({young.node_id: young}, reborn(world(30, load(workers={}))))
+    assert (nodes[young.node_id].phase, type(action)) == (Phase.TERMINATING, Terminate)
 
 
 def test_by_choice_nothing_is_taken_for_idle_by_a_look_from_before_the_cordon() -> None:
@@ -360,5 +377,5 @@ def test_by_choice_nothing_is_taken_for_idle_by_a_look_from_before_the_cordon() 
 def test_who_lets_results_go_does_not_wait_for_workers_to_come_back() -> None:
     drain = order(Cause.OPERATOR, discard=True)
     one = replace(rented("n-1", phase=Phase.CORDONED), drain=drain)
-    ends, _ = step({"n-1": one}, replace(world(10, load(workers={})), is_reborn=True))
+    ends, _ = step({"n-1": one}, reborn(world(10, load(workers={}))))
     assert ends["n-1"].phase is Phase.TERMINATING

@@ -100,6 +100,18 @@ def test_a_machine_with_our_token_answers_a_launch_that_nobody_answered(phase: P
     assert (found.phase, found.provider_id) == (Phase.BOOTING, "i-n")
 
 
+@pytest.mark.parametrize("phase", WITH_MACHINE)
+def test_a_machine_of_its_token_elsewhere_is_its_own(phase: Phase) -> None:
+    """A list that is made while a launch goes on names a place that refuses it a moment later."""
+    of = replace(node("n", phase=phase, keys=(spot("a"), spot("b"))), provider_id="a/i-n")
+    there = machine(of, key=spot("b"), provider_id="b/i-n", launched_at=after(2))
+    refused = machine(of, MachineState.ENDED, provider_id="c/i-n", ended_at=after(1))
+    for listed in ((there,), (there, refused), (refused, there)):
+        found = one(of, 5, machines=listed)
+        assert (found.key, found.provider_id, found.launched_at) == (spot("b"), "b/i-n", after(2))
+        assert (found.phase, found.history) == (of.phase, of.history)
+
+
 @pytest.mark.parametrize("phase", ASKED)
 def test_a_launch_that_is_not_listed_may_still_come(phase: Phase) -> None:
     assert one(asked(phase), 500, machines=()).phase is phase

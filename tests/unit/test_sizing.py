@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -88,6 +89,33 @@ def test_who_is_kept_by_long_tasks_does_not_work_for_others() -> None:
     assert first(hours, short, ready=10).wanted == 11
     assert first(hours, short, ready=11).wanted == 11
     assert first(hours, tasks(queued=1000, prefix="score"), ready=11).wanted == 14
+
+
+def test_who_has_outlived_the_mean_does_not_count_as_coming_free() -> None:
+    """Those that ended took 100 s; forty have run for a day, and 30 wait.
+
+    Were they as the rest, 70 of them were 7,000 s for 40 workers. They hold theirs, and the 30 of
+    100 s take 15 in the 240 s that a boot leaves of the target.
+    """
+    stuck = tasks(running=40, queued=30, mean=100.0, overdue=40, overdue_seconds=86_400.0)
+    found = first(stuck, ready=40)
+    assert found.wanted == 55
+    assert "40 of which have long outlived the mean" in found.reason
+    assert found.work_seconds == 40 * 86_400 + 30 * 100
+    assert first(replace(stuck, queued=0), ready=40).wanted == 40
+
+
+def test_what_is_left_for_others_says_how_long_they_may_take() -> None:
+    """A boot takes 200 of 300 s: sqrt(3,000 x 200 / 7) is 292 s for each, so 300 s, three
+    tasks of a hundred. The day that 40 others have run is not shared out."""
+    stuck = tasks(running=40, queued=30, mean=100.0, overdue=40, overdue_seconds=86_400.0)
+    assert first(stuck, ready=40, boot=200.0).wanted == 50
+
+
+def test_an_overdue_task_that_is_soon_over_shares_its_worker() -> None:
+    short = tasks(running=2, queued=238, mean=1.0, overdue=2, overdue_seconds=4.0)
+    assert first(short).wanted == 2  # 238 s and two of 4 s: 0.99 and 0.03
+    assert first(replace(short, overdue=1)).wanted == 2
 
 
 def test_threads_run_side_by_side() -> None:
