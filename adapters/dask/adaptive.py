@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,7 @@ from distributed import Adaptive
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.dask import adaptive_shim as shim
+from costplan.adapters.dask.adaptive_cost import Cost
 from costplan.adapters.dask.adaptive_gang import Gang, Gangs
 from costplan.adapters.dask.adaptive_keeper import Look, keeper_of
 from costplan.adapters.dask.adaptive_options import (
@@ -50,17 +51,6 @@ logger = logging.getLogger("distributed.costplan")
 
 MOST_PAUSE_SECONDS = 60.0
 """Between two tries of launches that fail, at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What an adapted cluster's workers cost, from each request to each end. Dollars are None where
-    nobody knows the price."""
-
-    worker_seconds: Decimal
-    usd: Decimal | None
-    usd_per_hour: Decimal | None
-    price_source: str
 
 
 class CostAwareAdaptive(Adaptive):
@@ -121,11 +111,12 @@ class CostAwareAdaptive(Adaptive):
             logger.warning("costplan: adapt does not use %s", ", ".join(sorted(kwargs)))
         self._keeper = keeper_of(cluster)
         self._keeper.roster.worker_key = worker_key
+        self._keeper.suppose(self._options.worker_usd_per_hour)
         self._wait_count_given = wait_count
         self._gangs = Gangs()
         self._look: Look | None = None
         self._asked = Asked(wanted=0, useful=0, reason="nobody has looked yet")
-        self._decision = Decision()
+        self._decision, self._must = Decision(), ""
         self._failures, self._not_before = 0, utc_now()
         self._said: set[str] = set()
         super().__init__(
@@ -142,10 +133,15 @@ class CostAwareAdaptive(Adaptive):
     def _check_minimum(self) -> None:
         options = self._options
         usd, cap = options.worker_usd_per_hour, options.usd_per_hour
-        if usd is None or cap is None:
-            return
         for name, workers in (("minimum", self.minimum), ("gang", options.gang)):
-            if workers * usd > cap:
+            if workers > self.maximum:
+                self.stop(reason="wrong-arguments")
+                raise ArgumentError(
+                    name,
+                    f"{workers} workers are more than maximum={self.maximum}",
+                    "lower the one or raise the other",
+                )
+            if usd is not None and cap is not None and workers * usd > cap:
                 self.stop(reason="wrong-arguments")
                 raise ArgumentError(
                     name,
@@ -175,15 +171,21 @@ class CostAwareAdaptive(Adaptive):
 
     @property
     def cost(self) -> Cost:
-        """What the workers have cost since they are looked after, and cost now."""
+        """What the workers have cost since they are looked after, and what for. Printed, it is a
+        table by span."""
         roster, usd = self._keeper.roster, self._options.worker_usd_per_hour
-        seconds = roster.paid_seconds()
+        now = utc_now() if self.periodic_callback else None  # else nobody sees who has gone
         return Cost(
-            worker_seconds=seconds,
-            usd=None if usd is None else usd * seconds / 3600,
+            worker_seconds=roster.paid_seconds(now),
+            usd=self._spent_usd(now),
             usd_per_hour=None if usd is None else usd * roster.workers_paid(),
             price_source=self._options.price_source,
+            work=self._keeper.work(),
         )
+
+    def _spent_usd(self, now: datetime | None) -> Decimal | None:
+        usd = self._options.worker_usd_per_hour
+        return None if usd is None else usd * self._keeper.roster.paid_seconds(now) / 3600
 
     def explain(self) -> list[str]:
         """In sentences: how many workers are wanted and why, why some leave or stay, and what
@@ -194,6 +196,9 @@ class CostAwareAdaptive(Adaptive):
             staying = [m for m in self._look.roll.machines if m.stays]
             lines += [f"{', '.join(m.names)} stays: {m.stays}" for m in staying]
         lines += [f"{w.tasks} tasks of {w.prefix} wait: {w.reason}" for w in self._asked.waiting]
+        lines += [
+            f"{w} takes nothing new: {why}" for w, why in self._keeper.leaving.stuck().items()
+        ]
         if self._failures:
             wait = max(0.0, (self._not_before - utc_now()).total_seconds())
             lines.append(f"{self._failures} launches in a row failed; next try in {wait:.0f} s")
@@ -217,9 +222,8 @@ class CostAwareAdaptive(Adaptive):
         self._give_up(look)
         machines = self._machines(look)
         look = replace(look, roll=replace(look.roll, machines=machines))
-        terms = self._terms(look)
+        terms, load = self._terms(look), look.seen.load
         keeper.learnt = with_boots(keeper.learnt, look.roll.boots)
-        load = look.seen.load
         if look.seen.asked is None:
             asked = asked_by_work(load, machines, keeper.learnt, terms, look.at)
         else:
@@ -242,7 +246,8 @@ class CostAwareAdaptive(Adaptive):
             return {"status": "same"}
         terms, learnt = self._terms(look), self._keeper.learnt
         here = sum(m.size for m in look.roll.machines)
-        limit, _ = limit_of(self._keeper.roster.workers_paid(), terms, learnt, look.seen.load)
+        limit, by = limit_of(self._keeper.roster.workers_paid(), terms, learnt, look.seen.load)
+        self._must = f"{by} is reached" if limit == 0 else ""
         wanted = target if limit is None else min(target, limit)
         if self._gangs.width() or look.seen.gang:
             wanted = max(wanted, here if limit is None else min(here, limit))
@@ -295,7 +300,7 @@ class CostAwareAdaptive(Adaptive):
             return
         names = {str(name) for name in workers}
         chosen = [m for m in look.roll.machines if names & set(m.names) or names & set(m.workers)]
-        keeper.leaving.begin([m for m in chosen if m.is_ready])
+        keeper.leaving.begin([m for m in chosen if m.is_ready], self._must)
         coming = [m for m in chosen if not m.is_ready]
         if coming:
             keeper.leaving.end(coming)
@@ -304,10 +309,9 @@ class CostAwareAdaptive(Adaptive):
         """What is wanted of the cluster now."""
         options = self._options
         limits = (max(self.minimum, self._gangs.width(), look.seen.gang), self.maximum)
-        cost = self.cost
-        left = None
-        if options.usd_total is not None and cost.usd is not None:
-            left = options.usd_total - cost.usd
+        spent, left = self._spent_usd(look.at), None
+        if options.usd_total is not None and spent is not None:
+            left = options.usd_total - spent
         patience = self.wait_count * (self.interval or 0.0)
         is_meant = self._wait_count_given is not None or self._boot_seconds() <= patience
         return Terms(

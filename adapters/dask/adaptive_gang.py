@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import TracebackType
 from typing import Any, Self
 
 from costplan.adapters.dask.adaptive_options import ArgumentError
@@ -56,12 +55,7 @@ class Gang:
         await self._begin()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._gangs.discard(self)
 
     async def _begin(self) -> None:

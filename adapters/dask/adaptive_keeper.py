@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from inspect import isawaitable
 from typing import Any
 
@@ -36,12 +37,14 @@ from costplan.adapters.dask.adaptive_sources import (
     answers,
 )
 from costplan.adapters.dask.adaptive_stock import Stock
-from costplan.adapters.dask.session import session_of
+from costplan.adapters.dask.costs import Figures
+from costplan.adapters.dask.session import session_of, show_costs
 from costplan.planner.adaptive import Machine, Terms
 from costplan.planner.adaptive_leave import to_shrink
 from costplan.planner.learnt import Learnt
 from costplan.planner.settings import Scaling, WorkerKind
 from costplan.planner.types import Resources
+from costplan.planner.units import pico_from_usd
 
 logger = logging.getLogger("distributed.costplan")
 _KEPT = "_costplan_keeper"
@@ -74,7 +77,30 @@ class Keeper:
         scheduler = shim.scheduler_here(cluster)
         if scheduler is not None:
             # Not at the first look: what is submitted until then is to be seen, too.
-            cluster.loop.add_callback(session_of, scheduler)
+            cluster.loop.add_callback(show_costs, scheduler)
+
+    def suppose(self, usd_per_hour: Decimal | None) -> None:
+        """Tells a scheduler in this process what a worker costs of which nobody else says it."""
+        scheduler = shim.scheduler_here(self.cluster)
+        if scheduler is None or usd_per_hour is None:
+            return
+        pico = pico_from_usd(usd_per_hour)
+        self.cluster.loop.add_callback(lambda: session_of(scheduler).plugin.costs.suppose(pico))
+
+    def work(self) -> Figures | None:
+        """What the workers of a scheduler in this process have cost and what for, as of now."""
+        cluster = self.cluster
+        scheduler = shim.scheduler_here(cluster)
+        if scheduler is None:
+            return None
+
+        async def look() -> Figures:
+            return session_of(scheduler).plugin.costs.figures_now()
+
+        if cluster.called_from_running_loop or not shim.is_running(cluster):
+            return session_of(scheduler).plugin.costs.figures_now()
+        figures: Figures = cluster.sync(look)
+        return figures
 
     def recently(self, useful: int, now: datetime, seconds: float) -> int:
         """The most workers that could be occupied at once in the last seconds; more than any
@@ -160,10 +186,13 @@ class Keeper:
             logger.error("costplan: the cluster was not scaled down: %s", task.exception())
 
     async def empty(self, workers: int) -> None:
-        """Empties so many workers, those that are cheapest to empty, and returns when it begins."""
+        """Sees to it that so many workers leave, those that are cheapest to empty, and returns when
+        it begins. Who leaves already counts: they are in the cluster's plan until they have left.
+        """
         look = await self.look(5.0)
         free = [m for m in look.roll.machines if m.is_ready]
-        self.leaving.begin(to_shrink(look.seen.load, free, self.learnt, _PLAIN, workers, look.at))
+        more = workers - len(self.leaving.workers())
+        self.leaving.begin(to_shrink(look.seen.load, free, self.learnt, _PLAIN, more, look.at))
 
 
 _PLAIN = Terms(

@@ -60,7 +60,7 @@ def read_options(cluster: Any, said: Mapping[str, Any], now: datetime) -> Option
     """The options in keyword arguments; those that are none of ours are `unused`."""
     found = machine_type(cluster)
     usd, source = _price(said.get("worker_usd_per_hour"), found, now)
-    caps = {name: _usd(name, said.get(name)) for name in ("usd_per_hour", "usd_total")}
+    caps = {name: dollars_of(name, said.get(name)) for name in ("usd_per_hour", "usd_total")}
     for name, cap in caps.items():
         if cap is not None and usd is None:
             raise ArgumentError(
@@ -68,18 +68,21 @@ def read_options(cluster: Any, said: Mapping[str, Any], now: datetime) -> Option
                 f"{cap} cannot be kept, as {source}",
                 "give worker_usd_per_hour=, what a worker costs an hour",
             )
+    cap = caps["usd_per_hour"]
+    if cap is not None and usd is not None and cap < usd:
+        raise ArgumentError("usd_per_hour", f"{cap} pays for no worker of {usd} USD/h", "raise it")
     guess = BOOT_SECONDS if found is None else MACHINE_BOOT_SECONDS
     return Options(
         worker_usd_per_hour=usd,
         price_source=source,
         usd_per_hour=caps["usd_per_hour"],
         usd_total=caps["usd_total"],
-        deadline=_deadline(said.get("deadline"), now),
-        boot_seconds=_seconds("boot", said.get("boot"), guess),
-        boot_timeout_seconds=_seconds(
+        deadline=deadline_of(said.get("deadline"), now),
+        boot_seconds=seconds_of("boot", said.get("boot"), guess),
+        boot_timeout_seconds=seconds_of(
             "boot_timeout", said.get("boot_timeout"), BOOT_TIMEOUT_SECONDS
         ),
-        idle_seconds=_seconds("idle_timeout", said.get("idle_timeout"), IDLE_SECONDS),
+        idle_seconds=seconds_of("idle_timeout", said.get("idle_timeout"), IDLE_SECONDS),
         gang=_gang(said.get("gang", 0)),
         resources=_resources(said.get("worker_resources")),
         unused={name: value for name, value in said.items() if name not in OURS},
@@ -87,7 +90,7 @@ def read_options(cluster: Any, said: Mapping[str, Any], now: datetime) -> Option
 
 
 def _price(said: Any, machine: Any, now: datetime) -> tuple[Decimal | None, str]:
-    given = _usd("worker_usd_per_hour", said)
+    given = dollars_of("worker_usd_per_hour", said)
     if given is not None:
         return given, "worker_usd_per_hour"
     if machine is None:
@@ -96,7 +99,8 @@ def _price(said: Any, machine: Any, now: datetime) -> tuple[Decimal | None, str]
     return usd, f"no price list has {machine}" if usd is None else str(machine)
 
 
-def _usd(name: str, said: Any) -> Decimal | None:
+def dollars_of(name: str, said: Any) -> Decimal | None:
+    """Dollars above 0 that an argument says, None where it says nothing; raises ArgumentError."""
     if said is None:
         return None
     try:
@@ -108,7 +112,8 @@ def _usd(name: str, said: Any) -> Decimal | None:
     return usd
 
 
-def _seconds(name: str, said: Any, otherwise: float) -> float:
+def seconds_of(name: str, said: Any, otherwise: float) -> float:
+    """The seconds of a duration, as '90s' or 90; raises ArgumentError."""
     if said is None:
         return otherwise
     try:
@@ -120,20 +125,36 @@ def _seconds(name: str, said: Any, otherwise: float) -> float:
     return seconds
 
 
-def _deadline(said: Any, now: datetime) -> datetime | None:
-    """An instant, or a duration from now."""
+def deadline_of(said: Any, now: datetime) -> datetime | None:
+    """An instant (a datetime, or ISO 8601), or a duration from now; raises ArgumentError where that
+    is not ahead."""
     if said is None:
         return None
-    if isinstance(said, datetime):
-        if said.tzinfo is None:
-            raise ArgumentError("deadline", f"{said} has no time zone", "add tzinfo=UTC")
-        at = said.astimezone(UTC)
-    else:
-        seconds = _seconds("deadline", said, 0.0)
-        at = now + timedelta(seconds=seconds)
+    at = _instant(said)
+    if at is None:
+        try:
+            at = now + timedelta(seconds=seconds_of("deadline", said, 0.0))
+        except (ArgumentError, OverflowError):
+            problem = f"{said!r} is no time ahead of now"
+            way_out = "write '8h', or an instant such as '2030-01-31T08:00+00:00'"
+            raise ArgumentError("deadline", problem, way_out) from None
+    if at.tzinfo is None:
+        way_out = "add +00:00" if isinstance(said, str) else "add tzinfo=UTC"
+        raise ArgumentError("deadline", f"{said} has no time zone", way_out)
     if at <= now:
         raise ArgumentError("deadline", f"{said!r} is not ahead of now")
-    return at
+    return at.astimezone(UTC)
+
+
+def _instant(said: Any) -> datetime | None:
+    """The instant that is said, None where none is."""
+    if isinstance(said, datetime):
+        return said
+    try:
+        # A number alone is a duration, though '20300131' could be a day.
+        return datetime.fromisoformat(said) if isinstance(said, str) and "-" in said[1:] else None
+    except ValueError:
+        return None
 
 
 def _gang(said: Any) -> int:

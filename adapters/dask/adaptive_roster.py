@@ -115,9 +115,10 @@ class Roster:
         for entry in shim.entries(self.cluster).values():
             self._life(entry, now)
 
-    def paid_seconds(self) -> Decimal:
-        """Worker-seconds from each request until the entry was gone, up to the last look."""
-        return self._paid_seconds
+    def paid_seconds(self, now: datetime | None = None) -> Decimal:
+        """Worker-seconds from each request until the entry was gone, up to the last look; up to
+        now, those that were there at that look are counted on."""
+        return self._paid_seconds + (Decimal(0) if now is None else self._unmetered(now))
 
     def workers_paid(self) -> int:
         """Workers that are paid for now: all that are in the plan."""
@@ -154,12 +155,16 @@ class Roster:
 
     def _meter(self, entries: Mapping[Hashable, Entry], now: datetime) -> None:
         """Adds up what was paid since the last look by those that were there then."""
-        if self._paid_until is not None and now > self._paid_until:
-            passed = Decimal(repr((now - self._paid_until).total_seconds()))
-            self._paid_seconds += passed * self.workers_paid()
+        self._paid_seconds += self._unmetered(now)
         self._paid_until = now
         for name in self._lives.keys() - entries.keys():
             del self._lives[name]
+
+    def _unmetered(self, now: datetime) -> Decimal:
+        """Worker-seconds since the last look."""
+        if self._paid_until is None or now <= self._paid_until:
+            return Decimal(0)
+        return Decimal(repr((now - self._paid_until).total_seconds())) * self.workers_paid()
 
     def _together(self, machines: Sequence[Machine], load: Load) -> list[Machine]:
         """Machines that a `worker_key` says leave together, as one each."""

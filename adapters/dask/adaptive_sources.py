@@ -42,11 +42,9 @@ class Seen:
 class Source(Protocol):
     """Asks one scheduler. All raise ClusterUnreachable where it does not answer.
 
-    `knows_tasks`: whether the load has what runs and waits, by its kind. `may_uncordon`: whether a
-    drain can be called off.
+    `may_uncordon`: whether a drain can be called off.
     """
 
-    knows_tasks: bool
     may_uncordon: bool
 
     async def see(self) -> Seen: ...
@@ -63,7 +61,7 @@ class Source(Protocol):
 class Unasked:
     """Stands for a source until it is known which one there is."""
 
-    knows_tasks = may_uncordon = False
+    may_uncordon = False
 
     async def see(self) -> Seen:
         raise ClusterUnreachable("the scheduler", "has not been looked for yet")
@@ -84,7 +82,7 @@ class Unasked:
 class Here:
     """A scheduler in this process; its loop is the one that this runs on."""
 
-    knows_tasks = may_uncordon = True
+    may_uncordon = True
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -108,7 +106,7 @@ class Here:
 class Told:
     """A scheduler elsewhere with the preload, over the cluster's own comm."""
 
-    knows_tasks = may_uncordon = True
+    may_uncordon = True
 
     def __init__(self, comm: Any, address: str) -> None:
         self._comm, self._address = comm, address
@@ -134,10 +132,15 @@ class Told:
         return _retired(answer, self._address)
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            return await getattr(self._comm, operation)(**arguments)
-        except OSError as error:
-            raise ClusterUnreachable(self._address, f"does not answer: {error}") from error
+        return await answer_of(self._comm, self._address, operation, **arguments)
+
+
+async def answer_of(comm: Any, address: str, operation: str, **arguments: Any) -> Any:
+    """What a scheduler answers over its comm; raises ClusterUnreachable where it does not."""
+    try:
+        return await getattr(comm, operation)(**arguments)
+    except OSError as error:
+        raise ClusterUnreachable(address, f"does not answer: {error}") from error
 
 
 async def answers(comm: Any) -> bool:

@@ -18,9 +18,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from costplan.adapters.dask.adaptive_sources import Seen
+from costplan.adapters.dask.adaptive_sources import Seen, answer_of
 from costplan.adapters.dask.names import shortened
-from costplan.planner.errors import ClusterUnreachable
 from costplan.planner.load import Load, TaskGroup, WorkerLoad
 from costplan.planner.nodes import Retired
 from costplan.planner.sizing import FULL_SHARE
@@ -40,7 +39,7 @@ _REFUSED = "no running worker can take what it alone holds, or an actor lives on
 class Stock:
     """Asks a stock scheduler over the cluster's comm."""
 
-    knows_tasks = may_uncordon = False
+    may_uncordon = False
 
     def __init__(
         self, comm: Any, address: str, target_seconds: float, now: Callable[[], datetime]
@@ -212,10 +211,7 @@ class Stock:
         return False
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            return await getattr(self._comm, operation)(**arguments)
-        except OSError as error:
-            raise ClusterUnreachable(self._address, f"does not answer: {error}") from error
+        return await answer_of(self._comm, self._address, operation, **arguments)
 
 
 def _busy_tasks(said: Mapping[str, Any]) -> int:

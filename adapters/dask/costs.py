@@ -1,8 +1,9 @@
 """What a scheduler's workers cost, and for what: rates that somebody told, time, and the books.
 
 The rate of a worker is its part of its machine's price. A daemon tells it (`POST
-/costplan/v1/rates`), or the worker's own start did; of a worker without one nobody knows what it
-costs, which is counted and not taken for nothing. Dollars are whole pico-dollars.
+/costplan/v1/rates`), or the worker's own start did, or who adapts the cluster in a session knows
+what a worker costs; of a worker without one nobody knows it, which is counted and not taken for
+nothing. Dollars are whole pico-dollars.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Costs:
         self._pico = self._idle = 0  # of what is shared out
         self._worked: dict[Tracker, None] = {}
         self._told: Mapping[str, int] = {}
+        self._supposed: int | None = None
         self._told_pico: int | None = None
         self._kept: tuple[float, Figures] | None = None
         counters.book.on_work = self._note
@@ -92,11 +94,23 @@ class Costs:
                 tracker.pico_per_hour = rate
         self._kept = None
 
+    def suppose(self, pico_per_hour: int) -> None:
+        """Takes a rate for workers that nobody has told one of, those that are here included."""
+        now = self._now()
+        self._supposed = pico_per_hour
+        for tracker in self._counters.trackers.values():
+            if tracker.machine.pico_per_hour is None and tracker.name not in self._told:
+                _accrue(tracker, now)
+                tracker.pico_per_hour = pico_per_hour
+        self._kept = None
+
     def joined(self, tracker: Tracker) -> None:
         """A worker is there, whose rate may be known already."""
         rate = self._told.get(tracker.name)
         if rate is not None:
             tracker.pico_per_hour = rate
+        elif tracker.pico_per_hour is None:
+            tracker.pico_per_hour = self._supposed
 
     def left(self, tracker: Tracker) -> None:
         """A worker is gone, and the book has handed on what was new of it."""
@@ -105,9 +119,13 @@ class Costs:
 
     def figures(self) -> Figures:
         """Everything as of now, or of a moment ago."""
-        now = self._now()
-        if self._kept is not None and 0 <= now - self._kept[0] < _KEPT_SECONDS:
+        if self._kept is not None and 0 <= self._now() - self._kept[0] < _KEPT_SECONDS:
             return self._kept[1]
+        return self.figures_now()
+
+    def figures_now(self) -> Figures:
+        """Everything as of now, for who asks once."""
+        now = self._now()
         self._counters.book.flush()
         for tracker in [each for each in self._worked if each.pico_per_hour is not None]:
             del self._worked[tracker]

@@ -7,6 +7,7 @@ from typing import Any
 
 from costplan.adapters.dask.machine_claim import machine_of
 from costplan.adapters.dask.names import shortened
+from costplan.planner.load import OVERDUE_MEANS
 
 PENDING = ("waiting", "queued", "no-worker", "processing")
 _NO_TASKS: Sequence[int] = (0,) * len(PENDING)
@@ -29,7 +30,7 @@ class Kind:
 
     __slots__ = (
         "counts", "described", "description", "is_restricted", "m2", "mean", "need", "needs",
-        "observed", "oldest", "pinned", "prefix", "running", "shown",
+        "observed", "oldest", "overdue", "overdue_began", "pinned", "prefix", "running", "shown",
     )  # fmt: skip
 
     def __init__(self, prefix: str, need: Need) -> None:
@@ -42,6 +43,7 @@ class Kind:
         self.counts: dict[str, int] = dict.fromkeys(PENDING, 0)  # restricted tasks only
         self.pinned: dict[str, int] = dict.fromkeys(PENDING, 0)
         self.oldest: tuple[Any, Any, float] | None = None  # a running task, its worker, its start
+        self.overdue, self.overdue_began = 0, 0.0  # of the running, and the sum of their starts
 
     def tasks(self) -> Sequence[int]:
         """Its tasks that are counted by hand, in the order of PENDING."""
@@ -62,6 +64,15 @@ class Kind:
                 return began
             self.oldest = None
         return None
+
+    def is_overdue(self, seconds: float) -> bool:
+        """True of a task that has run for far longer than those that have finished."""
+        return self.observed > 0 and seconds > OVERDUE_MEANS * self.mean
+
+    def late(self, tasks: int, began: float) -> None:
+        """So many more (or fewer) overdue tasks run, which began then in epoch seconds."""
+        self.overdue += tasks
+        self.overdue_began = self.overdue_began + tasks * began if self.overdue else 0.0
 
 
 class Pending:
@@ -101,6 +112,7 @@ class Tracker:
         "machine",
         "metrics",
         "name",
+        "overdue",
         "pico_per_hour",
         "priced_at",
         "spilled",
@@ -117,6 +129,7 @@ class Tracker:
         self.metrics: Any = None  # the heartbeat that the next four are of
         self.executing = self.spilled = self.long_running = self.actors = 0
         self.kinds: list[Kind] = []  # of its running tasks, where they were looked at
+        self.overdue: list[tuple[Kind, float]] = []  # of those that run for far too long
         self.us_per_key = 0  # to make one of its results again
         self.cordoned_at: float | None = None
         self.machine = machine_of(state)
@@ -144,10 +157,15 @@ class Tracker:
             began, oldest = last_seen - seconds, kind.oldest
             if oldest is None or began < oldest[2] or oldest[0].processing_on is not oldest[1]:
                 kind.oldest = (task, state, began)
+            if kind.is_overdue(seconds):
+                kind.late(1, began)
+                self.overdue.append((kind, began))
         self.executing = executing
 
     def forget(self) -> None:
         """Takes its running tasks out of the counts."""
         for kind in self.kinds:
             kind.running -= 1
-        self.kinds, self.executing = [], 0
+        for kind, began in self.overdue:
+            kind.late(-1, began)
+        self.kinds, self.overdue, self.executing = [], [], 0

@@ -32,6 +32,7 @@ class CostplanPlugin(SchedulerPlugin):
         self.on_close: list[Callable[[], None]] = []
         self.protected: Callable[[], set[str]] = set
         self.has_routes = False
+        self.shows_costs = False
         self.session: object | None = None  # what `session.py` began with this plugin
         # Dask calls this for every transition; without a method in between it costs a third less.
         self.transition = self.counters.transition  # type: ignore[method-assign]

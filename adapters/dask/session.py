@@ -7,6 +7,7 @@ metadata that it answers, so that nobody has to try a message that it does not k
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,15 @@ from costplan.adapters.dask.gang_watch import GangWatch
 from costplan.adapters.dask.load_sample import LoadSampler
 from costplan.adapters.dask.plugin import NAME, CostplanPlugin
 
+logger = logging.getLogger("distributed.costplan")
+
 LOAD_OP = "costplan_load"
 DRAIN_OP = "costplan_drain"
+COSTS_OP = "costplan_costs"
 METADATA = "costplan"
 VERSION = 1
+MOST_LINES = 50
+"""Of each list of costs, the dearest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +44,28 @@ class Session:
     def load(self) -> dict[str, Any]:
         """A load, encoded as for HTTP, and the width of the widest gang that is announced."""
         return {"version": VERSION, "load": self.sampler.sample(), "gang": self.gangs.width()}
+
+    def costs(self) -> dict[str, Any]:
+        """Dollars of the workers and what they were spent for: exact text, and of each line its
+        name, dollars, seconds of computing, tasks and rows."""
+        figures = self.plugin.costs.figures()
+        lists = {
+            "by_span": figures.by_span,
+            "by_prefix": figures.by_prefix,
+            "by_run": figures.by_run,
+        }
+        told = {
+            name: [
+                [x.name, f"{x.usd:f}", x.busy_seconds, x.tasks, x.rows] for x in lines[:MOST_LINES]
+            ]
+            for name, lines in lists.items()
+        }
+        return {
+            "version": VERSION,
+            "usd": f"{figures.usd:f}",
+            "idle_usd": f"{figures.idle_usd:f}",
+            **told,
+        }
 
     def drain(self, request: str) -> dict[str, Any]:
         """One step of a drain, as JSON; what is no request is answered with its first problem."""
@@ -79,5 +107,26 @@ def session_of(scheduler: Any) -> Session:
     scheduler.add_plugin(session.gangs, name=GANGS, idempotent=True)
     scheduler.handlers[LOAD_OP] = session.load
     scheduler.handlers[DRAIN_OP] = session.drain
+    scheduler.handlers[COSTS_OP] = session.costs
     scheduler.set_metadata(keys=[METADATA], value={"version": VERSION})
     return session
+
+
+def show_costs(scheduler: Any) -> None:
+    """Shows figures on the `/metrics` of a scheduler in this process, and a page on its dashboard
+    where it has one; a second call changes nothing. Begins a session where there is none.
+
+    What cannot be shown is logged: it is no reason not to serve.
+    """
+    from costplan.adapters.dask.dashboard import add_page
+    from costplan.adapters.dask.prometheus_figures import show_figures
+
+    plugin = session_of(scheduler).plugin
+    if plugin.shows_costs:
+        return
+    plugin.shows_costs = True
+    show_figures(plugin)
+    try:
+        add_page(scheduler, plugin)
+    except Exception:  # Bokeh's, of any version
+        logger.exception("costplan: no page on the dashboard")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -64,6 +65,9 @@ class Span(AbstractContextManager["Span"]):
                 f"span {self._name!r}", f"has {len(self.tags)} tags with those around it",
                 f"give {MOST_TAGS} at most",
             )  # fmt: skip
+        # Dask warns of annotations when a DataFrame is made inside, and carries them all the same
+        # where it is computed inside.
+        warnings.filterwarnings("ignore", rf"Dask annotations \{{'{ANNOTATION}'", UserWarning)
         self._annotated = annotate(**{ANNOTATION: mark_of(self.path, self.tags)})
         self._annotated.__enter__()
         return self

@@ -12,6 +12,7 @@ import pytest
 from distributed import Adaptive, wait
 
 from costplan.adapters.dask import CostAwareAdaptive, drain_on_scale
+from costplan.adapters.dask.adaptive_keeper import keeper_of
 from tests.adapted_cluster import GATES, RUNS, World, adapted, gated, number, run, spec, until
 
 BOTH = pytest.mark.parametrize(
@@ -104,6 +105,28 @@ def test_scaling_down_by_hand_keeps_results(kind: Any, is_ours: bool) -> None:
             assert (max(RUNS.values()) == 1) is is_ours
             cluster.scale(2)
             await until(lambda: len(cluster.scheduler.workers) == 2)
+
+    run(scene())
+
+
+def test_scaling_down_twice_empties_once() -> None:
+    """Who is being emptied is in the plan until it has left, and counts."""
+
+    async def scene() -> None:
+        async with adapted(World(), count=3) as (cluster, client):
+            drain_on_scale(cluster)
+            leaving = keeper_of(cluster).leaving
+            held = client.map(gated, ["slow"] * 3, range(3), pure=False)
+            await until(lambda: sum(RUNS.values()) == 3)
+            cluster.scale(1)
+            await until(lambda: len(leaving.workers()) == 2)
+            first = leaving.workers()
+            cluster.scale(1)
+            await until(lambda: not keeper_of(cluster)._begun)
+            assert leaving.workers() == first
+            GATES["slow"].set()
+            await until(lambda: len(cluster.scheduler.workers) == 1)
+            assert len(await client.gather(held)) == 3
 
     run(scene())
 

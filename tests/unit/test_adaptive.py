@@ -206,6 +206,26 @@ def test_pauses_that_were_seen_say_how_long() -> None:
     assert left(seen, [machine("a")], learnt=Learnt(idle_gaps=(4.0, 4.0))) == []
 
 
+@pytest.mark.parametrize(
+    ("idle", "gaps", "stay"),
+    [
+        (1.0, (10.0, 10.0), 2),  # two do a burst of 20 s in the time that four new ones take
+        (12.4, (10.0, 10.0), 2),  # a quarter more than the pauses seen
+        (12.6, (10.0, 10.0), 0),
+        (1.0, (13.0, 13.0), 0),  # 13 s of keeping, or 12 s of boots for each
+        (9.1, (), 2),  # before any pause the others are gone by now
+        (12.1, (), 0),
+    ],
+)
+def test_a_few_stay_through_pauses_that_all_would_not(
+    idle: float, gaps: tuple[float, ...], stay: int
+) -> None:
+    learnt = Learnt(idle_gaps=gaps, bursts=(20.0, 20.0), idle_since=NOW - timedelta(seconds=idle))
+    seen = load(**{name: worker(idle=idle) for name in "abcd"})
+    machines = [machine(name, number=at) for at, name in enumerate("abcd")]
+    assert 4 - len(left(seen, machines, learnt=learnt)) == stay
+
+
 def test_nobody_there_wants_nothing() -> None:
     seen = load(clients=0, a=worker(idle=0.1))
     terms = replace(TERMS, least_hold_seconds=60.0)

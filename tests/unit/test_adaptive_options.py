@@ -32,11 +32,19 @@ def cluster(cls: Any = None, **options: Any) -> Any:
     [
         ({"usd_per_hour": 40}, "usd_per_hour: 40 cannot be kept, as this cluster does not say of"),
         ({"usd_total": 1}, "worker_usd_per_hour="),
+        ({"usd_per_hour": 40, "worker_usd_per_hour": 50}, "usd_per_hour: 40 pays for no worker of"),
         ({"worker_usd_per_hour": "cheap"}, "worker_usd_per_hour: 'cheap' is no amount of dollars"),
         ({"worker_usd_per_hour": 0}, "worker_usd_per_hour: 0 is no amount of dollars above 0"),
         ({"worker_usd_per_hour": True}, "no amount of dollars"),
         ({"worker_usd_per_hour": float("nan")}, "no amount of dollars"),
-        ({"deadline": "soon"}, "deadline: 'soon' is no duration"),
+        (
+            {"deadline": "soon"},
+            "deadline: 'soon' is no time ahead of now; write '8h', or an instant",
+        ),
+        ({"deadline": "-1h"}, "deadline: '-1h' is no time ahead of now"),
+        ({"deadline": True}, "deadline: True is no time ahead of now"),
+        ({"deadline": "2026-11-01T13:00"}, "2026-11-01T13:00 has no time zone; add +00:00"),
+        ({"deadline": "2026-11-01T12:30+01:00"}, "is not ahead of now"),
         ({"deadline": NOW.replace(tzinfo=None)}, "deadline: 2026-11-01 12:00:00 has no time zone"),
         ({"deadline": NOW - timedelta(hours=1)}, "is not ahead of now"),
         ({"boot": -1}, "boot: -1 is no duration"),
@@ -52,9 +60,25 @@ def test_what_is_wrong_is_named_with_the_way_out(said: dict[str, Any], problem: 
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["8h", 28_800, timedelta(hours=8), NOW.replace(hour=20), "2026-11-01T21:00+01:00",
+     "2026-11-01 20:00Z"],
+)  # fmt: skip
+def test_a_deadline_is_a_duration_or_an_instant(said: object) -> None:
+    found = read_options(cluster(), {"deadline": said}, NOW)
+    assert found.deadline == NOW.replace(hour=20)
+
+
 def test_a_floor_above_the_cap_is_refused_and_nothing_begins() -> None:
     with pytest.raises(ArgumentError, match=r"minimum: 5 workers cost 5 USD/h, above usd_per_hou"):
         CostAwareAdaptive(None, interval=0, minimum=5, usd_per_hour=4, worker_usd_per_hour=1)
+
+
+def test_a_floor_above_the_maximum_is_refused() -> None:
+    for name in ("minimum", "gang"):
+        with pytest.raises(ArgumentError, match=f"{name}: 5 workers are more than maximum=2"):
+            CostAwareAdaptive(None, interval=0, maximum=2, **{name: 5})
 
 
 def test_durations_and_instants() -> None:
