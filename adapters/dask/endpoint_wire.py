@@ -7,11 +7,20 @@ names are bounded, nothing unknown is let in. docs/scheduler-endpoint.md describ
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from costplan.adapters.dask.wire_types import (
+    MAX_NAME,
+    Count,
+    InstantMs,
+    MaybeName,
+    Name,
+    instant,
+    printable,
+)
 from costplan.planner.load import Departure, Load, TaskGroup, Totals, Warned, WorkerLoad
 from costplan.planner.nodes import Retired
 from costplan.planner.speed import Paces, paces_of
@@ -21,34 +30,30 @@ LOAD_PATH = "/costplan/v1/load"
 DRAIN_PATH = "/costplan/v1/drain"
 VERSION_HEADER = "Costplan-Dask"
 """Carries the version of Dask that answers, for a person to read."""
-MAX_NAME = 200
 MAX_WORKERS = 50_000
 MAX_DRAIN_BYTES = 2**20
 MAX_ANSWER_BYTES = 16 * 2**20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS = 4_102_444_800_000  # the year 2100
 
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return text
-
-
-_Count = Annotated[int, Field(ge=0, le=2**60)]
-_Instant = Annotated[int, Field(ge=0, le=_LAST_MS)]
 _Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
-_Maybe = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_printable)]
-_Reason = Annotated[str, Field(max_length=1_000), AfterValidator(_printable)]
+_Reason = Annotated[str, Field(max_length=1_000), AfterValidator(printable)]
 _Place = Annotated[int, Field(ge=0, lt=MAX_WORKERS)]
 _Need = Annotated[dict[Name, _Amount], Field(max_length=100)]
-_Counts = Annotated[list[_Count], Field(max_length=MAX_WORKERS)]
+_Counts = Annotated[list[Count], Field(max_length=MAX_WORKERS)]
 _Names = Annotated[list[Name], Field(max_length=MAX_WORKERS)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Columns(_Strict):
+    """Rows as columns, one a field, of the same length."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len({len(getattr(self, name)) for name in type(self).model_fields}) != 1:
+            raise ValueError("columns differ in length")
+        return self
 
 
 class Groups(_Strict):
@@ -65,6 +70,8 @@ class Groups(_Strict):
     observed: _Counts
     variance: list[_Amount | None]
     longest_seconds: list[_Amount | None]
+    overdue: _Counts
+    overdue_seconds: list[_Amount]
 
     @model_validator(mode="after")
     def _fits(self) -> Groups:
@@ -74,6 +81,8 @@ class Groups(_Strict):
         for mean, observed in zip(self.mean_seconds, self.observed, strict=True):
             if (mean is None) != (observed == 0):
                 raise ValueError("a mean needs observed tasks, and they have one")
+        if any(late > running for late, running in zip(self.overdue, self.running, strict=True)):
+            raise ValueError("more tasks are overdue than run")
         return self
 
 
@@ -83,8 +92,8 @@ class Workers(_Strict):
 
     name: _Names
     threads: _Counts
-    memory: Annotated[list[_Count | None], Field(max_length=MAX_WORKERS)]
-    joined_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)]
+    memory: Annotated[list[Count | None], Field(max_length=MAX_WORKERS)]
+    joined_ms: Annotated[list[InstantMs], Field(max_length=MAX_WORKERS)]
     resources: Annotated[list[_Need], Field(max_length=MAX_WORKERS)] = []
     executing: _Counts = []
     processing: _Counts = []
@@ -95,14 +104,14 @@ class Workers(_Strict):
     long_running: _Counts = []
     actors: _Counts = []
     busy_us: _Counts = []
-    idle_ms: Annotated[list[_Instant], Field(max_length=MAX_WORKERS)] = []
-    copied: dict[str, tuple[_Count, _Count]] = {}
+    idle_ms: Annotated[list[InstantMs], Field(max_length=MAX_WORKERS)] = []
+    copied: dict[str, tuple[Count, Count]] = {}
     status: dict[str, Literal["paused", "closing"]] = {}
     gang: dict[str, Name] = {}
-    warned: dict[str, dict[Literal["reclaim", "rebalance", "maintenance"], _Instant]] = {}
+    warned: dict[str, dict[Literal["reclaim", "rebalance", "maintenance"], InstantMs]] = {}
     shuffling: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
     machine: Annotated[list[_Place], Field(max_length=MAX_WORKERS)] = []
-    machines: Annotated[list[tuple[_Maybe, _Maybe]], Field(max_length=MAX_WORKERS)] = []
+    machines: Annotated[list[tuple[MaybeName, MaybeName]], Field(max_length=MAX_WORKERS)] = []
 
     @model_validator(mode="after")
     def _fits(self) -> Workers:
@@ -128,7 +137,7 @@ class Workers(_Strict):
 _ALWAYS = ("threads", "memory", "joined_ms")
 
 
-class WirePaces(_Strict):
+class WirePaces(_Columns):
     """What tasks of a prefix took on a type of machine, as columns."""
 
     prefix: Annotated[list[Name], Field(max_length=10_000)] = []
@@ -137,12 +146,6 @@ class WirePaces(_Strict):
     mean_seconds: list[_Amount] = []
     variance: list[_Amount] = []
 
-    @model_validator(mode="after")
-    def _fits(self) -> WirePaces:
-        if len({len(getattr(self, name)) for name in type(self).model_fields}) != 1:
-            raise ValueError("columns differ in length")
-        return self
-
     def paces(self) -> Paces:
         """The columns as the planner's value; tasks of none are left out."""
         cells = zip(self.observed, self.mean_seconds, self.variance, strict=True)
@@ -150,31 +153,25 @@ class WirePaces(_Strict):
         return paces_of(row for row in rows if row[2][0])
 
 
-class Departed(_Strict):
+class Departed(_Columns):
     """Workers that left, as columns."""
 
     name: _Names
-    at_ms: list[_Instant]
+    at_ms: list[InstantMs]
     expected: list[bool]
     lost_keys: _Counts
     restarted: _Counts
-
-    @model_validator(mode="after")
-    def _fits(self) -> Departed:
-        if len({len(getattr(self, name)) for name in type(self).model_fields}) != 1:
-            raise ValueError("columns differ in length")
-        return self
 
 
 class WireTotals(_Strict):
     """Counters since the scheduler started."""
 
-    finished: _Count
-    erred: _Count
-    recomputed: _Count
-    restarted: _Count
-    recomputed_ms: _Count
-    busy_ms: _Count
+    finished: Count
+    erred: Count
+    recomputed: Count
+    restarted: Count
+    recomputed_ms: Count
+    busy_ms: Count
 
 
 class LoadAnswer(_Strict):
@@ -182,11 +179,11 @@ class LoadAnswer(_Strict):
 
     version: Literal[1]
     scheduler_id: Name
-    sample: _Count
-    at_ms: _Instant
-    unread_tasks: _Count
-    clients: _Count
-    clients_gone_ms: _Instant | None
+    sample: Count
+    at_ms: InstantMs
+    unread_tasks: Count
+    clients: Count
+    clients_gone_ms: InstantMs | None
     groups: Groups
     workers: Workers
     departed: Departed
@@ -200,7 +197,7 @@ class DrainBody(_Strict):
     version: Literal[1]
     action: Literal["cordon", "uncordon", "retire", "status"]
     workers: Annotated[list[Name], Field(max_length=MAX_WORKERS)]
-    token: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_printable)] = ""
+    token: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(printable)] = ""
     force: bool = False
 
 
@@ -227,7 +224,7 @@ def load_of_answer(answer: LoadAnswer) -> Load:
     """The load that an answer amounts to."""
     departed, totals = answer.departed, answer.totals
     return Load(
-        at=_instant(answer.at_ms),
+        at=instant(answer.at_ms),
         window_seconds=0.0,
         groups=_groups(answer.groups),
         workers=_workers(answer.workers),
@@ -237,14 +234,14 @@ def load_of_answer(answer: LoadAnswer) -> Load:
         clients=answer.clients,
         clients_gone_since=_instant_or_none(answer.clients_gone_ms),
         warned=tuple(
-            Warned(worker=answer.workers.name[int(place)], kind=kind, effective_at=_instant(at))
+            Warned(worker=answer.workers.name[int(place)], kind=kind, effective_at=instant(at))
             for place, said in answer.workers.warned.items()
             for kind, at in said.items()
         ),
         departed={
             name: Departure(
                 worker=name,
-                at=_instant(at),
+                at=instant(at),
                 expected=expected,
                 lost_keys=lost,
                 restarted_tasks=began,
@@ -288,6 +285,8 @@ def _groups(groups: Groups) -> tuple[TaskGroup, ...]:
             observed_tasks=groups.observed[at],
             variance_seconds2=groups.variance[at],
             longest_running_seconds=groups.longest_seconds[at],
+            overdue=groups.overdue[at],
+            overdue_seconds=groups.overdue_seconds[at],
         )
         for at in order
     )
@@ -330,7 +329,7 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
             status=workers.status.get(str(at), "running"),
             idle_since=_instant_or_none(idle[at] or None),
             busy_seconds=busy[at] / 1e6,
-            joined_at=_instant(workers.joined_ms[at]),
+            joined_at=instant(workers.joined_ms[at]),
             instance_type=machines[machine[at]][0],
             market=machines[machine[at]][1],
         )
@@ -338,9 +337,5 @@ def _workers(workers: Workers) -> dict[str, WorkerLoad]:
     }
 
 
-def _instant(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
 def _instant_or_none(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _instant(milliseconds)
+    return None if milliseconds is None else instant(milliseconds)

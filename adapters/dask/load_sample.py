@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import orjson
 
-from costplan.adapters.dask.endpoint_wire import MAX_NAME, VERSION
+from costplan.adapters.dask.endpoint_wire import VERSION
 from costplan.adapters.dask.kinds import (
     PENDING,
     UNKNOWN,
@@ -25,6 +25,7 @@ from costplan.adapters.dask.kinds import (
 )
 from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
+from costplan.adapters.dask.wire_types import MAX_NAME
 from costplan.adapters.dask.worker_columns import WorkerColumns
 
 MOST_GROUPS = 2_000
@@ -122,7 +123,10 @@ class LoadSampler:
             few = rows[MOST_GROUPS:]
             unread = sum(row[2] + row[3] for row in few)
             waiting = sum(row[4] for row in few)
-            rows = [*rows[:MOST_GROUPS], ("(others)", {}, unread, 0, waiting, 0, 0, *UNKNOWN, None)]
+            rows = [
+                *rows[:MOST_GROUPS],
+                ("(others)", {}, unread, 0, waiting, 0, 0, *UNKNOWN, None, 0, 0.0),
+            ]
         columns: Iterable[Any] = zip(*rows, strict=True) if rows else ((),) * len(_GROUP_COLUMNS)
         return dict(zip(_GROUP_COLUMNS, columns, strict=True)), unread
 
@@ -191,7 +195,7 @@ class LoadSampler:
 _pending_of = itemgetter(*PENDING)
 _GROUP_COLUMNS = (
     "prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned", "mean_seconds",
-    "observed", "variance", "longest_seconds",
+    "observed", "variance", "longest_seconds", "overdue", "overdue_seconds",
 )  # fmt: skip
 
 
@@ -233,6 +237,7 @@ def _group_row(
         running = min(max(running, 0), processing)
     mean, observed, variance = kind.durations() if kind.observed else pooled
     since = kind.running_since() if running else None
+    overdue = min(kind.overdue, running)
     return (
         kind.shown,
         kind.needs,
@@ -245,6 +250,8 @@ def _group_row(
         observed,
         variance,
         None if since is None else round(max(0.0, now - since), 3),
+        overdue,
+        round(max(0.0, now - kind.overdue_began / kind.overdue), 3) if overdue else 0.0,
     )
 
 

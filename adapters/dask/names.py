@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from costplan.adapters.dask.endpoint_wire import MAX_NAME
+from costplan.adapters.dask.wire_types import MAX_NAME
 
 
 def shortened(name: str) -> str:

@@ -3,7 +3,8 @@
     dask scheduler --preload costplan.adapters.dask.preload --costplan-token-file /etc/token
 
 Without a token there are no routes, and the scheduler starts all the same. Who adapts the cluster
-with `CostAwareAdaptive` needs none: Dask's own messages are answered in any case.
+with `CostAwareAdaptive` needs none: Dask's own messages are answered in any case, and the page
+`/costplan` and the figures on `/metrics`, which ask for no token, are there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import click
 
 from costplan.adapters.dask.plugin import CostplanPlugin
 from costplan.adapters.dask.routes import handlers
-from costplan.adapters.dask.session import session_of
+from costplan.adapters.dask.session import session_of, show_costs
 from costplan.adapters.dask.token_file import checked_token, read_token
 from costplan.planner.errors import InputError
 
@@ -32,27 +33,12 @@ def install(scheduler: Any, token: str) -> CostplanPlugin:
     """
     token = checked_token(token, "token")
     session = session_of(scheduler)
+    show_costs(scheduler)
     if not session.plugin.has_routes:
         session.plugin.has_routes = True
         routes = handlers(token, session.sampler, session.drains, time.time)
         scheduler.http_application.add_handlers(".*", routes)
-        show(scheduler, session.plugin)
     return session.plugin
-
-
-def show(scheduler: Any, plugin: CostplanPlugin) -> None:
-    """Shows figures on the scheduler's `/metrics`, and a page on its dashboard where it has one.
-
-    What cannot be shown is logged: it is no reason not to serve a daemon.
-    """
-    from costplan.adapters.dask.dashboard import add_page
-    from costplan.adapters.dask.prometheus_figures import show_figures
-
-    show_figures(plugin)
-    try:
-        add_page(scheduler, plugin)
-    except Exception:  # Bokeh's, of any version
-        logger.exception("costplan: no page on the dashboard")
 
 
 @click.command()
@@ -65,12 +51,15 @@ def dask_setup(
 ) -> None:
     """Serves load and drains to a daemon that shows the token in a file (or in COSTPLAN_TOKEN), and
     to the sessions of people who adapt the cluster by Dask's own messages."""
-    session_of(scheduler)
+    show_costs(scheduler)
     try:
         if costplan_token_file is not None:
             token = read_token(costplan_token_file)
+        elif costplan_token is not None:
+            token = checked_token(costplan_token, "COSTPLAN_TOKEN")
         else:
-            token = checked_token(costplan_token or "", "COSTPLAN_TOKEN")
+            logger.info("costplan: no routes for a daemon, as no token is given")
+            return
     except InputError as error:
         logger.error("costplan: no routes, so no daemon can see this scheduler: %s", error)
         return

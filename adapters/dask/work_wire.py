@@ -7,14 +7,20 @@ once. Checked as strictly as `endpoint_wire.py` has it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from costplan.adapters.dask.endpoint_wire import MAX_NAME, MAX_WORKERS, Name
+from costplan.adapters.dask.endpoint_wire import MAX_WORKERS
 from costplan.adapters.dask.span_marks import MOST_DEPTH, MOST_TAGS, MOST_TEXT, Label
+from costplan.adapters.dask.wire_types import (
+    Count,
+    InstantMs,
+    Name,
+    instant,
+    printable,
+)
 from costplan.adapters.dask.work_book import Window
 from costplan.planner.units import pico_from_usd
 from costplan.planner.work import Reported, WorkBatch, WorkerWindow, WorkWindow
@@ -26,14 +32,6 @@ MAX_RATES_BYTES = 4 * 2**20
 MAX_CELLS = 200_000
 MOST_CELLS_AN_ANSWER = 100_000
 MAX_WINDOWS = 300
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS = 4_102_444_800_000  # the year 2100
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return text
 
 
 def _amount(text: str) -> str:
@@ -47,13 +45,10 @@ def _amount(text: str) -> str:
     return text
 
 
-_Count = Annotated[int, Field(ge=0, le=2**60)]
-_Instant = Annotated[int, Field(ge=0, le=_LAST_MS)]
-_Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT), AfterValidator(_printable)]
-_Maybe = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_printable)]
+_Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT), AfterValidator(printable)]
 _Path = Annotated[list[_Text], Field(max_length=MOST_DEPTH)]
 _Tags = Annotated[dict[_Text, _Text], Field(max_length=MOST_TAGS)]
-_Places = Annotated[list[_Count], Field(max_length=MAX_CELLS)]
+_Places = Annotated[list[Count], Field(max_length=MAX_CELLS)]
 _Usd = Annotated[str, Field(max_length=40), AfterValidator(_amount)]
 
 
@@ -64,9 +59,9 @@ class _Strict(BaseModel):
 class WireWindow(_Strict):
     """One window: a row for each worker, span and prefix, and rows reported by span."""
 
-    number: _Count
-    start_ms: _Instant
-    end_ms: _Instant
+    number: Count
+    start_ms: InstantMs
+    end_ms: InstantMs
     worker: _Places
     label: _Places
     prefix: _Places
@@ -82,7 +77,7 @@ class WorkAnswer(_Strict):
     version: Literal[1]
     scheduler_id: Name
     is_more: bool
-    missed: _Count
+    missed: Count
     workers: Annotated[list[Name], Field(max_length=MAX_WORKERS)]
     prefixes: Annotated[list[Name], Field(max_length=MAX_CELLS)]
     spans: Annotated[list[_Path], Field(max_length=MAX_CELLS)]
@@ -199,8 +194,8 @@ def batch_of(answer: WorkAnswer) -> WorkBatch:
         windows=tuple(
             WorkWindow(
                 number=window.number,
-                start=_instant(window.start_ms),
-                end=_instant(window.end_ms),
+                start=instant(window.start_ms),
+                end=instant(window.end_ms),
                 work=tuple(
                     WorkerWindow(
                         worker=answer.workers[worker],
@@ -227,7 +222,3 @@ def batch_of(answer: WorkAnswer) -> WorkBatch:
             for window in answer.windows
         ),
     )
-
-
-def _instant(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -128,6 +128,8 @@ def test_without_a_good_token_there_are_no_routes_and_a_clear_line(tmp_path: Pat
             assert time.monotonic() < deadline, log.read_text()
             threading.Event().wait(0.05)
         assert "chmod 600" in log.read_text()
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            assert "costplan_scheduler_tasks" in client.get("/metrics").text
 
 
 def test_what_is_asked_wrongly_is_refused() -> None:
@@ -204,7 +206,8 @@ def scripted() -> Iterator[tuple[str, type[_Scripted]]]:
 def an_answer(at: datetime, sample: int = 1) -> bytes:
     """A right answer of an empty cluster."""
     columns = ("prefix", "need", "queued", "running", "waiting", "unrunnable", "pinned",
-               "mean_seconds", "observed", "variance", "longest_seconds")  # fmt: skip
+               "mean_seconds", "observed", "variance", "longest_seconds", "overdue",
+               "overdue_seconds")  # fmt: skip
     of_workers = ("name", "threads", "memory", "joined_ms", "idle_ms")
     gone = ("name", "at_ms", "expected", "lost_keys", "restarted")
     totals = ("finished", "erred", "recomputed", "restarted", "recomputed_ms", "busy_ms")

@@ -11,7 +11,7 @@ import dask
 import pytest
 from distributed import secede, worker_client
 
-from costplan.planner.load import Load
+from costplan.planner.load import OVERDUE_MEANS, Load
 from tests.e2e.dask_cluster import (
     DEADLINE_SECONDS,
     GATES,
@@ -64,6 +64,26 @@ def test_an_empty_cluster_has_nothing() -> None:
             again = await at.load()
             assert again.at >= load.at
             assert again.scheduler_id == load.scheduler_id
+
+    run(test())
+
+
+def test_who_has_outlived_the_mean_is_counted_until_it_ends() -> None:
+    async def test() -> None:
+        async with cluster(a={"nthreads": 2}) as at:
+            GATES["short"].set()
+            await at.client.gather(at.client.map(gated, ["short"] * 5, range(5)))
+            stuck = at.client.submit(gated, "stuck")
+
+            load = await at.load_when(lambda load: any(each.overdue for each in load.groups))
+            group = group_of(load, "gated")
+            assert group.overdue_seconds > OVERDUE_MEANS * (group.mean_task_seconds or 0.0)
+            assert (group.running, group.observed_tasks) == (1, 5)
+
+            GATES["stuck"].set()
+            await stuck
+            gone = await at.load_when(lambda load: not _running(load))
+            assert sum(each.overdue for each in gone.groups) == 0
 
     run(test())
 

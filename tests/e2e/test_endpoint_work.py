@@ -24,6 +24,7 @@ from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.loop import tick
 from costplan.planner.tick import Launch, State
+from costplan.planner.units import pico_from_usd
 from costplan.planner.work import WorkBatch, WorkerRate
 from costplan.policies.default import default_policies
 from tests.e2e.dask_cluster import DEADLINE_SECONDS, GATES, TOKEN, cluster, first, gated, run
@@ -190,6 +191,21 @@ def test_rates_are_told_and_work_is_priced_by_them() -> None:
             assert Decimal("0.29") <= train.usd < figures.usd
             assert figures.usd == train.usd + figures.idle_usd
             assert [(line.name, line.usd) for line in figures.by_run] == [("r1", train.usd)]
+
+    run(test())
+
+
+def test_a_rate_is_supposed_of_workers_that_nobody_has_told_one_of() -> None:
+    async def test() -> None:
+        async with cluster(told={}, silent={}) as at:
+            await at.add_claiming("claims", {"type": "t", "usd_per_hour": "0.36"})
+            costs = at.scheduler.plugins[NAME].costs
+            rates = [WorkerRate(worker="told", usd_per_hour=Decimal(2))]
+            await at.ask(at.endpoint.tell_rates, rates, Decimal(0))
+            for supposed in (5, 7):
+                costs.suppose(pico_from_usd(supposed))
+                figures = costs.figures_now()
+                assert (figures.unpriced, figures.usd_per_hour) == (0, supposed + Decimal("2.36"))
 
     run(test())
 

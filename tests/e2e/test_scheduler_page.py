@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from dask import config
-from distributed import Client, Scheduler, Worker
+from distributed import Client, LocalCluster, Scheduler, Worker
 from prometheus_client.parser import text_string_to_metric_families
 
-from costplan.adapters.dask import span
+from costplan.adapters.dask import CostAwareAdaptive, span
 from costplan.adapters.dask.costs import Figures
 from costplan.adapters.dask.dashboard import MOST_LINES, columns_of, headline
 from costplan.adapters.dask.preload import install
@@ -115,3 +115,18 @@ def test_the_dashboard_has_a_page_of_costs() -> None:
                     await asyncio.to_thread(session.close)
 
     run(test())
+
+
+def test_a_cluster_that_a_session_adapts_shows_what_it_costs_without_a_token() -> None:
+    pytest.importorskip("bokeh", reason="the page needs Bokeh: pip install 'costplan[dashboard]'")
+    address = "127.0.0.1:0"
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=address) as local:
+        for _ in range(2):  # the second finds what the first has added
+            local.adapt(Adaptive=CostAwareAdaptive, maximum=1, worker_usd_per_hour=360)
+            with local.get_client() as client:
+                assert client.submit(naps, 0.01).result() == 0
+        url = f"http://127.0.0.1:{local.scheduler.http_server.port}"
+        assert httpx.get(f"{url}/costplan", timeout=20).status_code == 200
+        lines = httpx.get(f"{url}/metrics", timeout=20).text.splitlines()
+        told = [x for x in lines if x.startswith("costplan_scheduler_finished_tasks_total")]
+        assert len(told) == 1

@@ -14,6 +14,7 @@ from threading import Event
 import pytest
 
 from costplan.adapters.checks import run_checks
+from costplan.adapters.dask.doctor import address_findings
 from costplan.adapters.store.doctor import store_findings
 from costplan.adapters.store.entries import Known, Recording, write_entries
 from costplan.adapters.store.ledger import read_recorded
@@ -41,6 +42,20 @@ from tests.cli.store_samples import machines, write_store
 
 NODES = tuple(state().nodes.values())
 PRICES = {quote.key: quote.usd_per_hour for quote in quotes()}
+
+
+def test_the_file_of_worker_tls_that_is_wrong_is_named(tmp_path: Path) -> None:
+    tls = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    for path in (tls[0], tls[2]):
+        path.write_text("no certificate")
+    for cert, named in ((None, "worker_tls.cert"), ("none either", "scheduler.worker_tls")):
+        if cert is not None:
+            tls[1].write_text(cert)
+        (found,) = address_findings("tls://127.0.0.1:9", tls, is_cloud=False)
+        assert found.health is Health.PROBLEM
+        assert named in found.text
+        assert str(tls[1]) in found.text
+        assert found.remedy == "correct scheduler.worker_tls"
 
 
 def test_a_check_that_hangs_or_fails_hides_no_other() -> None:

@@ -35,7 +35,7 @@ def answer() -> dict[str, Any]:
             "prefix": ["train", "train"], "need": [{"GPU": 1.0}, {}], "queued": [3, 0],
             "running": [1, 2], "waiting": [0, 0], "unrunnable": [0, 0], "pinned": [1, 0],
             "mean_seconds": [2.5, None], "observed": [4, 0], "variance": [0.5, None],
-            "longest_seconds": [9.0, None],
+            "longest_seconds": [9.0, None], "overdue": [1, 0], "overdue_seconds": [9.0, 0.0],
         },
         "workers": {
             "name": ["n2-0", "n1-0"], "threads": [4, 2], "memory": [None, 2**33],
