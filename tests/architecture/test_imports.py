@@ -31,6 +31,8 @@ RUNS_IN_A_SCHEDULER = {
     "adapters/dask/gang_watch.py",
 }
 RUNS_IN_A_SESSION = {
+    "adapters/cluster/cluster.py",
+    "adapters/cluster/tls.py",
     "adapters/dask/adaptive.py",
     "adapters/dask/adaptive_keeper.py",
     "adapters/dask/adaptive_options.py",
@@ -140,10 +142,11 @@ def test_only_simulation_and_advice_send_work_to_a_cluster(module: str, users: s
     assert found == users
 
 
-def test_the_daemon_reads_a_scheduler_without_its_protocol() -> None:
-    """Nothing that the daemon's client brings in brings in `distributed`, by any way round."""
+@pytest.mark.parametrize("module", ["adapters.dask.endpoint", "adapters.cluster.keeper"])
+def test_the_daemon_and_its_keeper_do_without_dasks_protocol(module: str) -> None:
+    """Nothing that they bring in brings in `distributed`, by any way round."""
     code = (
-        "import sys, costplan.adapters.dask.endpoint\n"
+        f"import sys, costplan.{module}\n"
         "found = sorted({name.split('.')[0] for name in sys.modules} & {'distributed', 'dask'})\n"
         "sys.exit(str(found) if found else 0)"
     )
