@@ -124,10 +124,11 @@ def _what_became(node: Node | None, notice: Mapping[str, Any]) -> str:
         return "not noticed until the end"
     if not notice["told"] or any(phase is Phase.LOST for phase, _ in after):
         return f"noticed after {(after[0][1] - since).total_seconds():.1f} s"
+    end = _instant(notice["effective_at"])
     for phase, at in after:
-        if phase in (Phase.TERMINATING, Phase.GONE):
+        if phase in (Phase.TERMINATING, Phase.GONE) and at < end:
             return f"empty after {(at - since).total_seconds():.1f} s, before its end"
-    return "still there at the end"
+    return "in use until its end"
 
 
 def _instant(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""The demo's processes: a scheduler, the daemon and the training, and nothing of them left."""
+"""An example's processes: a scheduler, the daemon and others, and nothing of them left."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def processes(folder: Path) -> Iterator[Processes]:
     """A fresh work folder; what was started in it is ended with the block, come what may."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MARK).exists():
-        raise DemoFailed(f"{folder} is not empty and not of this demo; name another --folder")
+        raise DemoFailed(f"{folder} is not empty and no example made it; name another folder")
     with (folder / MARK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoFailed(f"another demo runs in {folder}; name another --folder") from None
+            raise DemoFailed(f"an example runs in {folder}; name another folder") from None
         sweep(folder / "machines")  # of a demo that was killed
         for path in folder.iterdir():
             if path.is_dir():
@@ -156,12 +156,14 @@ def start_scheduler(run: Processes) -> dict[str, Any]:
     return {"address": said["address"], "endpoint": f"http://127.0.0.1:{dashboard}"}
 
 
-def start_daemon(run: Processes, scheduler: dict[str, Any]) -> subprocess.Popen[str]:
-    """`costplan run` on copies of the example's files that name this scheduler."""
-    config = yaml.safe_load((HERE / "costplan.yaml").read_text())
+def start_daemon(
+    run: Processes, scheduler: dict[str, Any], files: Path = HERE
+) -> subprocess.Popen[str]:
+    """`costplan run` on copies of an example's files that name this scheduler."""
+    config = yaml.safe_load((files / "costplan.yaml").read_text())
     config["scheduler"].update(scheduler)
     run.config.write_text(yaml.safe_dump(config, sort_keys=False))
-    shutil.copy(HERE / "scenario.yaml", run.folder)
+    shutil.copy(files / "scenario.yaml", run.folder)
     return run.start("daemon", [str(COSTPLAN), "run", "--config", str(run.config)])
 
 

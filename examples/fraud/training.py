@@ -22,11 +22,9 @@ lost, `result` at the end. The exit code is 0 only after a result.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +36,7 @@ import transactions
 import xgboost as xgb
 import xgboost.dask as dxgb
 from distributed import Client, wait
+from gang import GangBroken, held_together, present
 from transactions import World
 from xgboost.collective import Config
 
@@ -51,12 +50,7 @@ MODEL = {
     "tree_method": "hist",
     "seed": 7,
 }
-WATCH_SECONDS = 0.5
 SETTLE_SECONDS = 2.0
-
-
-class GangBroken(Exception):
-    """A member of a collective left before it ended; names the addresses that are gone."""
 
 
 class Teller:
@@ -73,11 +67,6 @@ class Teller:
     def say(self, event: str, **facts: object) -> None:
         """One line of JSON."""
         print(json.dumps({"event": event, "seconds": self.seconds, **facts}), flush=True)
-
-
-def present(client: Client) -> set[str]:
-    """Addresses of the workers that the scheduler knows now."""
-    return set(client.scheduler_info(n_workers=-1)["workers"])
 
 
 def payments(world: World, days: range) -> dd.DataFrame:
@@ -118,19 +107,6 @@ def computed(client: Client, table: dd.DataFrame, stage: str, tell: Teller) -> d
         if part.status != "finished":
             part.result()  # raises what went wrong
     return table
-
-
-async def held_together(client: Client, gang: set[str], work: Awaitable[Any]) -> Any:
-    """What `work` returns; raises GangBroken once a member of its gang is gone."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        await asyncio.wait({task}, timeout=WATCH_SECONDS)
-        there = set((await client.scheduler.identity(n_workers=-1))["workers"])
-        if not task.done() and (gone := gang - there):
-            task.cancel()
-            await asyncio.wait({task})
-            raise GangBroken(f"{', '.join(sorted(gone))} left")
-    return task.result()
 
 
 def boosted(client: Client, table: dd.DataFrame, rounds: int) -> tuple[xgb.Booster, int]:
