@@ -17,12 +17,12 @@ BENCHMARKS = $(sort $(subst /,.,$(basename $(shell grep -l '__main__' tests/benc
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak referees lint typecheck bench lock clean
+.PHONY: help demo test soak referees lint typecheck bench notebooks lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Train on a cluster that costplan holds, with two interruptions; about a minute
+demo: $(READY) ## Train on a cluster that costplan holds, with one interruption, or two where it takes longer than 32 s
 	@$(BIN)/python examples/fraud/demo.py
 
 test: $(READY) ## Run all tests
@@ -47,6 +47,9 @@ bench: $(BENCH_READY) ## Run the benchmarks; takes minutes
 	@for name in $(BENCHMARKS); do echo "== $$name"; \
 		$(BIN)/python -m $$name || echo "$$name ended with $$?: a figure is above its goal"; done
 
+notebooks: $(READY) ## Write the notebooks of the examples from their scripts
+	@$(BIN)/python examples/notebooks.py
+
 lock: $(READY) ## Resolve the dependencies anew and write them to requirements.lock
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
@@ -54,7 +57,7 @@ lock: $(READY) ## Resolve the dependencies anew and write them to requirements.l
 		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 clean: ## Remove everything that make made
-	@rm -rf $(VENV) .ref .ref.lock .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@rm -rf $(VENV) .ref .ref.lock .spark .spark.lock .types .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	@find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Some systems split ensurepip from Python; there pip puts itself into the new environment.

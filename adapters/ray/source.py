@@ -84,9 +84,10 @@ class RaySource:
         )
 
     def _ask(self, verb: str, words: Collection[str]) -> Answer:
+        settings = self._settings()
         _reach(self.address, has_tls=self.tls is not None)
         arguments = ["-m", _MODULE, verb, self.address, *words]
-        written = run_child(arguments, _PATIENCE_SECONDS, self.address, self._settings())
+        written = run_child(arguments, _PATIENCE_SECONDS, self.address, settings)
         try:
             answer = Answer.model_validate_json(written)
         except ValidationError as error:
@@ -102,7 +103,7 @@ class RaySource:
         in it."""
         settings = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", **_PATIENCE}
         if self.token_file is not None:
-            path = _checked_file(self.token_file)
+            path = _checked_token(self.token_file)
             settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
         if self.tls is not None:
             settings |= {
@@ -133,8 +134,22 @@ class RaySource:
 
 def _checked_file(path: Path) -> Path:
     if not path.is_file():
-        raise InputError(str(path), "there is no such file", "name one that is there")
+        problem = "is a folder" if path.is_dir() else "there is no such file"
+        raise InputError(str(path), problem, "name a file that is there")
     return path.absolute()
+
+
+def _checked_token(path: Path) -> Path:
+    """The file, where it holds what may be a token: Ray's library ends its process over others."""
+    found = _checked_file(path)
+    try:
+        token = found.read_bytes().strip()
+    except OSError as error:
+        raise InputError(str(path), f"no token: {error.strerror}", "name a file with one") from None
+    if not token or not all(0x21 <= byte <= 0x7E for byte in token):
+        way_out = "name a copy of ~/.ray/auth_token of the cluster's head"
+        raise InputError(str(path), "holds no token, which is one line of visible ASCII", way_out)
+    return found
 
 
 def _reach(address: str, *, has_tls: bool) -> None:

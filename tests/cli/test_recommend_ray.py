@@ -77,3 +77,23 @@ def test_what_needs_no_machine_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch)
     result = recommend(monkeypatch, {})
     assert (result.exit_code, result.stdout) == (0, "")
     assert "h:6379: nothing is queued or running, so no workers are needed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"", "holds no token"), (b" \n", "holds no token"), (b"\xff\x00" * 20, "holds no token"),
+     (b"two words", "one line of visible ASCII"), (None, "is a folder")],
+)  # fmt: skip
+def test_a_token_file_without_a_token_is_refused(
+    content: bytes | None, problem: str, tmp_path: Path
+) -> None:
+    """Ray's library would end its process over it."""
+    file = tmp_path / "token"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    words = ("--ray", "127.0.0.1:9", "--token-file", str(file))
+    result = CliRunner().invoke(app, ["recommend", *words, "--prices", "bundled"])
+    assert result.exit_code == 1
+    assert problem in " ".join(result.stderr.split())

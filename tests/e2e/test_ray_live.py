@@ -1,7 +1,4 @@
-"""`costplan recommend --ray` and a drain, with a real Ray cluster of this computer.
-
-Ray is no requirement of costplan's, nor of its tests: `pip install 'costplan[ray]'` has these run.
-"""
+"""`costplan recommend --ray` and a drain, with a real Ray cluster of this computer."""
 
 from __future__ import annotations
 
