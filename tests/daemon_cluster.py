@@ -31,7 +31,10 @@ ROOT = Path(__file__).parents[1]
 COSTPLAN = Path(sys.executable).with_name("costplan")
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+PORTS = range(16_384, 32_768)
+"""Below those that Linux gives to clients (32768 on) and macOS and IANA (49152 on)."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_given: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +122,19 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port of loopback that nobody listens on, and that no client is given either.
+
+    One that the system would give out (bind to 0) can be the local end of anybody's connection by
+    the time it is listened on, above all where a daemon is started anew on the port it had.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
 
 
 @contextmanager

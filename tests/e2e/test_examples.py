@@ -24,6 +24,7 @@ def test_a_program_ends_with_what_it_cost(tmp_path: Path, name: str) -> None:
         timeout=SECONDS,
         check=False,
     )
+    sys.stdout.write(done.stdout + done.stderr)  # for whoever looks at a failure
     assert done.returncode == 0, done.stderr
     CHECKS[name](done.stdout)
     assert "lost" not in done.stderr
