@@ -165,7 +165,7 @@ class DaskEndpoint:
         except httpx.TimeoutException:
             raise self._error(f"no answer in {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
-            raise self._error(_shown(f"{type(error).__name__}: {error}")) from None
+            raise self._error(_why_not(error)) from None
         try:
             return form.model_validate_json(content)
         except ValidationError as error:
@@ -200,6 +200,18 @@ class DaskEndpoint:
 
     def _error(self, problem: str) -> ClusterUnreachable:
         return ClusterUnreachable(self.url, problem)
+
+
+def _why_not(error: Exception) -> str:
+    """Why nobody answered, and the way out where TLS on one side alone is the reason."""
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return f"its certificate is not believed: {_shown(said)}; name the CA of it as ca_file"
+    if isinstance(error, ssl.SSLError) or "[SSL" in said:
+        return f"no TLS there: {_shown(said)}; write http:// unless it is to serve https"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return f"no HTTP there: {_shown(said)}; write https:// where it serves that"
+    return _shown(f"{type(error).__name__}: {said}")
 
 
 def _meaning(response: httpx.Response) -> str:

@@ -108,10 +108,15 @@ def test_a_scheduler_with_the_preload_answers_over_tls(tmp_path: Path) -> None:
             assert endpoint.retire(["nobody"], "drain-1").pending == ()
         with (
             DaskEndpoint(url, TOKEN) as trusting_nobody,
-            pytest.raises(ClusterUnreachable, match="certificate") as refused,
+            pytest.raises(ClusterUnreachable, match="not believed: .*as ca_file") as refused,
         ):
             trusting_nobody.load()
         assert TOKEN not in str(refused.value)
+        with (
+            DaskEndpoint(f"http://127.0.0.1:{port}", TOKEN) as in_the_clear,
+            pytest.raises(ClusterUnreachable, match=r"no HTTP there: .*write https://"),
+        ):
+            in_the_clear.load()
         assert TOKEN not in log.read_text()
 
 
@@ -246,6 +251,15 @@ def test_an_answer_that_is_none_says_why(
         endpoint.load()
     assert TOKEN not in str(told.value)
     assert "secrets" not in str(told.value)
+
+
+def test_no_tls_where_it_is_asked_for(scripted: tuple[str, type[_Scripted]]) -> None:
+    url, _ = scripted
+    with (
+        DaskEndpoint(url.replace("http:", "https:"), TOKEN) as endpoint,
+        pytest.raises(ClusterUnreachable, match=r"no TLS there: .*write http://"),
+    ):
+        endpoint.load()
 
 
 def test_an_answer_is_taken_once(scripted: tuple[str, type[_Scripted]]) -> None:
