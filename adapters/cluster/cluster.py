@@ -274,9 +274,15 @@ class CostplanCluster(Cluster):
             self._seen = await asyncio.to_thread(seen.look, self._folder, self._seen.work)
             await super()._close()
 
+    def _check_lives(self) -> None:
+        if self.status in (Status.closing, Status.closed):
+            way_out = "start a new one, or find it with from_name() where it goes on"
+            raise starting.ClusterFailed(f"{self.name}: this object is closed; {way_out}")
+
     def detach(self) -> str:
-        """Leaves the cluster to its daemon: it goes on when this object and this process are gone.
-        Returns its name, for `from_name`."""
+        """Leaves the cluster to its daemon: it goes on without this object and this process.
+        Returns its name, for `from_name`; raises ClusterFailed where this object is closed."""
+        self._check_lives()
         self._folder.give_to(Owner(state="detached"))
         self._finalizer.detach()
         return self._folder.name
@@ -315,6 +321,7 @@ class CostplanCluster(Cluster):
 
     def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Any:
         """Has the daemon take a changed file in. What is wrong with it is said at once."""
+        self._check_lives()
         file = starting.read_file(self._folder)
         new = change(file)
         check_file(new, self._folder.path, "adapt")
@@ -362,7 +369,8 @@ class CostplanCluster(Cluster):
     async def _get_logs(
         self, cluster: Any = True, scheduler: Any = True, workers: Any = True
     ) -> Any:
-        logs = await super()._get_logs(cluster, scheduler, workers)
+        lives = self.status is Status.running  # else nobody can be asked
+        logs = await super()._get_logs(cluster, lives and scheduler, lives and workers)
         if cluster:
             said = await asyncio.to_thread(self._folder.tail, "daemon", LOG_LINES)
             logs["Autoscaler"] = Log(said)

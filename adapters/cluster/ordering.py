@@ -29,6 +29,7 @@ from costplan.planner.config_fields import suggestion
 from costplan.planner.daemon_config import daemon_config_from_mapping
 from costplan.planner.errors import InputError
 from costplan.planner.units import memory_text, parse_memory
+from costplan.planner.wording import counted
 
 LOOPBACK = "127.0.0.1"
 _NAME_LENGTH = 32
@@ -96,7 +97,8 @@ def _prepared(asked: Asked, owner: Owner) -> tuple[Folder, Begin]:
     file = file_of(said)
     if scenario is not None:
         cores = _cores()
-        quotas = [*file["limits"].get("quotas", ()), {"vcpu": cores}]
+        ours = {"name": f"this computer's {counted(cores, 'core')}", "vcpu": cores}
+        quotas = [*file["limits"].get("quotas", ()), ours]
         file["limits"] = {**file["limits"], "quotas": quotas}
     folder = Folder(asked.root, name)
     _check(file, folder, has_tls=security is not None, scenario=scenario)
@@ -164,7 +166,23 @@ def _host(said: str | None, provider: str, options: Mapping[str, Any]) -> str:
         problem = f"machines of {provider} cannot reach a scheduler that listens on loopback"
         way_out = "give host='10.0.0.5': this computer's address in their network"
         raise ArgumentError("host", problem, way_out)
+    if said is not None:
+        _check_ours(said)
     return said or LOOPBACK
+
+
+def _check_ours(host: str) -> None:
+    """Returns where this computer can listen at an address; raises ArgumentError."""
+    way_out = "give an address of this computer, as `hostname -I` lists them"
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as one:
+            one.bind(address)
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        problem = f"{host!r} cannot be listened at: {said}"
+        raise ArgumentError("host", problem, way_out) from None
 
 
 def _cores() -> int:

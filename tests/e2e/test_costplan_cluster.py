@@ -206,6 +206,11 @@ def test_asynchronous_and_encrypted(root: Path) -> None:
                 await client.wait_for_workers(2, timeout=60)
                 assert await client.submit(nap, 0.1, 9) == 9
                 assert "Autoscaler" in await cluster.get_logs(scheduler=False, workers=False)
+            gone = cluster
+        assert "Autoscaler" in await gone.get_logs()
+        for late in (gone.detach, lambda: gone.scale(1), lambda: gone.adapt(maximum=1)):
+            with pytest.raises(ClusterFailed, match="this object is closed"):
+                late()
 
     asyncio.run(use())
     folder = Folder(root, "secret")
