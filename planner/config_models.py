@@ -153,8 +153,10 @@ class BudgetSection(Section):
 
 
 class QuotaSection(Section):
-    """At most this much of the offers that match; exactly one of `vcpu` and `nodes`."""
+    """At most this much of the offers that match; exactly one of `vcpu` and `nodes`. `name` is what
+    it is called where it has no room."""
 
+    name: Text = ""
     provider: Provider | None = None
     region: Text | None = None
     market: MarketName | None = None

@@ -163,4 +163,5 @@ def _quota(quota: QuotaSection) -> Quota:
         instance_types=quota.instance_types,
         vcpu_milli=quota.vcpu,
         nodes=quota.nodes,
+        name=quota.name,
     )

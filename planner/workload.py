@@ -109,7 +109,7 @@ class Quota:
     """At most this much of the offers that match; None matches everything.
 
     Exactly one of `vcpu_milli` and `nodes` is set. `instance_types` are shell-style patterns.
-    `name` is in words whose it is; one of the file has none and goes by its place there.
+    `name` is in words whose it is; one of the file that has none goes by its place there.
     """
 
     provider: str | None = None

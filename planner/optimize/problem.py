@@ -324,7 +324,7 @@ def _limits(
         per_node = np.where(matched, vcpu if quota.nodes is None else 1.0, 0.0)
         most = quota.nodes if quota.nodes is not None else (quota.vcpu_milli or 0) / 1000
         unit = "vCPU" if quota.nodes is None else "node"
-        name = f"limits.quotas[{number}]"
+        name = quota.name or f"limits.quotas[{number}]"
         limits.append(Limit(name=name, per_node=per_node, most=float(most), unit=unit))
     return tuple(limits)
 
