@@ -118,6 +118,15 @@ def status_document(status: Status) -> dict[str, Any]:
             "expected_usd": money_text(plan.expected_usd),
             "do_nothing_usd": money_text(plan.do_nothing_usd),
             "ahead": _ahead_document(plan.ahead),
+            "speeds": [
+                {
+                    "instance_type": speed.instance_type,
+                    "factor": speed.factor,
+                    "tasks": speed.tasks,
+                    "origin": speed.origin,
+                }
+                for speed in plan.speeds
+            ],
         },
         "next_look_at": None if status.next_look_at is None else zulu_text(status.next_look_at),
         "next_plan_at": None if status.next_plan_at is None else zulu_text(status.next_plan_at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from costplan.cli.deliveries_view import summary_facts
@@ -15,10 +15,12 @@ from costplan.planner.explain import (
     moves_text,
     names_text,
     refusals,
+    speed_lines,
     waiting_lines,
 )
 from costplan.planner.explain_ahead import ahead_text, notes_text
 from costplan.planner.explain_held import held_lines
+from costplan.planner.speed import TypeSpeed
 from costplan.planner.status import BudgetRow, Status
 from costplan.planner.tick import Control
 from costplan.planner.types import Phase
@@ -26,6 +28,7 @@ from costplan.planner.types import Phase
 _MOST_PREFIXES = 8
 _MOST_GAPS = 4
 _MOST_REFUSALS = 3
+_MOST_SPEEDS = 4
 _ADDING = (Phase.INTENDED, Phase.REQUESTED, Phase.BOOTING)
 _LEAVING = (Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING)
 _WRONG = (Phase.UNCERTAIN, Phase.LOST)
@@ -261,9 +264,22 @@ def _decision(status: Status) -> Iterable[_Fact]:
         ahead = () if plan.ahead is None else (ahead_text(plan.ahead), *notes_text(plan.ahead))
         age = _ago(plan.created_at, status.at)
         yield "decision", (f"{age}: {decision_text(plan)}", *why, *ahead, *denied)
+        if plan.speeds:
+            yield "speed", tuple(_speeds(plan.speeds))
     if status.next_look_at is not None and status.next_plan_at is not None:
         look, planned = (_ahead(at, status.at) for at in (status.next_look_at, status.next_plan_at))
         yield "next", (f"look {look}, plan {planned} or on an event",)
+
+
+def _speeds(speeds: Sequence[TypeSpeed]) -> Iterable[str]:
+    """Those that most tasks were measured on."""
+    by_tasks = sorted(speeds, key=lambda speed: (-speed.tasks, speed.instance_type))
+    *lines, what = speed_lines(by_tasks[:_MOST_SPEEDS])
+    yield from lines
+    if len(speeds) > _MOST_SPEEDS:
+        more = counted(len(speeds) - _MOST_SPEEDS, "type")
+        yield f"{more} more in `costplan explain`"
+    yield what
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from costplan.planner.explain_actions import action_text
 from costplan.planner.explain_ahead import ahead_lines
 from costplan.planner.explain_held import held_lines
+from costplan.planner.guard import missing_workers
 from costplan.planner.nodes import Node
 from costplan.planner.speed import TypeSpeed
 from costplan.planner.tick import (
@@ -84,7 +85,8 @@ def explain_tick(told: Told) -> Explanation:
 
 
 def _of_plan(plan: MovePlan) -> Iterable[Section]:
-    yield Section(title="decision", lines=(decision_text(plan), *_proof(plan)))
+    decided = (decision_text(plan), *_missing(plan), *_proof(plan))
+    yield Section(title="decision", lines=decided)
     yield Section(title="demand", lines=tuple(map(demand_text, plan.demand)))
     yield Section(title="ahead", lines=tuple(ahead_lines(plan.ahead)))
     yield Section(title="speed", lines=tuple(speed_lines(plan.speeds)))
@@ -163,6 +165,16 @@ def speed_lines(speeds: Iterable[TypeSpeed]) -> Iterable[str]:
     if lines:
         yield from lines
         yield "dollars over the horizon are for the work of a machine of speed 1"
+
+
+def _missing(plan: MovePlan) -> Iterable[str]:
+    missing = sum(missing_workers(plan).values())
+    if missing:
+        are = "worker is" if missing == 1 else "workers are"
+        yield (
+            f"{missing:,} {are} wanted and not had: the wait for each is in the dollars expected, "
+            "and will be in no bill"
+        )
 
 
 def _proof(plan: MovePlan) -> Iterable[str]:

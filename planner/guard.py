@@ -127,6 +127,15 @@ def launches(moves: Iterable[Move]) -> tuple[NewNode, ...]:
     return tuple(move for move in moves if isinstance(move, NewNode))
 
 
+def missing_workers(plan: MovePlan) -> dict[str, int]:
+    """Workers by kind that are wanted and that the plan does not bring."""
+    bought = Counter[str]()
+    for move in launches(plan.moves):
+        bought.update(move.workers)
+    short = {d.shape: d.wanted - d.present - d.coming - bought[d.shape] for d in plan.demand}
+    return {kind: count for kind, count in short.items() if count > 0}
+
+
 def drains(moves: Iterable[Move]) -> tuple[DrainNode, ...]:
     """The moves that end one."""
     return tuple(move for move in moves if isinstance(move, DrainNode))

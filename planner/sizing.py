@@ -259,7 +259,7 @@ def _told(work: Sequence[_Work], seconds: float) -> str:
     if overdue:
         told += f", {overdue} of which {'has' if overdue == 1 else 'have'} long outlived the mean"
     if not all(part.is_known for part in work):
-        told += ", durations partly guessed"
+        told += " (durations partly guessed)"
     return told
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from costplan.planner.asking import is_on_trial, under_way
-from costplan.planner.guard import GuardView, Judgement, Refusal, judged, launches
+from costplan.planner.guard import GuardView, Judgement, Refusal, judged, launches, missing_workers
 from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import Node
 from costplan.planner.standing import is_alive, possible_keys
@@ -33,7 +33,7 @@ class WithinQuota:
 
     def judge(self, plan: MovePlan, view: GuardView) -> Judgement:
         """The moves whose launches have room, each with the offers that have."""
-        limits, short = view.settings.limits, missing(plan)
+        limits, short = view.settings.limits, missing_workers(plan)
         if not launches(plan.moves) and not (short and limits.quotas):
             return Judgement(moves=plan.moves)
         room = _room(view, plan)
@@ -171,15 +171,6 @@ def _named(number: int, quota: Quota) -> str:
         return quota.name
     amount = f"{quota.nodes} nodes" if quota.nodes is not None else _vcpu(quota.vcpu_milli)
     return f"limits.quotas[{number}] of {amount}"
-
-
-def missing(plan: MovePlan) -> dict[str, int]:
-    """Workers by kind that are wanted and that the plan does not bring."""
-    bought = Counter[str]()
-    for move in launches(plan.moves):
-        bought.update(move.workers)
-    short = {d.shape: d.wanted - d.present - d.coming - bought[d.shape] for d in plan.demand}
-    return {kind: count for kind, count in short.items() if count > 0}
 
 
 def _full(room: _Room, view: GuardView, short: Mapping[str, int], policy: str) -> Iterator[Verdict]:

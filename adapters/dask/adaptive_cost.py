@@ -67,7 +67,7 @@ def _work_lines(work: Figures) -> Iterator[str]:
 
 
 def _done(line: Line) -> str:
-    """'12 tasks, 3.4 s; $0.0021 for a million rows'."""
+    """'12 tasks, 3.4 s; 1,000 rows, $0.0021 a million'."""
     said = f"{counted(line.tasks, 'task')}, {line.busy_seconds:,.1f} s"
     dear = line.usd_per_million_rows
-    return said if dear is None else f"{said}; {usd(dear)} for a million of {line.rows:,} rows"
+    return said if dear is None else f"{said}; {line.rows:,} rows, {usd(dear)} a million"

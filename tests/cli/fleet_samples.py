@@ -10,6 +10,7 @@ from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, TaskGroup, WorkerLoad
 from costplan.planner.nodes import Cause, DrainOrder, LaunchRequest, Node, WorkerSpec
 from costplan.planner.settings import Budget, Settings, WorkerKind
+from costplan.planner.speed import TypeSpeed
 from costplan.planner.tick import (
     ClassDemand,
     Control,
@@ -257,6 +258,10 @@ def plan() -> MovePlan:
             description="1 node of spot big.4 in local/here-a",
             expected_usd=Decimal("0.33"),
             reason="$0.03 dearer: half of it would idle",
+        ),
+        speeds=(
+            TypeSpeed(instance_type="big.4", factor=1.58, tasks=200, origin="measured"),
+            TypeSpeed(instance_type="small.2", factor=1.0, tasks=0, origin="given"),
         ),
     )
 

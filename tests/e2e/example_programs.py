@@ -21,7 +21,7 @@ def boosted(said: str) -> None:
     found = spans(said)
     assert set(found) == {"features", "train", "judge", "idle"}
     assert found["train"] > 0
-    assert "for a million of 210,000 rows" in said
+    assert "210,000 rows, $" in said
 
 
 def searched(said: str) -> None:
@@ -41,8 +41,8 @@ def transformed(said: str) -> None:
     (rows,) = re.findall(r"written +96 rows of revenue from ([\d,]+) orders", said)
     found = spans(said)
     assert set(found) == {"join", "sum up", "idle"}
-    assert "for a million of 800,000 rows" in said
-    assert f"for a million of {rows} rows" in said
+    assert "800,000 rows, $" in said
+    assert f"{rows} rows, $" in said
 
 
 def checkpointed(said: str) -> None:

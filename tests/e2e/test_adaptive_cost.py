@@ -45,7 +45,7 @@ def test_dollars_are_told_by_span_with_what_was_idle() -> None:
             assert cost.usd == cost.worker_seconds
             assert cost.usd >= cost.work.usd
             assert set(spans(str(cost))) == {"train", "etl", "idle"}
-            assert "for a million of 1,000 rows" in str(cost)
+            assert "1,000 rows, $" in str(cost)
 
             # Another price counts from when it was said.
             adaptive = cluster.adapt(

@@ -54,6 +54,24 @@ def test_a_tick_without_a_plan_says_so() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [(4, None), (5, "1 worker is wanted and not had"), (43, "39 workers are wanted and not had")],
+)
+def test_dollars_that_no_bill_will_have_are_named(wanted: int, said: str | None) -> None:
+    """Two are there, one comes and one is bought; every other one is a cost of waiting."""
+    demand = ClassDemand(
+        shape="w", wanted=wanted, present=2, coming=1, work_seconds=9.0, width=9, reason="so"
+    )
+    made = replace(plan(launch()), demand=(demand,))
+    rest = told(made)["decision"][1:-1]
+    if said is None:
+        assert rest == ()
+    else:
+        why = "the wait for each is in the dollars expected, and will be in no bill"
+        assert rest == (f"{said}: {why}",)
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_mode_comes_with_what_is_not_known(mode: Mode) -> None:
     gap = Gap(kind="load", subject="no answer", assumed="as it was", since=NOON)
