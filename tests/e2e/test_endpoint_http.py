@@ -108,7 +108,7 @@ def test_a_scheduler_with_the_preload_answers_over_tls(tmp_path: Path) -> None:
             assert endpoint.retire(["nobody"], "drain-1").pending == ()
         with (
             DaskEndpoint(url, TOKEN) as trusting_nobody,
-            pytest.raises(ClusterUnreachable, match="not believed: .*as ca_file") as refused,
+            pytest.raises(ClusterUnreachable, match=r"not believed: .*as ca_file") as refused,
         ):
             trusting_nobody.load()
         assert TOKEN not in str(refused.value)
