@@ -25,7 +25,7 @@ from costplan.planner.learn import from_load, surplus_since
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.settings import Scaling, WorkerKind
-from costplan.planner.sizing import Question, Staffing, sizes
+from costplan.planner.sizing import Question, Staffing, grows_with_age, sizes
 from costplan.planner.tick import Waiting
 
 DEADLINE_SHARE = 0.8
@@ -164,6 +164,10 @@ def asked_by_work(
     )
     (demand,) = found.demand
     wanted, reason = demand.wanted, demand.reason
+    here = ready + count
+    # Else each look would ask for some more, while a guess of durations grows with their age.
+    if here < wanted < min(2 * here, demand.useful) and grows_with_age(load, learnt, terms.scaling):
+        wanted, reason = here, f"{reason}; no more before it is {min(2 * here, demand.useful)}"
     if not wanted and any(worker.managed_bytes for worker in load.workers.values()):
         wanted, reason = 1, "results are held"
     return Asked(

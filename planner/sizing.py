@@ -161,6 +161,17 @@ def mean_seconds(group: TaskGroup, learnt: Learnt, scaling: Scaling) -> tuple[fl
     return max(guess, 2 * (group.longest_running_seconds or 0.0), LEAST_MEAN_SECONDS), False
 
 
+def grows_with_age(load: Load, learnt: Learnt, scaling: Scaling) -> bool:
+    """True where all that is known of the work is that what runs is not done yet: its size is a
+    guess then that grows each second."""
+    groups = [group for group in load.groups if group.queued + group.running]
+    means = [mean_seconds(group, learnt, scaling) for group in groups]
+    ages = [2 * (group.longest_running_seconds or 0.0) for group in groups]
+    return any(age == mean for age, (mean, _) in zip(ages, means, strict=True)) and not any(
+        is_known for _, is_known in means
+    )
+
+
 def _workers(work: Iterable[_Work], horizon_seconds: float) -> float:
     """Workers, a fraction, that finish the work within the horizon."""
     return sum(

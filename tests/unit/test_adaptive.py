@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -111,6 +112,29 @@ def test_work_is_sized_as_by_the_daemon() -> None:
     asked = asked_by_work(load([group(queued=40, mean=0.5)]), (), Learnt(), TERMS, NOW)
     assert asked.wanted == 4
     assert asked.waiting == ()
+
+
+def test_a_guess_that_grows_with_age_is_followed_in_doublings() -> None:
+    """64 tasks like none before: the first has run for so long, so it takes twice that at least."""
+    here, asked = 1, []
+    for age in range(1, 60):
+        tasks = group(queued=64 - here, running=here, mean=None, longest_running_seconds=age)
+        machines = [machine(f"m-{number}") for number in range(here)]
+        found = asked_by_work(load([tasks]), machines, Learnt(), TERMS, NOW)
+        if found.wanted > here:
+            here = found.wanted
+            asked.append(here)
+        elif here < 64:
+            assert found.reason.endswith(f"no more before it is {min(2 * here, 64)}")
+    assert len(asked) <= 5
+    assert asked[-1] == 64
+    assert all(later >= 2 * before for before, later in pairwise(asked[:-1]))
+
+
+def test_what_is_known_is_asked_for_at_once() -> None:
+    machines = [machine(f"m-{number}") for number in range(4)]
+    tasks = group(queued=46, running=4, longest_running_seconds=0.5)
+    assert asked_by_work(load([tasks]), machines, Learnt(), TERMS, NOW).wanted == 5
 
 
 def test_a_machine_on_its_way_counts_and_a_boot_that_is_learnt_replaces_the_guess() -> None:
