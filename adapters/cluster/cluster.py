@@ -42,7 +42,7 @@ from costplan.adapters.cluster.folder import (
 )
 from costplan.adapters.cluster.ordering import Asked, check_found, checked_name, prepared
 from costplan.adapters.cluster.seen import ClusterCost, FleetPlan, Seen
-from costplan.adapters.cluster.tls import read_tls
+from costplan.adapters.cluster.tls import security_in
 from costplan.adapters.dask.adaptive_options import ArgumentError, seconds_of
 from costplan.adapters.dask.session import COSTS_OP
 
@@ -183,11 +183,8 @@ class CostplanCluster(Cluster):
     async def _connect(self, place: starting.Place) -> None:
         order = await asyncio.to_thread(self._folder.order)
         self._spent_before = Decimal("0" if order is None else order.spent_before_usd)
-        tls = await asyncio.to_thread(read_tls, self._folder.tls)
-        arguments: dict[str, Any] = {}
-        if place.address.startswith("tls://") and tls is not None:
-            self.security = tls.security()
-            arguments = self.security.get_connection_args("client")
+        self.security = await asyncio.to_thread(security_in, self._folder.tls, place.address)
+        arguments = self.security.get_connection_args("client") if self.security else {}
         self._place = place
         self.scheduler_comm = rpc(place.address, connection_args=arguments)
         await super()._start()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from costplan.adapters.cluster.file import Said, check_file, file_of, plainly, r
 from costplan.adapters.cluster.folder import NAME, Folder, Owner, living_names
 from costplan.adapters.cluster.scenario import local_scenario
 from costplan.adapters.cluster.starting import Launch, Place
-from costplan.adapters.cluster.tls import security_of, write_tls
+from costplan.adapters.cluster.tls import check_tls, security_of, write_tls
 from costplan.adapters.dask.adaptive_options import ArgumentError, seconds_of
 from costplan.adapters.dask.doctor import is_loopback
 from costplan.adapters.local.scenario import read_scenario
@@ -125,6 +126,12 @@ def _prepared(asked: Asked, owner: Owner) -> tuple[Folder, Begin]:
             problem = f"{folder.path} cannot be made: {error.strerror}"
             raise ArgumentError("folder", problem, "name a folder that may be written") from None
         tls = None if security is None else write_tls(security, folder.tls)
+        if tls is not None:
+            try:
+                check_tls(tls)
+            except ArgumentError:
+                shutil.rmtree(folder.tls)  # keys are nowhere that no cluster ends
+                raise
         return starting.start(folder, replace(launch, tls=tls), say)
 
     return folder, begin

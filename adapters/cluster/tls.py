@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,56 @@ def write_tls(security: Any, folder: Path) -> TlsFiles:
     return TlsFiles(files=files)
 
 
-def read_tls(folder: Path) -> TlsFiles | None:
-    """The files that a cluster was started with, None where it speaks no TLS."""
+def check_tls(tls: TlsFiles) -> None:
+    """Returns where the scheduler and each other role believe each other; raises ArgumentError."""
+    contexts = {role: _context(tls, role) for role in _ROLES}
+    for role in ("worker", "client"):
+        try:
+            _shake_hands(contexts["scheduler"], contexts[role])
+        except ssl.SSLError as error:
+            problem = f"scheduler and {role} do not believe each other: {error.reason}"
+            way_out = "have all certificates signed by the CA of tls_ca_file"
+            raise ArgumentError("security", problem, way_out) from None
+
+
+def _context(tls: TlsFiles, role: str) -> ssl.SSLContext:
+    is_server = role == "scheduler"
+    purpose = ssl.Purpose.CLIENT_AUTH if is_server else ssl.Purpose.SERVER_AUTH
+    ca, cert, key = (tls.files[name] for name in ("tls_ca_file", *_pair(role)))
+    try:
+        context = ssl.create_default_context(purpose, cafile=str(ca))
+        # As Dask does: who has a certificate of this CA is let in, whatever its name.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        problem = f"{ca}, {cert} and {key} of the {role} are not to be used: {error}"
+        raise ArgumentError("security", problem, "name PEM files that belong together") from None
+    return context
+
+
+def _pair(role: str) -> tuple[str, str]:
+    return f"tls_{role}_cert", f"tls_{role}_key"
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """Both sides of a handshake, in memory; raises ssl.SSLError of the one that refuses."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    left = [
+        client.wrap_bio(to_client, to_server),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    while left:
+        side = left.pop(0)
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            left.append(side)
+
+
+def security_in(folder: Path, address: str) -> Any:
+    """What a client of the cluster shows, None where it speaks no TLS."""
     found = read_json(folder / _LIST)
-    return None if found is None else TlsFiles(files={k: Path(v) for k, v in found.items()})
+    if found is None or not address.startswith("tls://"):
+        return None
+    return TlsFiles(files={name: Path(path) for name, path in found.items()}).security()

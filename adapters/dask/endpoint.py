@@ -209,8 +209,8 @@ def _why_not(error: Exception) -> str:
         return f"its certificate is not believed: {_shown(said)}; name the CA of it as ca_file"
     if isinstance(error, ssl.SSLError) or "[SSL" in said:
         return f"no TLS there: {_shown(said)}; write http:// unless it is to serve https"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return f"no HTTP there: {_shown(said)}; write https:// where it serves that"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return f"no answer in HTTP: {_shown(said)}; write https:// where it serves that"
     return _shown(f"{type(error).__name__}: {said}")
 
 

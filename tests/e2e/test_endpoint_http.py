@@ -114,7 +114,7 @@ def test_a_scheduler_with_the_preload_answers_over_tls(tmp_path: Path) -> None:
         assert TOKEN not in str(refused.value)
         with (
             DaskEndpoint(f"http://127.0.0.1:{port}", TOKEN) as in_the_clear,
-            pytest.raises(ClusterUnreachable, match=r"no HTTP there: .*write https://"),
+            pytest.raises(ClusterUnreachable, match=r"no answer in HTTP: .*write https://"),
         ):
             in_the_clear.load()
         assert TOKEN not in log.read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed.security import Security
 
 from costplan.adapters.cluster.arguments import adapt_changes, budget_of, workers_by_kind
 from costplan.adapters.cluster.file import (
@@ -18,6 +19,7 @@ from costplan.adapters.cluster.file import (
     read_workload,
     text_of,
 )
+from costplan.adapters.cluster.folder import Folder
 from costplan.adapters.cluster.scenario import local_scenario
 from costplan.adapters.dask import CostplanCluster
 from costplan.adapters.dask.adaptive_options import ArgumentError
@@ -33,6 +35,8 @@ SMALL = {"name": "small", "count": 4, "vcpu": 1, "memory": "512 MiB"}
 WORKLOAD: dict[str, Any] = {"workload": "tested", "workers": [SMALL]}
 AWS = {"region": "us-east-1", "zones": ["us-east-1a"], "image": "ami-0123456789abcdef0"}
 HERE = "0.0.0.0"  # noqa: S104 - nothing is started; the only address beyond loopback that is sure
+ROLES = ("scheduler", "worker", "client")
+TLS_FIELDS = ("tls_ca_file", *(f"tls_{r}_{part}" for r in ROLES for part in ("cert", "key")))
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fraud-training.yaml"
 
 
@@ -123,6 +127,27 @@ def made(workload: Any, provider: str = "local", **more: Any) -> dict[str, Any]:
 
 def settings(file: dict[str, Any]) -> Settings:
     return daemon_config_from_mapping(file, "c.yaml", "/c").settings
+
+
+@pytest.mark.parametrize(
+    ("strange", "problem"),
+    [
+        (("tls_ca_file",), "scheduler and worker do not believe each other: "),
+        (("tls_client_cert", "tls_client_key"), "scheduler and client do not believe each other: "),
+        (("tls_worker_key",), "of the worker are not to be used: "),
+    ],
+)
+def test_certificates_that_do_not_belong_together(
+    tmp_path: Path, strange: tuple[str, ...], problem: str
+) -> None:
+    ours, others = (Security.temporary() for _ in range(2))
+    fields = {name: getattr(ours, name) for name in TLS_FIELDS}
+    mixed = {**fields, **{name: getattr(others, name) for name in strange}}
+    with pytest.raises(ArgumentError, match=problem) as told:
+        start(tmp_path, name="mixed", security=Security(require_encryption=True, **mixed))
+    assert str(told.value).startswith("security: ")
+    assert not any("key" in path.name for path in tmp_path.rglob("*"))
+    assert not Folder(tmp_path, "mixed").is_living
 
 
 def test_what_is_foretold_counts_where_a_calendar_or_a_person_says_so() -> None:
