@@ -23,15 +23,10 @@ import pytest
 from costplan.adapters.dask.endpoint import DaskEndpoint
 from costplan.adapters.dask.routes import RateLimit
 from costplan.planner.errors import ClusterUnreachable, InputError
+from tests.daemon_cluster import free_port
 from tests.e2e.dask_cluster import DEADLINE_SECONDS, TOKEN, cluster, run
 
 PRELOAD = ("--preload", "costplan.adapters.dask.preload")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager
