@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -48,6 +49,8 @@ from costplan.planner.units import pico_from_usd
 
 logger = logging.getLogger("distributed.costplan")
 _KEPT = "_costplan_keeper"
+SETTLE_SECONDS = 5.0
+"""So long after a scaling down by hand it is looked whether more must be asked to leave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Keeper:
         self._useful: deque[tuple[datetime, int]] = deque()
         self._working_since: datetime | None = None
         self._begun: set[asyncio.Task[None]] = set()
+        self._scaling: _Scaled | None = None
         self.keys: Mapping[str, Hashable] = {}
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
         if shim.is_spec(cluster):
@@ -168,31 +172,70 @@ class Keeper:
         joined = shim.entries_with_workers(cluster)
         before = dict(cluster.worker_spec)
         result = self.own_scale(*args, **kwargs)
+        asked = len(cluster.worker_spec)
         back = {
             name: spec
             for name, spec in before.items()
             if name not in cluster.worker_spec and name in joined
         }
         cluster.worker_spec.update(back)
-        if back:
-            task = asyncio.ensure_future(self.empty(sum(joined[name] for name in back)))
-            self._begun.add(task)
-            task.add_done_callback(self._ended)
+        self._scaling = _Scaled(asked, frozenset(cluster.worker_spec))
+        if back or len(self._staying(self._scaling)) < asked:
+            self._settle(self._scaling)
         return result
+
+    def _settle(self, scaled: _Scaled) -> None:
+        task = asyncio.ensure_future(self._bring_to(scaled))
+        self._begun.add(task)
+        task.add_done_callback(self._ended)
+        asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._again, scaled)
+
+    def _again(self, scaled: _Scaled) -> None:
+        """Looks whether a scaling down has come about; who refused, or could not be asked, is still
+        to leave. A later one goes before, and so does whoever adapts the cluster."""
+        left = scaled.entries & self.cluster.worker_spec.keys()
+        is_last = scaled is self._scaling and not shim.is_adapted(self.cluster)
+        if is_last and len(left) > scaled.asked and shim.is_running(self.cluster):
+            self._settle(scaled)
+
+    def _staying(self, scaled: _Scaled) -> list[Hashable]:
+        """Entries of then that are in the plan and are not being emptied."""
+        leaving = self.leaving.names()
+        there = scaled.entries & self.cluster.worker_spec.keys()
+        return [name for name in there if str(name) not in leaving]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._begun.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("costplan: the cluster was not scaled down: %s", task.exception())
+            logger.error("costplan: the cluster was not scaled: %s", task.exception())
 
-    async def empty(self, workers: int) -> None:
-        """Sees to it that so many workers leave, those that are cheapest to empty, and returns when
-        it begins. Who leaves already counts: they are in the cluster's plan until they have left.
-        """
-        look = await self.look(5.0)
-        free = [m for m in look.roll.machines if m.is_ready]
-        more = workers - len(self.leaving.workers())
-        self.leaving.begin(to_shrink(look.seen.load, free, self.learnt, _PLAIN, more, look.at))
+    async def _bring_to(self, scaled: _Scaled) -> None:
+        """Sees to it that so many entries stay: those that are cheapest to empty leave, and of
+        those that leave already some are called back, or new ones asked for in their place.
+        Returns when that begins."""
+        over = len(self._staying(scaled)) - scaled.asked
+        if over > 0:
+            look = await self.look(5.0)
+            over = len(self._staying(scaled)) - scaled.asked
+            free = [m for m in look.roll.machines if m.is_ready and not self.leaving.why_not(m)]
+            order = to_shrink(look.seen.load, free, self.learnt, _PLAIN, sys.maxsize, look.at)
+            for machine in order:
+                if over > 0 and scaled is self._scaling:
+                    self.leaving.begin([machine])
+                    over -= len(machine.names)
+        while over < 0 and scaled is self._scaling and await self.leaving.recall(1):
+            over = len(self._staying(scaled)) - scaled.asked
+        if over < 0 and scaled is self._scaling:
+            each = max(1, len((self.cluster.new_spec or {}).get("group", ())))
+            await shim.grow(self.cluster, -over * each, math.inf, self.own_scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    """A `scale` by hand: how many entries were asked for, of those that were in the plan then."""
+
+    asked: int
+    entries: frozenset[Hashable]
 
 
 _PLAIN = Terms(

@@ -204,3 +204,8 @@ def template_class(cluster: Any) -> Any:
 def is_running(cluster: Any) -> bool:
     """Whether a cluster is neither closing nor closed."""
     return str(getattr(cluster.status, "name", cluster.status)) == "running"
+
+
+def is_adapted(cluster: Any) -> bool:
+    """Whether somebody adapts a cluster now."""
+    return getattr(getattr(cluster, "_adaptive", None), "state", "") in ("starting", "running")
