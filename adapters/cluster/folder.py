@@ -8,6 +8,7 @@
   owner.json            whose it is: a process, nobody (detached), or to be closed
   keeper.json           how it is, by the keeper's own word
   keeper.lock           held for as long as the keeper lives
+  start.lock            held while somebody starts it
   *.log                 what keeper, scheduler and daemon said
 """
 
@@ -110,6 +111,7 @@ class Folder:
         self.scenario = self.path / "scenario.yaml"
         self.scheduler_file = self.path / "scheduler.json"
         self.lock = self.path / "keeper.lock"
+        self.start_lock = self.path / "start.lock"
         self._start = self.path / "start.json"
         self._owner = self.path / "owner.json"
         self._notes = self.path / "keeper.json"
@@ -119,10 +121,12 @@ class Folder:
         return self.path / f"{name}.log"
 
     def make(self) -> None:
-        """Makes the folder, for its owner alone, and takes away what an earlier start left that
-        does not hold any more; the book stays."""
+        """Makes the folder, for its owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
+
+    def clear(self) -> None:
+        """Takes away what an earlier start left that does not hold any more; the book stays."""
         for path in (self._notes, self.scheduler_file, self.config, self._start):
             path.unlink(missing_ok=True)
 

@@ -19,10 +19,10 @@ import psutil
 from costplan.adapters.cluster import starting
 from costplan.adapters.cluster.arguments import budget_of, provider_of
 from costplan.adapters.cluster.file import Said, check_file, file_of, plainly, read_workload
-from costplan.adapters.cluster.folder import NAME, Folder, Owner, living_names
+from costplan.adapters.cluster.folder import NAME, Folder, Owner, living_names, locked
 from costplan.adapters.cluster.scenario import local_scenario
 from costplan.adapters.cluster.starting import Launch, Place
-from costplan.adapters.cluster.tls import check_tls, security_of, write_tls
+from costplan.adapters.cluster.tls import TlsFiles, check_tls, security_of, write_tls
 from costplan.adapters.dask.adaptive_options import ArgumentError, seconds_of
 from costplan.adapters.dask.doctor import is_loopback
 from costplan.adapters.local.scenario import read_scenario
@@ -103,9 +103,7 @@ def _prepared(asked: Asked, owner: Owner) -> tuple[Folder, Begin]:
         file["limits"] = {**file["limits"], "quotas": quotas}
     folder = Folder(asked.root, name)
     _check(file, folder, has_tls=security is not None, scenario=scenario)
-    if folder.is_living:
-        way_out = f"CostplanCluster.from_name({name!r}) connects to it"
-        raise ArgumentError("name", f"a cluster {name!r} lives already", way_out)
+    _check_free(folder)
     launch = Launch(
         file=file,
         scenario=scenario,
@@ -125,16 +123,32 @@ def _prepared(asked: Asked, owner: Owner) -> tuple[Folder, Begin]:
         except OSError as error:
             problem = f"{folder.path} cannot be made: {error.strerror}"
             raise ArgumentError("folder", problem, "name a folder that may be written") from None
-        tls = None if security is None else write_tls(security, folder.tls)
-        if tls is not None:
-            try:
-                check_tls(tls)
-            except ArgumentError:
-                shutil.rmtree(folder.tls)  # keys are nowhere that no cluster ends
-                raise
-        return starting.start(folder, replace(launch, tls=tls), say)
+        with locked(folder.start_lock) as is_ours:
+            # Looked at anew: it may be long since this was prepared, or somebody else was as quick.
+            _check_free(folder, is_starting=not is_ours)
+            folder.clear()
+            tls = None if security is None else _written(security, folder)
+            return starting.start(folder, replace(launch, tls=tls), say)
 
     return folder, begin
+
+
+def _check_free(folder: Folder, *, is_starting: bool = False) -> None:
+    """Returns where no cluster has the folder; raises ArgumentError."""
+    if is_starting or folder.is_living:
+        way_out = f"CostplanCluster.from_name({folder.name!r}) connects to it"
+        raise ArgumentError("name", f"a cluster {folder.name!r} lives already", way_out)
+
+
+def _written(security: Any, folder: Folder) -> TlsFiles:
+    """The certificates as files; raises ArgumentError where they do not belong together."""
+    tls = write_tls(security, folder.tls)
+    try:
+        check_tls(tls)
+    except ArgumentError:
+        shutil.rmtree(folder.tls)  # keys are nowhere that no cluster ends
+        raise
+    return tls
 
 
 def checked_name(name: Any) -> str:
