@@ -16,7 +16,7 @@ import asyncio
 import os
 import secrets
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -32,7 +32,7 @@ from distributed.utils import Log, format_dashboard_link
 from costplan.adapters.clock import utc_now
 from costplan.adapters.cluster import page, seen, starting
 from costplan.adapters.cluster.arguments import adapt_changes, workers_by_kind
-from costplan.adapters.cluster.file import changed, check_file, kinds_of
+from costplan.adapters.cluster.file import changed, kinds_of
 from costplan.adapters.cluster.folder import (
     Folder,
     Owner,
@@ -124,7 +124,7 @@ class CostplanCluster(Cluster):
         self._folder, self._key, self._reach = folder, key, begin
         self._seen = Seen(notes=None, is_kept=False, status=None)
         self._watching: asyncio.Task[None] | None = None
-        self._is_ending = False
+        self._is_ending, self._changes = False, asyncio.Lock()
         self._place: starting.Place | None = None
         self._spent_before = Decimal(0)
         self.security: Any = None
@@ -316,17 +316,16 @@ class CostplanCluster(Cluster):
     def _adapted(self, said: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
         return changed(file, adapt_changes(said, kinds_of(file), utc_now()))
 
-    def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Any:
+    def _change(self, change: starting.Change) -> Any:
         """Has the daemon take a changed file in. What is wrong with it is said at once."""
         self._check_lives()
-        file = starting.read_file(self._folder)
-        new = change(file)
-        check_file(new, self._folder.path, "adapt")
-        return self.sync(self._reload, new)
+        starting.checked(self._folder, change)
+        return self.sync(lambda: asyncio.ensure_future(self._reload(change)))
 
-    def _reload(self, file: Mapping[str, Any]) -> Awaitable[None]:
-        """A task, so that it is done also where nobody awaits it."""
-        return asyncio.ensure_future(asyncio.to_thread(starting.reload, self._folder, file))
+    async def _reload(self, change: starting.Change) -> None:
+        """One after the other; a task, so that it is done also where nobody awaits it."""
+        async with self._changes:
+            await asyncio.to_thread(starting.reload, self._folder, change)
 
     def _look(self) -> Seen:
         return seen.look(self._folder, self._seen.work)

@@ -9,6 +9,7 @@
   keeper.json           how it is, by the keeper's own word
   keeper.lock           held for as long as the keeper lives
   start.lock            held while somebody starts it
+  change.lock           held while somebody changes costplan.yaml
   *.log                 what keeper, scheduler and daemon said
 """
 
@@ -112,6 +113,7 @@ class Folder:
         self.scheduler_file = self.path / "scheduler.json"
         self.lock = self.path / "keeper.lock"
         self.start_lock = self.path / "start.lock"
+        self.change_lock = self.path / "change.lock"
         self._start = self.path / "start.json"
         self._owner = self.path / "owner.json"
         self._notes = self.path / "keeper.json"

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -20,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from costplan.adapters.clock import utc_now
-from costplan.adapters.cluster.file import text_of
-from costplan.adapters.cluster.folder import Folder, Owner, StartOrder
+from costplan.adapters.cluster.file import check_file, text_of
+from costplan.adapters.cluster.folder import Folder, Owner, StartOrder, locked
 from costplan.adapters.cluster.seen import Seen, is_ready, look
 from costplan.adapters.cluster.tls import TlsFiles
 from costplan.adapters.store.store import Store
@@ -36,6 +37,9 @@ LOOK_SECONDS = 0.1
 RELOAD_SECONDS = 60.0
 END_SECONDS = 120.0
 KEEPER_SECONDS = 20.0
+
+Change = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""From the autoscaler's file to another one."""
 
 
 class ClusterFailed(CostplanError, RuntimeError):
@@ -205,21 +209,36 @@ def write_file(folder: Folder, file: Mapping[str, Any]) -> None:
         partial.replace(folder.config)
 
 
-def reload(folder: Folder, file: Mapping[str, Any]) -> None:
-    """Writes the file, and returns when the daemon has taken it in.
+def checked(folder: Folder, change: Change) -> dict[str, Any]:
+    """The file as it is now with a change; raises ArgumentError where the daemon would not take
+    it."""
+    file = change(read_file(folder))
+    check_file(file, folder.path, "adapt")
+    return file
+
+
+def reload(folder: Folder, change: Change) -> None:
+    """Changes the file, and returns when the daemon has taken that in. One change comes after the
+    other, whoever makes them, so that none takes another back.
 
     Raises ClusterFailed where it has not within a minute: the file stays, and is read when the
     daemon starts.
     """
-    meant = daemon_config_from_mapping(file, str(folder.config), str(folder.path)).settings
-    write_file(folder, file)
-    with Store.open(folder.store, clock=utc_now) as store:
-        store.request_reload(utc_now())
     until = time.monotonic() + RELOAD_SECONDS
-    _until(
-        folder, lambda: _has(folder, meant), until, "the autoscaler has not taken the change in",
-        "daemon",
-    )  # fmt: skip
+    with ExitStack() as held:
+        while not held.enter_context(locked(folder.change_lock)):
+            held.pop_all().close()
+            if time.monotonic() > until:
+                raise ClusterFailed(f"{folder.name}: an earlier change is not taken in yet")
+            time.sleep(LOOK_SECONDS)
+        file = checked(folder, change)
+        meant = daemon_config_from_mapping(file, str(folder.config), str(folder.path)).settings
+        write_file(folder, file)
+        with Store.open(folder.store, clock=utc_now) as store:
+            store.request_reload(utc_now())
+        until = time.monotonic() + RELOAD_SECONDS
+        problem = "the autoscaler has not taken the change in"
+        _until(folder, lambda: _has(folder, meant), until, problem, "daemon")
 
 
 def _has(folder: Folder, meant: Settings) -> bool:

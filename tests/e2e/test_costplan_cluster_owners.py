@@ -9,6 +9,8 @@ import pytest
 from distributed import Client
 
 from costplan.adapters.cluster.folder import Folder
+from costplan.adapters.cluster.starting import read_file
+from costplan.adapters.dask import CostplanCluster
 from costplan.adapters.dask.adaptive_options import ArgumentError
 from tests.e2e.cluster_session import let_tasks_be_found, started
 from tests.e2e.daemon_tasks import nap
@@ -40,3 +42,21 @@ def test_of_two_that_start_under_one_name_one_is_refused_and_the_other_lives(
 
     asyncio.run(use())
     assert not Folder(tmp_path, "one").is_living
+
+
+def test_changes_that_are_made_at_once_are_all_made(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with started(tmp_path, "two", asynchronous=True) as cluster:
+            other = await CostplanCluster.from_name("two", folder=tmp_path, asynchronous=True)
+            await asyncio.gather(
+                cluster.scale(2),
+                cluster.adapt(usd_per_hour=3),
+                other.adapt(usd_per_day=5),
+                cluster.scale(1),
+            )
+            file = read_file(Folder(tmp_path, "two"))
+            assert (file["workers"][0]["minimum"], file["workers"][0]["maximum"]) == (1, 1)
+            assert file["budget"] == {"usd_per_hour": "3", "usd_per_day": "5"}
+            await other.close()
+
+    asyncio.run(use())
