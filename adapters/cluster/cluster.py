@@ -31,8 +31,7 @@ from distributed.utils import Log, format_dashboard_link
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.cluster import page, seen, starting
-from costplan.adapters.cluster.arguments import adapt_changes, workers_by_kind
-from costplan.adapters.cluster.file import changed, kinds_of
+from costplan.adapters.cluster.file import adapted, scaled
 from costplan.adapters.cluster.folder import (
     Folder,
     Owner,
@@ -126,6 +125,7 @@ class CostplanCluster(Cluster):
         self._watching: asyncio.Task[None] | None = None
         self._is_ending, self._changes = False, asyncio.Lock()
         self._place: starting.Place | None = None
+        self._before: Owner | None = None
         self._spent_before = Decimal(0)
         self.security: Any = None
         super().__init__(name=folder.name, **more)
@@ -135,7 +135,7 @@ class CostplanCluster(Cluster):
             try:
                 self.sync(self._start)
             except BaseException:
-                let_go(folder, key, os.getpid())  # also where somebody lost patience
+                self._give_up()  # also where somebody lost patience
                 self._loop_runner.stop()
                 raise
 
@@ -162,6 +162,7 @@ class CostplanCluster(Cluster):
 
         def reach(_: Callable[[str], None]) -> starting.Place:
             if take_over:
+                cluster._before = found.owner()
                 found.give_to(this_process(key))
             if not found.is_kept:
                 starting.keep(found)
@@ -192,11 +193,19 @@ class CostplanCluster(Cluster):
         self._watching = asyncio.create_task(self._watch())
 
     async def _end_start(self) -> None:
-        """Leaves nothing of a start that failed."""
-        if self._is_ours():
+        """Leaves nothing of a start that failed, and all as it was of a cluster that lives."""
+        if self._before is None and self._is_ours():
             await asyncio.to_thread(partial(starting.end, self._folder, discard=True))
+        self._give_up()
         self._finalizer.detach()
         await super()._close()
+
+    def _give_up(self) -> None:
+        """Has what was not reached ended, or be whose it was before."""
+        if self._before is None:
+            let_go(self._folder, self._key, os.getpid())
+        elif self._is_ours():
+            self._folder.give_to(self._before)
 
     async def _watch(self) -> None:
         """Looks at the folder now and then, so that pages need not, and asks the scheduler what
@@ -293,13 +302,8 @@ class CostplanCluster(Cluster):
         if (n is None) is not bool(by_kind):
             way_out = "write scale(4), or of several kinds scale(features=40, train=2)"
             raise ArgumentError("n", "one number, or numbers by kind, are needed", way_out)
-        if n is None:
-            return self._change(partial(self._scaled, "", by_kind))
-        return self._change(partial(self._scaled, "n", n))
-
-    def _scaled(self, name: str, said: Any, file: Mapping[str, Any]) -> dict[str, Any]:
-        count = workers_by_kind(name, said, kinds_of(file))
-        return changed(file, {"minimum": count, "maximum": count})
+        name, said = ("", by_kind) if n is None else ("n", n)
+        return self._change(partial(scaled, name, said))
 
     def adapt(self, Adaptive: Any = None, **said: Any) -> Any:
         """How the cluster follows its work: `minimum` and `maximum` (numbers, or by kind where
@@ -311,10 +315,7 @@ class CostplanCluster(Cluster):
         if Adaptive is not None:
             problem = "this cluster is adapted by its daemon, and takes no class"
             raise ArgumentError("Adaptive", problem, "leave it out")
-        return self._change(partial(self._adapted, said))
-
-    def _adapted(self, said: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
-        return changed(file, adapt_changes(said, kinds_of(file), utc_now()))
+        return self._change(partial(adapted, said, utc_now()))
 
     def _change(self, change: starting.Change) -> Any:
         """Has the daemon take a changed file in. What is wrong with it is said at once."""
@@ -327,9 +328,6 @@ class CostplanCluster(Cluster):
         async with self._changes:
             await asyncio.to_thread(starting.reload, self._folder, change)
 
-    def _look(self) -> Seen:
-        return seen.look(self._folder, self._seen.work)
-
     @property
     def folder(self) -> Path:
         """Where its file, its book and its logs are: `costplan status --config` works on them."""
@@ -338,12 +336,12 @@ class CostplanCluster(Cluster):
     @property
     def cost(self) -> ClusterCost:
         """Dollars so far, an hour, and expected; budgets; and what the work cost by span."""
-        return seen.cost_of(self._look(), self._spent_before)
+        return seen.cost_of(seen.look(self._folder, self._seen.work), self._spent_before)
 
     @property
     def plan(self) -> FleetPlan | None:
         """The newest plan of the daemon, None before there is one."""
-        return seen.plan_of(self._look().status)
+        return seen.plan_of(seen.look(self._folder).status)
 
     def explain(self, subject: str = "last") -> list[str]:
         """Why the fleet is as it is, in sentences: of the newest plan, a tick, or a node."""
@@ -373,15 +371,14 @@ class CostplanCluster(Cluster):
         return logs
 
     def _scaling_status(self) -> str:
-        status = self._seen.status
-        expected = 0 if status is None else status.workers_expected
+        expected = 0 if self._seen.status is None else self._seen.status.workers_expected
         return f"<div>Workers: {len(self.scheduler_info['workers'])} of {expected}</div>"
 
     def __repr__(self) -> str:
         workers = self.scheduler_info["workers"].values()
-        shown = seen.cost_of(self._seen, self._spent_before)
+        shown = page.short_text(self._seen, seen.cost_of(self._seen, self._spent_before))
         what = f"{self.name}, {self.scheduler_address!r}, {page.size_text(workers)}"
-        return f"{self._cluster_class_name}({what}, {page.short_text(self._seen, shown)})"
+        return f"{self._cluster_class_name}({what}, {shown})"
 
     def __str__(self) -> str:
         shown = seen.cost_of(self._seen, self._spent_before)

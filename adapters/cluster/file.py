@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from costplan.adapters.cluster.arguments import BUDGET_KEYS
+from costplan.adapters.cluster.arguments import BUDGET_KEYS, adapt_changes, workers_by_kind
 from costplan.adapters.dask.adaptive_options import ArgumentError
 from costplan.adapters.text_file import read_text
 from costplan.planner.config import workload_from_mapping
@@ -243,6 +244,17 @@ def changed(file: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -
         "scaling": {key: each for key, each in scaling.items() if each is not None},
         "budget": {key: budget[key] for key in BUDGET_KEYS if budget.get(key) is not None},
     }
+
+
+def scaled(name: str, said: Any, file: Mapping[str, Any]) -> dict[str, Any]:
+    """The file for just so many workers, said by an argument of that name."""
+    count = workers_by_kind(name, said, kinds_of(file))
+    return changed(file, {"minimum": count, "maximum": count})
+
+
+def adapted(said: Mapping[str, Any], now: datetime, file: Mapping[str, Any]) -> dict[str, Any]:
+    """The file with what was said to `adapt` at an instant."""
+    return changed(file, adapt_changes(said, kinds_of(file), now))
 
 
 class _Dumper(yaml.SafeDumper):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from costplan.adapters.cluster.folder import Folder
-from costplan.adapters.cluster.starting import read_file
+from costplan.adapters.cluster.folder import Folder, Owner
+from costplan.adapters.cluster.starting import Place, read_file
 from costplan.adapters.dask import CostplanCluster
 from costplan.adapters.dask.adaptive_options import ArgumentError
 from tests.e2e.cluster_session import let_tasks_be_found, started
@@ -60,3 +60,24 @@ def test_changes_that_are_made_at_once_are_all_made(tmp_path: Path) -> None:
             await other.close()
 
     asyncio.run(use())
+
+
+class Cut(CostplanCluster):
+    """Somebody whose way to the scheduler is cut."""
+
+    async def _connect(self, place: Place) -> None:
+        raise OSError(f"{place.address} does not answer")
+
+
+def test_who_cannot_reach_a_cluster_does_not_end_it(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "three")
+    with started(tmp_path, "three") as cluster, Client(cluster) as client:
+        for owner in (folder.owner(), Owner(state="detached")):
+            assert owner is not None
+            folder.give_to(owner)
+            with pytest.raises(OSError, match="does not answer"):
+                Cut.from_name("three", folder=tmp_path, take_over=True)
+            assert folder.owner() == owner
+        assert client.submit(nap, 0.1, 8).result(timeout=60) == 8
+        cluster.close(shutdown=True)
+    assert not folder.is_living
