@@ -23,7 +23,7 @@ from distributed import Adaptive
 from costplan.adapters.clock import utc_now
 from costplan.adapters.dask import adaptive_shim as shim
 from costplan.adapters.dask.adaptive_cost import Cost
-from costplan.adapters.dask.adaptive_gang import Gang, Gangs
+from costplan.adapters.dask.adaptive_gang import Gang
 from costplan.adapters.dask.adaptive_keeper import Look, keeper_of
 from costplan.adapters.dask.adaptive_options import (
     ArgumentError,
@@ -113,7 +113,7 @@ class CostAwareAdaptive(Adaptive):
         self._keeper.roster.worker_key = worker_key
         self._keeper.suppose(self._options.worker_usd_per_hour)
         self._wait_count_given = wait_count
-        self._gangs = Gangs()
+        self._gangs = self._keeper.gangs
         self._look: Look | None = None
         self._asked = Asked(wanted=0, useful=0, reason="nobody has looked yet")
         self._decision, self._must = Decision(), ""

@@ -1,5 +1,6 @@
 """What is kept of one cluster object for as long as it lives, whoever adapts it: where its load is
-from, who is being emptied, what was learnt, and a `scale` that loses nothing.
+from, who is being emptied, which gangs are needed, what was learnt, and a `scale` that loses
+nothing.
 
 Stock `SpecCluster.scale(n)` downwards takes the newest entries out of the plan and ends their
 processes: it asks for their retirement by the wrong names, so nothing is copied and what runs is
@@ -26,6 +27,7 @@ from dask.utils import parse_timedelta
 
 from costplan.adapters.clock import utc_now
 from costplan.adapters.dask import adaptive_shim as shim
+from costplan.adapters.dask.adaptive_gang import Gangs
 from costplan.adapters.dask.adaptive_leaving import Leaving
 from costplan.adapters.dask.adaptive_options import BOOT_SECONDS, BOOT_TIMEOUT_SECONDS
 from costplan.adapters.dask.adaptive_roster import Roll, Roster
@@ -68,6 +70,7 @@ class Keeper:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.roster = Roster(cluster)
+        self.gangs = Gangs()
         self.learnt = Learnt(durations=configured_durations())
         self.leaving = Leaving(Unasked(), self._drop, lambda: shim.is_running(cluster), utc_now)
         self._useful: deque[tuple[datetime, int]] = deque()

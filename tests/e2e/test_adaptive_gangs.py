@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,20 @@ def test_a_gang_is_there_before_its_block_and_stays_until_its_end() -> None:
             with pytest.raises(TimeoutError, match="of a gang of 2 workers 0 are there"):
                 await adaptive.gang(2, timeout="50ms").__aenter__()
             assert adaptive._gangs.width() == 0
+
+    run(scene())
+
+
+def test_a_gang_stays_where_the_cluster_is_adapted_anew() -> None:
+    async def scene() -> None:
+        world = World()
+        async with adapted(world) as (cluster, _):
+            adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, maximum=4, interval="20ms")
+            async with adaptive.gang(3):
+                cluster.adapt(Adaptive=CostAwareAdaptive, maximum=5, idle_timeout="1ms")
+                await asyncio.sleep(1.0)
+                assert len(world.alive) == 3
+            await until(lambda: not world.alive)
 
     run(scene())
 
