@@ -169,6 +169,9 @@ class Stock:
         task = self._copying.get(address)
         if task is None or not task.done():
             return False
+        if _has_failed(task):
+            self._forget(address)
+            return False
         if address not in task.result():
             self._refuse(address)
             return False
@@ -176,6 +179,10 @@ class Stock:
 
     def _refuse(self, address: str) -> None:
         self._refused.add(address)
+        self._forget(address)
+
+    def _forget(self, address: str) -> None:
+        """Nothing was asked of a worker, as far as is known; it is asked anew."""
         for state in (self._cordoned, self._copying, self._removing):
             state.pop(address, None)
 
@@ -192,8 +199,11 @@ class Stock:
                 continue
             task = self._removing.get(address)
             if address in here:
-                if task is not None and task.done() and address not in task.result():
-                    self._refuse(address)
+                if task is not None and task.done():
+                    if _has_failed(task):
+                        self._forget(address)
+                    elif address not in task.result():
+                        self._refuse(address)
                 if address in self._refused:
                     refused[name] = _REFUSED
                 else:
@@ -212,6 +222,11 @@ class Stock:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         return await answer_of(self._comm, self._address, operation, **arguments)
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    """Whether the scheduler has not answered, so that nobody knows what became of it."""
+    return task.cancelled() or task.exception() is not None
 
 
 def _busy_tasks(said: Mapping[str, Any]) -> int:
