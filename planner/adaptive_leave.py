@@ -33,6 +33,7 @@ from costplan.planner.load import Load, WorkerLoad
 
 STEPS = 2
 """Idle workers are let go in so many steps before any pause is known: each is a scaling event."""
+SETTLED = 1.25
 NO_PRICE = Decimal(1)
 """Where no price is known all workers cost the same, and only their order is asked for."""
 
@@ -173,7 +174,9 @@ class _View:
         left = here - aim.wanted
         resting = sum(m.size for m in machines if self._idle_seconds(m) is not None)
         busy = here - max(aim.wanted, min(aim.useful, here)) - resting
-        spare = here - max(aim.wanted, aim.recently)
+        # While the most that could be occupied still falls fast, each look would find some more.
+        has_settled = aim.recently <= SETTLED * aim.useful + 1
+        spare = here - max(aim.wanted, aim.recently) if has_settled else 0
         few_of_them = self._last_to_go(machines, self._few.threads)
         kept = self._last_to_go(machines, self._most_in_pause())
         for machine in self._free(machines):

@@ -4,7 +4,8 @@ Tasks are sorted into classes by the resources they ask for, and each class goes
 of worker that has them, those with the fewest others first. With R unfinished tasks of mean m a
 group (not counting those pinned to named workers), T the target and b what a boot takes:
 
-    slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own
+    slots(T)  = sum over groups of R / max(1, floor(T / m))     a task longer than T has its own;
+                            T / m where m is only what a task's age says
     here      = slots of the workers that are ready or coming
     slots(T) <= here:   slots(T) are wanted, nothing is bought
     else:               W = what is left when those here have worked for a boot, but for those
@@ -69,7 +70,8 @@ class Sizes:
 @dataclass(frozen=True, slots=True)
 class _Work:
     """A group's share of a kind: tasks that could run now and all that are unfinished, their
-    mean, and tasks that one worker runs at a time. Overdue tasks are a share of their own."""
+    mean, and tasks that one worker runs at a time. Overdue tasks are a share of their own. The mean
+    is only what a task's age says where it is by that."""
 
     runnable: int
     tasks: float
@@ -77,6 +79,7 @@ class _Work:
     slots_each: int
     is_known: bool
     is_overdue: bool = False
+    is_by_age: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,8 @@ def _shares(group: TaskGroup, runnable: int, slots_each: int, question: Question
     mean, is_known = mean_seconds(group, question.learnt, question.scaling)
     overdue = min(group.overdue, runnable)
     rest = runnable - overdue
-    shares = [_Work(rest, rest + group.waiting, mean, slots_each, is_known)]
+    is_by_age = not is_known and mean == _by_age(group)
+    shares = [_Work(rest, rest + group.waiting, mean, slots_each, is_known, is_by_age=is_by_age)]
     if overdue:
         left = group.overdue_seconds
         shares.append(_Work(overdue, overdue, left, slots_each, is_known, is_overdue=True))
@@ -158,7 +162,11 @@ def mean_seconds(group: TaskGroup, learnt: Learnt, scaling: Scaling) -> tuple[fl
         return max(group.mean_task_seconds, LEAST_MEAN_SECONDS), True
     before = learnt.durations.get(group.prefix)
     guess = scaling.unknown_task_seconds if before is None else before[1]
-    return max(guess, 2 * (group.longest_running_seconds or 0.0), LEAST_MEAN_SECONDS), False
+    return max(guess, _by_age(group), LEAST_MEAN_SECONDS), False
+
+
+def _by_age(group: TaskGroup) -> float:
+    return 2 * (group.longest_running_seconds or 0.0)
 
 
 def grows_with_age(load: Load, learnt: Learnt, scaling: Scaling) -> bool:
@@ -166,17 +174,18 @@ def grows_with_age(load: Load, learnt: Learnt, scaling: Scaling) -> bool:
     guess then that grows each second."""
     groups = [group for group in load.groups if group.queued + group.running]
     means = [mean_seconds(group, learnt, scaling) for group in groups]
-    ages = [2 * (group.longest_running_seconds or 0.0) for group in groups]
-    return any(age == mean for age, (mean, _) in zip(ages, means, strict=True)) and not any(
-        is_known for _, is_known in means
-    )
+    if any(is_known for _, is_known in means):
+        return False
+    return any(_by_age(group) == mean for group, (mean, _) in zip(groups, means, strict=True))
 
 
 def _workers(work: Iterable[_Work], horizon_seconds: float) -> float:
-    """Workers, a fraction, that finish the work within the horizon."""
+    """Workers, a fraction, that finish the work within the horizon: in whole tasks each, but where
+    a task's age is all that is known. Tasks of 2 s that have run for 1.3 s are taken to take 2.6 s,
+    and would have a worker each in 5 s."""
     return sum(
-        part.tasks / max(1, math.floor(horizon_seconds / part.mean)) / part.slots_each
-        for part in work
+        part.tasks / max(1, each if part.is_by_age else math.floor(each)) / part.slots_each
+        for part, each in ((part, horizon_seconds / part.mean) for part in work)
     )
 
 

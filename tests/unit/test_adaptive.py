@@ -286,6 +286,8 @@ def test_a_trickle_over_many_workers_does_not_keep_them_all() -> None:
     machines = [machine(n, number=2) for n in names]
     assert left(seen, machines, wanted=2, useful=2, recently=ANY) == []
     assert left(seen, machines, wanted=2, useful=2, recently=3) == ["c", "d", "e"]
+    # The window has just begun to forget a burst: all go a little later, and at once.
+    assert left(seen, machines, wanted=2, useful=2, recently=5) == []
     assert window_seconds(TERMS) == 5.0
 
 

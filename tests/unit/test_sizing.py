@@ -167,6 +167,19 @@ def test_unknown_durations(
     assert mean_seconds(group, Learnt(durations=MappingProxyType(seen)), Scaling()) == mean
 
 
+@pytest.mark.parametrize(
+    ("longest", "wanted"),
+    [
+        # Twice 45 s: 90 s each in 240 s are 2.67 tasks, of which the age says nothing certain.
+        (45.0, 12),
+        (150.0, 32),
+    ],
+)
+def test_an_age_is_no_reason_for_whole_tasks(longest: float, wanted: int) -> None:
+    work = tasks(queued=31, running=1, mean=None, longest_running_seconds=longest)
+    assert first(work).wanted == wanted
+
+
 def test_a_guess_is_said_to_be_one() -> None:
     assert "guessed" in first(tasks(queued=9, mean=None)).reason
     assert "guessed" not in first(tasks(queued=9)).reason
