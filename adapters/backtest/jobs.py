@@ -46,6 +46,7 @@ do, are told of."""
 _GUIDE = "docs/simulate.md"
 _MAGIC = b"PAR1"
 _INSTANTS = (pa.timestamp("us", "UTC"), pa.timestamp("us"))
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 _NUMBERS = "give seconds and counts as numbers, and instants as timestamps"
 Floats = NDArray[np.float64]
 
@@ -304,8 +305,7 @@ def _seconds(path: Path, table: pa.Table, name: str) -> Floats:
     """A column of instants or of seconds, as seconds; what is missing is NaN."""
     column = table[name]
     if pa.types.is_timestamp(column.type):
-        micros = pc.cast(column, pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
-        return _floats(micros) / 1e6
+        return _timed(column)
     return _numbers(path, table, name)
 
 
@@ -314,7 +314,7 @@ def _numbers(path: Path, table: pa.Table, name: str) -> Floats:
     column = table[name]
     kind = column.type
     if pa.types.is_duration(kind):
-        return _floats(pc.cast(column, pa.duration("us")).cast(pa.int64())) / 1e6
+        return _timed(column)
     if _is_text(kind):
         return _floats(_spelt_out(path, name, column))
     if not (
@@ -325,6 +325,14 @@ def _numbers(path: Path, table: pa.Table, name: str) -> Floats:
     ):
         raise InputError(f"{path}: {name}", f"holds {kind}, not numbers", _NUMBERS)
     return _floats(column)
+
+
+def _timed(column: pa.ChunkedArray) -> Floats:
+    """Instants or spans of any unit as seconds; what is finer than a microsecond is cut off."""
+    unit, whole = column.type.unit, pc.cast(column, pa.int64())
+    if unit == "ns":
+        unit, whole = "us", pc.divide(whole, 1000)
+    return _floats(whole) / _PER_SECOND[unit]
 
 
 def _spelt_out(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -353,6 +361,6 @@ def _is_number(text: str) -> bool:
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(
-        pc.fill_null(pc.cast(column, pa.float64()), math.nan).to_numpy(), dtype=np.float64
-    )
+    # Whole numbers beyond 2^53 are rounded: counts of nanoseconds, ends in the year 9999.
+    numbers = pc.cast(column, pa.float64(), safe=False)
+    return np.asarray(pc.fill_null(numbers, math.nan).to_numpy(), dtype=np.float64)

@@ -163,6 +163,34 @@ def test_instants_may_be_text(tmp_path: Path) -> None:
     assert found.begins == "2026-01-01 00:00:00"
 
 
+def test_times_may_be_finer_than_microseconds(tmp_path: Path) -> None:
+    path, first = tmp_path / "jobs.parquet", 1_767_571_200_123_456_789
+    submit = pa.array([first, first + 5_000_000_001], pa.timestamp("ns"))
+    spans = pa.array([60_000_000_001, 30_000_000_999], pa.duration("ns"))
+    pq.write_table(pa.table({"submit": submit, "duration": spans, "gpus": [1, 1]}), path)
+    found = read_jobs(path, days=1)
+    assert found.jobs == (
+        TraceJob(at_seconds=0, seconds=60, units=1),
+        TraceJob(at_seconds=5, seconds=30, units=1),
+    )
+    lines = ("2026-01-05T00:00:00.123456789,60,1", "2026-01-05T00:00:05.123456789,60,1")
+    found = read_jobs(csv(tmp_path, "submit,duration,gpus", *lines), days=1)
+    assert [job.at_seconds for job in found.jobs] == [0, 5]
+
+
+def test_numbers_beyond_what_a_float_tells_apart_are_rounded(tmp_path: Path) -> None:
+    lines = ("1767571200123456789,60,1", "1767571200123456790,60,1")
+    found = read_jobs(csv(tmp_path, "submit,duration,gpus", *lines), days=1)
+    assert [job.at_seconds for job in found.jobs] == [0, 0]
+
+
+def test_a_job_whose_end_is_a_stand_in_for_never_is_cut(tmp_path: Path) -> None:
+    lines = ("2026-01-05 00:00:00,2026-01-05 00:00:00,9999-12-31 00:00:00,1",)
+    found = read_jobs(csv(tmp_path, "submit,start_time,end_time,gpus", *lines), days=1)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=86400, units=1),)
+    assert found.notes == ("1 job cut at the end of the day",)
+
+
 def test_jobs_of_other_days_are_told_from_jobs_of_nothing(tmp_path: Path) -> None:
     path = csv(tmp_path, "submit,duration,gpus", "1,5,1")
     with pytest.raises(InputError, match="no job in the 1 days from day 3; choose other days"):
