@@ -45,6 +45,8 @@ def deadline_lines(plan: Recommendation, advice: DeadlineAdvice) -> Iterable[str
 
 
 def _more(cost: Decimal, expected: Decimal) -> str:
+    if cost == expected:
+        return "the same"
     share = f"{100 * (cost / expected - 1):+.1f} %"
     return "the same" if share in {"+0.0 %", "-0.0 %"} else share
 

@@ -42,7 +42,7 @@ def advise(terms: Terms) -> DeadlineAdvice:
         raise ValueError("deadline_seconds: shorter than the work and a changeover")
     grid = Grid.of(terms)
     step_hours = grid.step_seconds / SECONDS_PER_HOUR
-    price = float(terms.spot_usd_per_hour / terms.on_demand_usd_per_hour)
+    price = _spot_price(terms)
     prior = pools(terms.hazard_per_hour, max(len(terms.zones), 1), step_hours)
     moves = chain(Rates.none(), prior, step_hours)
     later = [round(terms.deadline_seconds * more) for more in LOOSER]
@@ -89,6 +89,13 @@ def advise(terms: Terms) -> DeadlineAdvice:
         away_hours=mean_away_hours(),
         source=SOURCE,
     )
+
+
+def _spot_price(terms: Terms) -> float:
+    """What spot costs as a share of on demand; 1 where that is paid for by commitments."""
+    if not terms.on_demand_usd_per_hour:
+        return 1.0
+    return float(terms.spot_usd_per_hour / terms.on_demand_usd_per_hour)
 
 
 def usual_states(moves: Chain) -> FloatArray:

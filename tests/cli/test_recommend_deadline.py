@@ -203,3 +203,20 @@ def test_spot_may_move_to_zones_where_it_costs_little_more(tmp_path: Path, price
         run(workload, "--prices", prices, "--deadline", "7h", "--format", "json").stdout
     )
     assert plan["deadline"]["zones"] == ["north-a", "north-b"]
+
+
+def test_a_fleet_that_commitments_pay_in_full_costs_nothing(tmp_path: Path) -> None:
+    rows = write_prices(tmp_path / "p.csv", seen=datetime.now(UTC), provider="aws").read_text()
+    for name, real in (("north-a", "us-east-1a"), ("north", "us-east-1"), ("small.4", "m5.xlarge")):
+        rows = rows.replace(name, real)
+    (tmp_path / "p.csv").write_text(rows.replace("big.8", "m5.2xlarge"))
+    (tmp_path / "held.yaml").write_text(
+        "commitments: [{id: ri, kind: regional_ri, region: us-east-1, instance_type: m5.xlarge,"
+        " count: 60}]\n"
+    )
+    told = run(written(tmp_path, WORKLOAD), "--prices", tmp_path / "p.csv", "--deadline", "8h",
+               "--commitments", tmp_path / "held.yaml")  # fmt: skip
+    assert told.exit_code == 0, told.output
+    text = " ".join(told.stdout.split())
+    assert "within 8h: $0.00 expected; the same as on demand from the start, $0.00" in text
+    assert "nothing of the fleet is spot: 1h 57min may pass without work" in text
