@@ -9,11 +9,10 @@ the cloud's notice.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,12 +26,14 @@ from costplan.adapters.sim.machines import Pool
 from costplan.adapters.sim.steps import Steps, always
 from costplan.planner.buying import fits, room, workers_on
 from costplan.planner.catalogue import MARKETS, Catalogue
+from costplan.planner.config_fields import MOST_SECONDS
 from costplan.planner.errors import InputError
 from costplan.planner.optimize.offers import candidates
 from costplan.planner.risk import cost_factor
 from costplan.planner.settings import Settings
 from costplan.planner.types import Market, OfferKey, WorkerShape
 from costplan.planner.units import PICO_PER_USD, usd_from_pico
+from costplan.planner.wording import counted
 from costplan.planner.workload import Limits, Where, Workload
 
 T = TypeVar("T")
@@ -108,12 +109,15 @@ def read_availability(path: Path, part: str | None = None) -> tuple[Availability
             raise InputError(
                 f"{path}: row {row}",
                 f"has {name}, a gap of {gap} s, tick {tick}, {ticks} ticks, {there} available",
-                "give an id, a gap above 0, at least a tick, and how many were to be had",
+                "give an id, a gap of 1 s to 10 years, at least a tick, and how many were to be "
+                "had",
             )
         runs.setdefault(str(name), []).append((int(tick), int(ticks), float(gap), int(there)))
     if not runs:
         what = "" if part is None else f" with {part} in its id"
         raise InputError(str(path), f"has no availability trace{what}", "name another --spot-set")
+    for name, parts in runs.items():
+        _check_runs(f"{path}: {name}", sorted(parts))
     traces = [_trace(name, sorted(parts)) for name, parts in sorted(runs.items())]
     if part is None:
         longest = max(traces, key=lambda trace: trace.seconds).set_name
@@ -122,12 +126,26 @@ def read_availability(path: Path, part: str | None = None) -> tuple[Availability
 
 
 def _are_counts(*values: object) -> bool:
-    """Whether all are whole numbers of at least 0."""
-    return all(isinstance(v, (int, float)) and v >= 0 and v == v // 1 for v in values)
+    """Whether all are whole numbers from 0 to a thousand million."""
+    return all(isinstance(v, (int, float)) and 0 <= v <= 10**9 and v == v // 1 for v in values)
 
 
 def _is_time(seconds: object) -> bool:
-    return isinstance(seconds, (int, float)) and 0 < seconds < math.inf
+    return isinstance(seconds, (int, float)) and 1 <= seconds <= MOST_SECONDS
+
+
+def _check_runs(name: str, parts: Sequence[tuple[int, int, float, int]]) -> None:
+    """Returns where the runs of a trace come one after the other; raises InputError."""
+    for (tick, ticks, gap, _), (later, _, other, _) in pairwise(parts):
+        if other != gap:
+            what = f"has gaps of {gap:g} s and of {other:g} s"
+            raise InputError(name, what, "give each a trace_id of its own")
+        if later < tick + ticks:
+            raise InputError(
+                name,
+                f"tick {later} is within the {counted(ticks, 'tick')} from {tick} on",
+                "give each tick once, and each trace a trace_id of its own",
+            )
 
 
 def _trace(name: str, parts: Sequence[tuple[int, int, float, int]]) -> Availability:

@@ -48,6 +48,9 @@ def test_a_trace_is_up_while_a_machine_was_to_be_had(tmp_path: Path) -> None:
         {"gap_s": 0.0},
         {"gap_s": float("nan")},
         {"gap_s": "x"},
+        {"gap_s": 1e-9},
+        {"gap_s": 1e300},
+        {"tick": 10**12},
         {"run_ticks": 0},
         {"tick": -1},
         {"n_available": None},
@@ -56,6 +59,21 @@ def test_a_trace_is_up_while_a_machine_was_to_be_had(tmp_path: Path) -> None:
 def test_a_wrong_row_is_named(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"traces.parquet: row 1: has set/zone/type, a gap of"):
         read_availability(written(tmp_path / "traces.parquet", wrong))
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"n_available": 0}, "tick 0 is within the 12 ticks from 0 on"),
+        ({"tick": 11}, "tick 11 is within the 12 ticks from 0 on"),
+        ({"tick": 12, "gap_s": 60.0}, "has gaps of 300 s and of 60 s"),
+    ],
+)
+def test_runs_that_do_not_follow_each_other_are_no_trace(
+    tmp_path: Path, second: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=rf"set/zone/type: {said}; give each"):
+        read_availability(written(tmp_path / "traces.parquet", {}, second))
 
 
 @pytest.mark.parametrize("read", [read_availability, read_courses])
