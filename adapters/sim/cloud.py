@@ -24,7 +24,8 @@ from costplan.planner.errors import CapacityUnavailable, QuotaExceeded, RequestR
 from costplan.planner.nodes import LaunchRequest, MachineState, Notice
 from costplan.planner.types import OfferKey
 
-_FAR_SECONDS = 30 * 86400.0
+_FAR_SECONDS = 100 * 365 * 86400.0
+"""No simulation lasts so long: a backtest of ten years is given up after ten times that."""
 
 
 class Guests(Protocol):
