@@ -234,7 +234,8 @@ class Foreteller:
         if found is not None:
             forecast, values = found
             notes = forecast.notes
-            rows = over_steps(values, (now - forecast.at) / timedelta(seconds=1))
+            # A clock that was set back is behind the last whole step: it counts from there then.
+            rows = over_steps(values, max(0.0, (now - forecast.at) / timedelta(seconds=1)))
         rows = np.maximum(rows, coming)
         if work is not None:
             rows = np.maximum(rows, _busy(work))

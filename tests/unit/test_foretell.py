@@ -110,6 +110,17 @@ def test_demand_that_rose_since_the_last_whole_step_moves_the_forecast() -> None
     assert rows[MEDIAN, :3] == pytest.approx(np.full(3, 30.0), abs=0.5)
 
 
+def test_a_clock_that_is_set_back_foretells_no_hour_without_work() -> None:
+    foreteller, now = (
+        Foreteller(parts(np.full(200, 10.0)), MONDAY + 200 * STEP),
+        MONDAY + 200 * STEP,
+    )
+    foreteller.learn(now)
+    for back in (timedelta(seconds=60), timedelta(hours=1), timedelta(hours=5)):
+        outlook = foreteller.outlook(now - back, None, Learnt(), SETTINGS)
+        assert (workers(outlook)[MEDIAN] == 10).all()
+
+
 def test_the_graph_is_a_floor_for_as_long_as_it_lasts() -> None:
     """40 tasks of two hours, half through on average: 10 workers at first, none in two hours."""
     now = MONDAY + timedelta(days=2)
