@@ -127,7 +127,7 @@ def read_jobs(
         notes.append(f"{_jobs(cut)} cut at the end of {_days(days)}")
     order = np.argsort(at[here], kind="stable")
     jobs = tuple(
-        TraceJob(at_seconds=float(a), seconds=float(e - a), units=math.ceil(u - 1e-9))
+        TraceJob(at_seconds=float(a), seconds=float(e - a), units=max(1, math.ceil(u - 1e-9)))
         for a, e, u in zip(at[here][order], ends[here][order], units[here][order], strict=True)
         if e > a
     )

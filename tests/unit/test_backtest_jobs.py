@@ -163,6 +163,12 @@ def test_instants_may_be_text(tmp_path: Path) -> None:
     assert found.begins == "2026-01-01 00:00:00"
 
 
+def test_a_job_of_a_trace_of_a_unit_has_a_task(tmp_path: Path) -> None:
+    """One of no task would never be done."""
+    found = read_jobs(csv(tmp_path, "submit,duration,gpus", "0,60,1e-10"), days=1)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
+
+
 def test_times_may_be_finer_than_microseconds(tmp_path: Path) -> None:
     path, first = tmp_path / "jobs.parquet", 1_767_571_200_123_456_789
     submit = pa.array([first, first + 5_000_000_001], pa.timestamp("ns"))
