@@ -106,6 +106,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     for option, path in (("--html", html), ("--out", out)):
         if path is not None:
             check_out(path, option)
+    _check_apart(html, out)
     flags = _given(
         policies=policy or None,
         demand=_given(
@@ -142,6 +143,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     else:
         write_out(out, text)
         errors.note(f"written to {out}")
+
+
+def _check_apart(html: Path | None, out: Path | None) -> None:
+    """Returns where the page and the answer do not go into one file; raises InputError."""
+    from costplan.planner.errors import InputError
+
+    if html is not None and out is not None and html.resolve() == out.resolve():
+        raise InputError(f"--out {out}", "is where --html writes its page, too", "name another")
 
 
 def _given(**values: Any) -> dict[str, Any]:

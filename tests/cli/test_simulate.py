@@ -288,3 +288,13 @@ def test_the_example_runs() -> None:
     answer = run("examples/month.yaml", "--days", "0.5", "--policy", "foresight")
     assert answer.exit_code == 0, answer.output
     assert answer.stdout.startswith("month: ")
+
+
+def test_the_answer_does_not_take_the_place_of_the_page(jobs: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    (tmp_path / "link.html").symlink_to(page)
+    for out in (page, tmp_path / "link.html"):
+        answer = run("--demand", jobs, "--html", page, "--out", out, *SHORT)
+        assert answer.exit_code == 1
+        assert f"--out {out}: is where --html writes its page, too; name another" in answer.stderr
+        assert not page.exists()
