@@ -172,8 +172,10 @@ def from_exchanges(
 
 
 def surplus_since(learnt: Learnt, surplus: Mapping[str, bool], now: datetime) -> Learnt:
-    """Since when each kind has had more workers than its work asks for, without a break."""
-    kept = {kind: learnt.surplus_since.get(kind, now) for kind, is_one in surplus.items() if is_one}
+    """Since when each kind has had more workers than its work asks for, without a break; where the
+    clock was set back since, from now on."""
+    known = learnt.surplus_since
+    kept = {kind: min(known.get(kind, now), now) for kind, is_one in surplus.items() if is_one}
     if kept == dict(learnt.surplus_since):
         return learnt
     return replace(learnt, surplus_since=MappingProxyType(kept))

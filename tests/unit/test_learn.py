@@ -143,6 +143,11 @@ def test_a_surplus_is_since_it_began_without_a_break() -> None:
     assert dict(found.surplus_since) == {"w": after(4), "v": after(2)}
 
 
+def test_a_surplus_does_not_last_until_a_clock_that_was_set_back_is_there_again() -> None:
+    found = surplus_since(Learnt(), {"w": True}, after(3600))
+    assert dict(surplus_since(found, {"w": True}, after(5)).surplus_since) == {"w": after(5)}
+
+
 def test_exchanges_are_remembered_for_two_horizons() -> None:
     """Of half an hour: what was exchanged at noon is known until one o'clock."""
     there = {"n-0": rented("n-0", keys=(key("a"),))}
