@@ -23,6 +23,7 @@ from costplan.planner.asked import (
     step_start,
 )
 from costplan.planner.calendar import scheduled
+from costplan.planner.due import by_deadline
 from costplan.planner.forecast.ensemble import Forecaster
 from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray, Forecast, Member
 from costplan.planner.known_work import KnownWork, known_work
@@ -198,7 +199,7 @@ class Foreteller:
         """Demand after now of the kinds of which something is known; None where nothing is."""
         if not settings.forecast.use:
             return None
-        known = {} if load is None else known_work(load, learnt, settings)
+        known = {} if load is None else known_work(load, learnt, by_deadline(settings, now))
         workers: dict[str, tuple[tuple[float, ...], ...]] = {}
         notes: list[str] = []
         for kind in settings.kinds:

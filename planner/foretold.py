@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from costplan.planner.asked import STEP_SECONDS, DemandPart, step_start
 from costplan.planner.calendar import ScheduledJob, runs
+from costplan.planner.due import by_deadline
 from costplan.planner.forecast.types import QUANTILES, Member
 from costplan.planner.foretell import ENDS_SECONDS, Foreteller
 from costplan.planner.known_work import KnownWork, known_work
@@ -65,7 +66,7 @@ def foretold(
             by_kind.setdefault(part.kind, []).append(part)
     foreteller = Foreteller((part for kept in by_kind.values() for part in kept), at, more)
     foreteller.learn(at)
-    known = {} if load is None else known_work(load, learnt, settings)
+    known = {} if load is None else known_work(load, learnt, by_deadline(settings, at))
     return Foretold(
         cluster=settings.cluster,
         at=at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from costplan.adapters.sim.work import Job, Stage
 from costplan.planner.asked import STEP
 from costplan.planner.forecast.types import QUANTILES
+from costplan.planner.foretell import Foreteller
 from tests.sim.kept import Kept
 from tests.sim.loops import SETTINGS, driver_of, world_of
 
@@ -62,3 +64,14 @@ def test_an_hour_of_downtime_is_a_gap_and_not_demand_of_nothing(tmp_path: Path) 
     assert max(gaps) >= timedelta(minutes=60)
     assert sum(gap > STEP for gap in gaps) == 1
     assert all(part.worker_seconds > 0 for part in demand)
+
+
+def test_nothing_is_bought_ahead_of_work_that_has_until_a_deadline() -> None:
+    """67 h of task-time: four threads a worker, 8 h left, 80 % of it planned for."""
+    world = world_of(3)
+    due = world.clock() + timedelta(hours=8)
+    driver = driver_of(world, replace(SETTINGS, scaling=replace(SETTINGS.scaling, deadline=due)))
+    driver.foreteller = Foreteller((), world.clock())
+    world.cluster.submit(Job(name="job", stages=(Stage(prefix="job", tasks=4000, seconds=60.0),)))
+    driver.run(240.0)
+    assert 1 <= sum(machine.ended is None for machine in world.cloud.machines()) <= 8

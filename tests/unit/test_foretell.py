@@ -14,6 +14,7 @@ from costplan.planner.calendar import ScheduledJob
 from costplan.planner.codec import encode
 from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray
 from costplan.planner.foretell import ENDS_SECONDS, MOST_LEARNT, Foreteller, over_steps
+from costplan.planner.foretold import foretold
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load, TaskGroup
 from costplan.planner.needs import Needs
@@ -133,6 +134,20 @@ def test_the_graph_is_a_floor_for_as_long_as_it_lasts() -> None:
     assert done[0] < 0.8 * done[MEDIAN]
     assert done[-1] > 1.2 * done[MEDIAN]
     assert (workers(outlook_of(quiet, now)) == 0).all()
+
+
+def test_work_that_has_until_a_deadline_is_spread_over_its_time() -> None:
+    now = MONDAY
+    queued = TaskGroup(
+        prefix="fit", need={}, queued=4000, running=0, mean_task_seconds=60.0, observed_tasks=4
+    )
+    scaling = replace(SETTINGS.scaling, deadline=now + timedelta(hours=8))
+    due = replace(SETTINGS, scaling=scaling)
+    assert workers(outlook_of([], now, queued))[MEDIAN, 0] == 60  # the maximum
+    # 4,000 x 60 s in 23,040 s are 10.4 threads, four a worker.
+    assert workers(outlook_of([], now, queued, settings=due))[MEDIAN, 0] == pytest.approx(3)
+    (told, _) = foretold((), load(now, queued), Learnt(), due, now).kinds
+    assert told.at(0.5)[0] == pytest.approx(3)
 
 
 def test_the_calendar_is_a_floor_too_and_the_maximum_a_ceiling() -> None:
