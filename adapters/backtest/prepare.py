@@ -94,7 +94,7 @@ def prepare(section: BacktestSection, prices: PriceList, rules: tuple[Policy, ..
     lines = [
         f"demand: {source}: {counted(len(found.jobs), 'job')}, "
         f"{counted(round(found.unit_hours), f'{found.unit}-hour')} in {days_text(section.days)}",
-        *(f"demand: {note}" for note in found.notes),
+        *(f"demand: {note}" for note in (*found.notes, *_short_trace(found, section.days))),
         f"a worker: {_worker_text(kind)}",
         *_unused_shapes(section, found.unit),
         f"prices: {prices.name}, {place.provider}/{place.region}, "
@@ -149,6 +149,18 @@ def generated(made: GenerateSection, days: float) -> TraceJobs:
     if not jobs:
         raise InputError("demand.generate.jobs_per_hour", "made no job at all", "ask for more")
     return TraceJobs(jobs=tuple(jobs), unit=made.unit, notes=(), begins="the first Monday")
+
+
+def _short_trace(found: TraceJobs, days: float) -> list[str]:
+    """A line where the jobs take no more than half of the days, which a fixed fleet pays all of."""
+    last = max(job.at_seconds + job.seconds for job in found.jobs) / 86400
+    enough = math.ceil(last)
+    if enough > days / 2:
+        return []
+    return [
+        f"the last job could be done after {last:.3g} days, and what runs without work until "
+        f"{days_text(days)} are over is paid for, too; --days {enough} ends with the jobs"
+    ]
 
 
 def _scaling(boot_seconds: int) -> Scaling:

@@ -298,3 +298,11 @@ def test_the_answer_does_not_take_the_place_of_the_page(jobs: Path, tmp_path: Pa
         assert answer.exit_code == 1
         assert f"--out {out}: is where --html writes its page, too; name another" in answer.stderr
         assert not page.exists()
+
+
+def test_days_without_any_job_are_told_of(jobs: Path) -> None:
+    words = ("--demand", jobs, "--policy", "foresight", "--region", "aws/us-east-1", "--jobs", "1")
+    said = "the last job could be done after 0.0683 days, and what runs without work until 30 days "
+    answer = run(*words)
+    assert said + "are over is paid for, too; --days 1 ends with" in " ".join(answer.stdout.split())
+    assert "the last job could be done" not in run(*words, "--days", "1").stdout
