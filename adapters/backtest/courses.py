@@ -22,6 +22,7 @@ from costplan.planner.errors import InputError
 
 _COLUMNS = ("timestamp", "zone", "instance_type", "spot_usd_h")
 _PRICE = Decimal("0.000001")
+"""Prices are whole times this, and at least once: nothing is for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Course:
 
 
 def _priced(usd_per_hour: Decimal, ratio: float) -> Decimal:
-    return (usd_per_hour * Decimal(repr(ratio))).quantize(_PRICE)
+    return max((usd_per_hour * Decimal(repr(ratio))).quantize(_PRICE), _PRICE)
 
 
 def read_courses(path: Path) -> tuple[Course, ...]:

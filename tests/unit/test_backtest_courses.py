@@ -80,3 +80,9 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"zone": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="a file of spot prices is Parquet with"):
         read_courses(tmp_path / "other.parquet")
+
+
+def test_no_price_falls_to_nothing(tmp_path: Path) -> None:
+    rows = [(0.0, "a", "m5", 1.0), (1.0, "a", "m5", 1e-9), (2.0, "a", "m5", 1.0)]
+    (course,) = read_courses(written(tmp_path / "prices.parquet", rows))
+    assert course.around(Decimal("0.1")).values == (Decimal("0.2"), Decimal("0.000001"))
