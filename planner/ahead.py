@@ -136,7 +136,7 @@ def quantile(settings: Settings) -> float:
 def steps_of(span: float, first: float) -> list[float]:
     """Lengths of the steps that fill `span`, the first so long and each longer by the same.
 
-    Example: 600 s from steps of 100 s: five of 100 s, or as few as there is room for.
+    Example: 600 s from steps of 100 s: six of 100 s, or as few as there is room for.
     """
     many = max(1, min(MOST_STEPS - 1, int(span // first)))
     if many == 1:
@@ -381,7 +381,7 @@ def _windows(hours: Floats, snapshot: Snapshot, settings: Settings) -> Iterator[
         if limit is None:
             continue
         left_hours = (end(now) - now) / timedelta(hours=1)
-        stop = int(np.searchsorted(begins, left_hours - 1e-9))
+        stop = max(1, int(np.searchsorted(begins, left_hours - 1e-9)))
         left = float(max(Decimal(0), limit - spent))
         yield Window(first=0, stop=stop, usd=left * min(1.0, hours[:stop].sum() / left_hours))
         if stop < len(hours):

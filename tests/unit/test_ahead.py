@@ -226,6 +226,14 @@ def test_a_day_budget_is_spread_over_the_day() -> None:
     assert len(bought(ticked(outlook([50.0] * 48), state, settings=freer))) == 3
 
 
+def test_the_last_microseconds_of_a_day_have_its_budget() -> None:
+    settings = rules(budget=Budget(usd_per_day=Decimal(24)))
+    for left in (1e-6, 3e-6, 5e-6):
+        late = 12 * 3600 - left
+        foretold = replace(outlook([50.0] * 48), at=after(late))
+        assert ahead_of(ticked(foretold, fleet("a", "b"), settings=settings, now=late)).steps == 24
+
+
 def test_work_that_is_there_is_launched_before_work_to_come() -> None:
     settings = rules(safety=Safety(max_launches=2))
     done = ticked(outlook([50.0] * 48), State(), busy=0, settings=settings)
