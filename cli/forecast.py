@@ -62,9 +62,9 @@ def made_of(there: Cluster, name: str | None) -> Foretold:
     from costplan.planner.asked import STEP
     from costplan.planner.config_fields import suggestion
     from costplan.planner.errors import InputError
+    from costplan.planner.foretell import load_of
     from costplan.planner.foretold import foretold
     from costplan.planner.learnt import Learnt
-    from costplan.planner.snapshot import fresh_load
 
     known = there.store.demand_clusters()
     stored = there.store.last_tick()
@@ -82,9 +82,9 @@ def made_of(there: Cluster, name: str | None) -> Foretold:
     parts = there.store.demand(name)
     if name == stored.settings.cluster:
         settings = _own(settings, stored.settings)
-        load = fresh_load(stored.readings, settings)
-        learnt = there.state().learnt
-        return foretold(parts, load, learnt, settings, stored.at, member_of(settings))
+        state = there.state()
+        load = load_of(stored.readings, state, settings)
+        return foretold(parts, load, state.learnt, settings, stored.at, member_of(settings))
     # Of a cluster that is not driven any more nothing but its history is known.
     end = max(part.start for part in parts)
     bare = replace(settings, cluster=name, kinds=(), calendar=())

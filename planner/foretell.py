@@ -24,9 +24,12 @@ from costplan.planner.asked import (
 )
 from costplan.planner.calendar import scheduled
 from costplan.planner.due import by_deadline
+from costplan.planner.fleet_speed import at_fleet_speed
+from costplan.planner.fleet_view import assets
 from costplan.planner.forecast.ensemble import Forecaster
 from costplan.planner.forecast.types import QUANTILES, STEPS_PER_DAY, FloatArray, Forecast, Member
 from costplan.planner.known_work import KnownWork, known_work
+from costplan.planner.learn import from_load, speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
 from costplan.planner.needs import Needs
@@ -123,6 +126,17 @@ class Series:
         return self._made[1]
 
 
+def load_of(readings: Readings, state: State, settings: Settings) -> Load | None:
+    """The load that can be believed, with its tasks as fast as on the fleet there is: needs are
+    sized so, and what is foretold of the same work is to be no more."""
+    load = fresh_load(readings, settings)
+    speeds = speeds_of(from_load(state.learnt, load, readings.at), settings)
+    if load is None or speeds.is_plain:
+        return load
+    fleet = assets(state.nodes.values(), load, (), state.meters, settings, readings.at)
+    return at_fleet_speed(load, fleet, speeds)
+
+
 class Foreteller:
     """Keeps what each kind of worker was asked for, and tells ticks what will be.
 
@@ -160,7 +174,7 @@ class Foreteller:
             or last[0] is not settings
             or (last[1] is not None and not timedelta(0) <= now - last[1].at < STEP)
         ):
-            load = fresh_load(readings, settings)
+            load = load_of(readings, state, settings)
             last = self._last = settings, self.outlook(now, load, state.learnt, settings)
         return replace(readings, outlook=last[1])
 

@@ -11,6 +11,8 @@ import pytest
 
 from costplan.planner.codec import decode, encode
 from costplan.planner.explain import Told, explain_tick
+from costplan.planner.forecast.types import QUANTILES
+from costplan.planner.foretell import Foreteller
 from costplan.planner.learn import from_load, speeds_of
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
@@ -21,6 +23,8 @@ from costplan.planner.tick import Launch, State
 from costplan.policies.default import default_policies
 from tests.fleets import (
     NOON,
+    after,
+    does,
     joined,
     key,
     kind,
@@ -238,3 +242,28 @@ def test_a_faster_fleet_is_not_larger_than_its_work_asks_for() -> None:
         told[name] = ticked.needs.demand[0].work_seconds
     assert told[SLOW] == pytest.approx(2880 * 8, rel=0.01)
     assert told[FAST] == pytest.approx(2880 * 5, rel=0.01)
+
+
+@pytest.mark.parametrize("name", [SLOW, FAST])
+def test_nothing_is_bought_ahead_of_work_that_only_other_machines_are_slow_at(name: str) -> None:
+    """Ten machines of one type, and work that they do in time: 6.5 s a task on both types are 5 s
+    on the fast one."""
+    nodes = {f"n-{place}": rented(f"n-{place}", keys=(key(name),)) for place in range(10)}
+    told = load(
+        tasks(queued=2100 if name == FAST else 1300, running=40, mean=6.5),
+        workers={worker: does(4) for node in nodes.values() for worker in node.workers},
+        paces=measured(8, 5, 1000),
+        at=after(5),
+    )
+    read = readings(5, load=told, machines=tuple(map(machine, nodes.values())), offers=ON_OFFER,
+                    quotes=QUOTES)  # fmt: skip
+    seen = Foreteller((), after(5)).told(read, State(nodes=nodes), rules(), refresh=True)
+    assert seen.outlook is not None
+    ticked = tick(seen, State(nodes=nodes), rules(), default_policies(), replan=True)
+    (demand,) = ticked.needs.demand
+    assert ticked.plan is not None
+    assert ticked.plan.ahead is not None
+    assert demand.wanted <= 10
+    assert ticked.plan.ahead.bought == 0
+    median = seen.outlook.workers["w"][QUANTILES.index(0.5)]
+    assert 0.8 * demand.wanted < median[0] <= demand.wanted
