@@ -69,7 +69,9 @@ def known_work(load: Load, learnt: Learnt, settings: Settings) -> Mapping[str, K
         mean, is_known = mean_seconds(group, learnt, settings.scaling)
         slots = slots_of(group.need, kind)
         of_kind = left.setdefault(kind.name, _Left())
-        of_kind.queued += (group.queued + group.waiting) * mean / slots
+        # What is pinned to workers that are not here is nobody's work, as in `sizing`.
+        stuck = min(group.pinned, group.unrunnable, group.queued)
+        of_kind.queued += (group.queued - stuck + group.waiting) * mean / slots
         each = _running_seconds(group, mean)
         overdue = group.overdue * max(each, group.overdue_seconds)
         of_kind.running += ((group.running - group.overdue) * each + overdue) / slots

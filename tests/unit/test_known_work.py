@@ -38,6 +38,12 @@ def test_tasks_that_run_end_one_after_the_other() -> None:
     assert known(varied)["worker"].tail_seconds == 7200
 
 
+def test_tasks_that_are_pinned_to_workers_that_are_not_here_keep_nobody_busy() -> None:
+    pinned = replace(LONG, queued=1004, running=0, pinned=1000, unrunnable=1000)
+    assert known(pinned) == known(replace(LONG, queued=4, running=0))
+    assert known(replace(pinned, queued=1000)) == {}
+
+
 def test_of_one_task_alone_the_age_is_known() -> None:
     one = replace(LONG, running=1, longest_running_seconds=1200.0)
     assert known(one)["worker"].tail_seconds == 2 * 2400
