@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import dask.config
 from dask.utils import parse_timedelta
 from distributed import Adaptive
 
@@ -28,6 +27,7 @@ from costplan.adapters.dask.adaptive_keeper import Look, keeper_of
 from costplan.adapters.dask.adaptive_options import (
     ArgumentError,
     read_options,
+    unknown_task_seconds,
     worker_kind,
 )
 from costplan.planner.adaptive import (
@@ -106,29 +106,30 @@ class CostAwareAdaptive(Adaptive):
             "gang": gang,
             "worker_resources": worker_resources,
         }
-        self._options = read_options(cluster, {**ours, **kwargs}, utc_now())
-        if kwargs:
-            logger.warning("costplan: adapt does not use %s", ", ".join(sorted(kwargs)))
         self._keeper = keeper_of(cluster)
-        self._keeper.roster.worker_key = worker_key
-        self._keeper.suppose(self._options.worker_usd_per_hour)
-        self._wait_count_given = wait_count
-        self._gangs = self._keeper.gangs
-        self._look: Look | None = None
-        self._asked = Asked(wanted=0, useful=0, reason="nobody has looked yet")
-        self._decision, self._must = Decision(), ""
-        self._failures, self._not_before = 0, utc_now()
-        self._said: set[str] = set()
-        super().__init__(
-            cluster,
-            interval=interval,
-            minimum=minimum,
-            maximum=maximum,
-            wait_count=wait_count,
-            target_duration=target_duration,
-            worker_key=worker_key,
-        )
-        self._check_minimum()
+        with self._keeper.arguments_kept():
+            self._options = read_options(cluster, {**ours, **kwargs}, utc_now())
+            if kwargs:
+                logger.warning("costplan: adapt does not use %s", ", ".join(sorted(kwargs)))
+            self._keeper.roster.worker_key = worker_key
+            self._keeper.suppose(self._options.worker_usd_per_hour)
+            self._wait_count_given = wait_count
+            self._gangs = self._keeper.gangs
+            self._look: Look | None = None
+            self._asked = Asked(wanted=0, useful=0, reason="nobody has looked yet")
+            self._decision, self._must = Decision(), ""
+            self._failures, self._not_before = 0, utc_now()
+            self._said: set[str] = set()
+            super().__init__(
+                cluster,
+                interval=interval,
+                minimum=minimum,
+                maximum=maximum,
+                wait_count=wait_count,
+                target_duration=target_duration,
+                worker_key=worker_key,
+            )
+            self._check_minimum()
 
     def _check_minimum(self) -> None:
         options = self._options
@@ -319,7 +320,7 @@ class CostAwareAdaptive(Adaptive):
             scaling=Scaling(
                 target_seconds=max(1, round(self.target_duration)),
                 idle_seconds=round(options.idle_seconds),
-                unknown_task_seconds=_unknown_task_seconds(),
+                unknown_task_seconds=unknown_task_seconds(),
             ),
             boot_guess_seconds=options.boot_seconds,
             least_hold_seconds=patience if is_meant else 0.0,
@@ -390,10 +391,6 @@ class CostAwareAdaptive(Adaptive):
         if usd is not None and cap is not None and int(cap / usd) < self.maximum:
             return int(cap / usd), f"usd_per_hour={cap} at {usd} USD/h a worker"
         return self.maximum, f"maximum={self.maximum}"
-
-
-def _unknown_task_seconds() -> float:
-    return float(parse_timedelta(dask.config.get("distributed.scheduler.unknown-task-duration")))
 
 
 def _listed(names: Iterable[Hashable]) -> str:

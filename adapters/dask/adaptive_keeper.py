@@ -15,7 +15,8 @@ import logging
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,7 +30,11 @@ from costplan.adapters.clock import utc_now
 from costplan.adapters.dask import adaptive_shim as shim
 from costplan.adapters.dask.adaptive_gang import Gangs
 from costplan.adapters.dask.adaptive_leaving import Leaving
-from costplan.adapters.dask.adaptive_options import BOOT_SECONDS, BOOT_TIMEOUT_SECONDS
+from costplan.adapters.dask.adaptive_options import (
+    BOOT_SECONDS,
+    BOOT_TIMEOUT_SECONDS,
+    ArgumentError,
+)
 from costplan.adapters.dask.adaptive_roster import Roll, Roster
 from costplan.adapters.dask.adaptive_sources import (
     Here,
@@ -77,6 +82,7 @@ class Keeper:
         self._working_since: datetime | None = None
         self._begun: set[asyncio.Task[None]] = set()
         self._scaling: _Scaled | None = None
+        self._arguments: dict[str, Any] | None = None
         self.keys: Mapping[str, Hashable] = {}
         self.own_scale: Callable[..., Any] = getattr(cluster, "scale", _no_cluster)
         if shim.is_spec(cluster):
@@ -85,6 +91,20 @@ class Keeper:
         if scheduler is not None:
             # Not at the first look: what is submitted until then is to be seen, too.
             cluster.loop.add_callback(show_costs, scheduler)
+
+    @contextmanager
+    def arguments_kept(self) -> Iterator[None]:
+        """Forgets what `adapt` was told where it is refused, so that the next call needs not take
+        it back. Dask has ended the adapting before by then, and that is logged."""
+        before = self._arguments
+        try:
+            yield
+        except ArgumentError:
+            shim.put_arguments(self.cluster, before or {})
+            if before is not None:
+                logger.warning("costplan: the cluster is adapted no more; call adapt() again")
+            raise
+        self._arguments = shim.arguments(self.cluster)
 
     def suppose(self, usd_per_hour: Decimal | None) -> None:
         """Tells a scheduler in this process what a worker costs of which nobody else says it."""

@@ -77,7 +77,7 @@ class Leaving:
     def names(self) -> set[str]:
         """Names of plan entries that are being emptied, or dropped from the plan."""
         going = [going.machine for going in self._going]
-        dropped = [machine for machines in self._drops.values() for machine in machines]
+        dropped = [machine for machines in list(self._drops.values()) for machine in machines]
         return {name for machine in (*going, *dropped) for name in machine.names}
 
     def why_not(self, machine: Machine) -> str:

@@ -262,3 +262,8 @@ def _pairs(words: list[str]) -> dict[str, float]:
 def _is_process_of_ours(made_of: Any) -> bool:
     """Dask's own worker classes, which have the resources of our configuration."""
     return getattr(made_of, "__module__", "").split(".")[0] == "distributed"
+
+
+def unknown_task_seconds() -> float:
+    """What Dask is configured to take a task for of which no like has ended."""
+    return float(parse_timedelta(dask.config.get("distributed.scheduler.unknown-task-duration")))

@@ -121,8 +121,8 @@ class Roster:
         return self._paid_seconds + (Decimal(0) if now is None else self._unmetered(now))
 
     def workers_paid(self) -> int:
-        """Workers that are paid for now: all that are in the plan."""
-        return sum(life.size for life in self._lives.values())
+        """Workers that are paid for now: all that are in the plan. May be asked from any thread."""
+        return sum(life.size for life in list(self._lives.values()))
 
     def _joined(self, load: Load) -> dict[str, tuple[str, str]]:
         told = shim.joined(self.cluster)

@@ -5,6 +5,7 @@
     scheduler, scheduler_comm, scheduler_info   documented
     plan, requested, observed                   what stock `Adaptive` compares
     scale, scale_down                           how it acts
+    _adaptive_options                           arguments of `adapt`, which the next one adds to
 
 Each has a test of its own against the installed release, and against the oldest supported one.
 """
@@ -48,6 +49,19 @@ class Entry:
 def is_spec(cluster: Any) -> bool:
     """Whether a cluster makes its workers of a specification that can be looked at."""
     return isinstance(cluster, SpecCluster)
+
+
+def arguments(cluster: Any) -> dict[str, Any]:
+    """What `adapt` was told so far, which the next call adds to; empty where it never was."""
+    return dict(getattr(cluster, "_adaptive_options", {}))
+
+
+def put_arguments(cluster: Any, told: Mapping[str, Any]) -> None:
+    """Has the next `adapt` add to these."""
+    kept = getattr(cluster, "_adaptive_options", None)
+    if kept is not None:
+        kept.clear()
+        kept.update(told)
 
 
 def scheduler_here(cluster: Any) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from distributed import Adaptive, SpecCluster, wait
 from distributed.deploy.cluster import Cluster
 
+from costplan.adapters.dask import ArgumentError, CostAwareAdaptive
 from costplan.adapters.dask import adaptive_shim as shim
 from costplan.adapters.dask.adaptive_stock import BUSY_STATES
 from costplan.adapters.dask.session import METADATA
@@ -146,3 +147,25 @@ def test_the_oldest_supported_release_keeps_the_contract_too() -> None:
         capture_output=True, text=True, check=False, cwd=ROOT, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_arguments_that_are_refused_are_not_kept() -> None:
+    """Dask adds what one `adapt` was told to what the next one is."""
+
+    async def scene() -> None:
+        async with adapted(World(), count=0) as (cluster, client):
+            with pytest.raises(ArgumentError, match="give worker_usd_per_hour"):
+                cluster.adapt(Adaptive=CostAwareAdaptive, usd_per_hour=1)
+            assert shim.arguments(cluster) == {}
+            cluster.adapt(Adaptive=CostAwareAdaptive, maximum=2, interval="50ms")
+            told = shim.arguments(cluster)
+            assert told["interval"] == "50ms"
+            for wrong in ({"usd_per_hour": 1}, {"minimum": 3}):
+                with pytest.raises(ArgumentError):
+                    cluster.adapt(Adaptive=CostAwareAdaptive, **{"maximum": 2, **wrong})
+                assert shim.arguments(cluster) == told
+            again = cluster.adapt(Adaptive=CostAwareAdaptive, maximum=3)
+            assert (again.maximum, again.interval) == (3, 0.05)
+            assert await asyncio.wait_for(client.submit(number, 7), 30) == 7
+
+    run(scene())
