@@ -188,7 +188,7 @@ class CostplanCluster(Cluster):
         arguments = self.security.get_connection_args("client") if self.security else {}
         self._place = place
         self.scheduler_comm = rpc(place.address, connection_args=arguments)
-        await super()._start()
+        await starting.answered(super()._start(), self._folder, place)
         self._seen = await asyncio.to_thread(seen.look, self._folder)
         self._watching = asyncio.create_task(self._watch())
 

@@ -5,6 +5,7 @@ All of it blocks, and is called in a thread.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,6 +38,7 @@ LOOK_SECONDS = 0.1
 RELOAD_SECONDS = 60.0
 END_SECONDS = 120.0
 KEEPER_SECONDS = 20.0
+CONNECT_SECONDS = 60.0
 
 Change = Callable[[Mapping[str, Any]], dict[str, Any]]
 """From the autoscaler's file to another one."""
@@ -194,6 +196,18 @@ def with_scheduler(file: Mapping[str, Any], place: Place, tls: TlsFiles | None) 
     if tls is not None and file["provider"]["kind"] == "local":
         scheduler["worker_tls"] = tls.worker_section()
     return {**file, "scheduler": scheduler}
+
+
+async def answered(asking: Awaitable[None], folder: Folder, place: Place) -> None:
+    """Returns when the scheduler has answered; raises ClusterFailed where it does not. Dask waits
+    for the answer of one that it has reached for as long as that takes."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asking
+    except OSError as error:
+        why = str(error) or f"not in {CONNECT_SECONDS:g} s"
+        problem = f"the scheduler at {place.address} does not answer: {why}"
+        raise ClusterFailed(_told(folder, problem, "scheduler")) from error
 
 
 def read_file(folder: Folder) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import Client
 
+from costplan.adapters.cluster import starting
 from costplan.adapters.cluster.folder import Folder, Owner
-from costplan.adapters.cluster.starting import Place, read_file
+from costplan.adapters.cluster.starting import ClusterFailed, Place, read_file
 from costplan.adapters.dask import CostplanCluster
 from costplan.adapters.dask.adaptive_options import ArgumentError
 from tests.e2e.cluster_session import let_tasks_be_found, started
@@ -81,3 +83,23 @@ def test_who_cannot_reach_a_cluster_does_not_end_it(tmp_path: Path) -> None:
         assert client.submit(nap, 0.1, 8).result(timeout=60) == 8
         cluster.close(shutdown=True)
     assert not folder.is_living
+
+
+def test_a_scheduler_that_does_not_answer_is_told_and_its_cluster_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path, "four")
+    with started(tmp_path, "four") as cluster:
+        notes = folder.notes()
+        assert notes is not None
+        assert notes.scheduler is not None
+        scheduler = psutil.Process(notes.scheduler.pid)
+        scheduler.suspend()
+        try:
+            monkeypatch.setattr(starting, "CONNECT_SECONDS", 1.0)
+            with pytest.raises(ClusterFailed, match=r"four: the scheduler at .* does not answer"):
+                CostplanCluster.from_name("four", folder=tmp_path)
+        finally:
+            scheduler.resume()
+        with Client(cluster) as client:
+            assert client.submit(nap, 0.1, 8).result(timeout=60) == 8
