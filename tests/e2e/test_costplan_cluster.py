@@ -96,7 +96,9 @@ def test_a_session_from_start_to_end(root: Path) -> None:
             with span("training", team="risk"):
                 done = client.map(nap, [0.5] * 50, range(50))
             cluster.wait_for_workers(3, timeout=60)
-            types = {row.key.instance_type for row in cluster._look().status.fleet}
+            status = look(folder).status
+            assert status is not None
+            types = {row.key.instance_type for row in status.fleet}
             assert types == {"small", "large"}
             assert len(cluster.requested) == 3
             assert cluster.cost.usd_per_hour > Decimal("0.3")

@@ -116,7 +116,7 @@ MISTAKES = {
         (Change(reconcile, "_asked", _new_token),), 1002, "was launched before it was written"
     ),
     "machines are asked for before that is on disk": Mistake(
-        (Change(Store, "_write_nodes", _late_journal),), 1046, "was launched before it was written"
+        (Change(Store, "_write_nodes", _late_journal),), 1063, "was launched before it was written"
     ),
     "a pause is nobody's business": Mistake((without("freeze"),), 1001, "in a pause until"),
     "a retirement that is not done at once is not asked for again": Mistake(
@@ -143,7 +143,7 @@ MISTAKES = {
         (Change(SimProvider, "_ours", _everybody),), 1015, "not ours"
     ),
     "workers that are to stay are not told so": Mistake(
-        (Change(reconcile, "_take_back", _silent),), 1007, "takes no tasks"
+        (Change(reconcile, "_take_back", _silent),), 1026, "takes no tasks"
     ),
 }
 """What was got wrong, and the first world from seed 1000 on that finds it."""
