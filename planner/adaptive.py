@@ -167,7 +167,8 @@ def asked_by_work(
     here = ready + count
     # Else each look would ask for some more, while a guess of durations grows with their age.
     if here < wanted < min(2 * here, demand.useful) and grows_with_age(load, learnt, terms.scaling):
-        wanted, reason = here, f"{reason}; no more before it is {min(2 * here, demand.useful)}"
+        most = min(2 * here, demand.useful)
+        wanted, reason = here, f"{reason}; more are asked for once that makes {most} workers"
     if not wanted and any(worker.managed_bytes for worker in load.workers.values()):
         wanted, reason = 1, "results are held"
     return Asked(

@@ -34,6 +34,8 @@ from costplan.planner.load import Load, WorkerLoad
 STEPS = 2
 """Idle workers are let go in so many steps before any pause is known: each is a scaling event."""
 SETTLED = 1.25
+"""The most that could be occupied of late is at most so many times what can be now, and one more,
+where it has stopped falling fast."""
 NO_PRICE = Decimal(1)
 """Where no price is known all workers cost the same, and only their order is asked for."""
 

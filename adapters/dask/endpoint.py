@@ -72,6 +72,7 @@ class DaskEndpoint:
         self._clock, self._timeout = clock, timeout_seconds
         self._lock = threading.Lock()
         self._last: tuple[str, int] = ("", 0)
+        self._has_answered = False
         self.dask_version = ""
         """The scheduler's, once it has answered; '' where it does not say."""
         self._client = httpx.Client(
@@ -165,7 +166,7 @@ class DaskEndpoint:
         except httpx.TimeoutException:
             raise self._error(f"no answer in {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
-            raise self._error(_why_not(error)) from None
+            raise self._error(self._why_not(error)) from None
         try:
             return form.model_validate_json(content)
         except ValidationError as error:
@@ -178,6 +179,7 @@ class DaskEndpoint:
         until = time.monotonic() + self._timeout
         headers = {"Content-Type": "application/json"} if body is not None else {}
         with self._client.stream(method, path, content=body, headers=headers) as response:
+            self._has_answered = True
             if response.status_code != httpx.codes.OK:
                 raise self._error(_meaning(response))
             self.dask_version = _shown(response.headers.get(VERSION_HEADER, ""))[:_LONGEST_VERSION]
@@ -190,6 +192,18 @@ class DaskEndpoint:
                     raise self._error(f"no whole answer in {self._timeout:g} s")
         return bytes(content)
 
+    def _why_not(self, error: Exception) -> str:
+        """Why nobody answered, and the way out where TLS on one side alone may be the reason."""
+        said = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return f"its certificate is not believed: {_shown(said)}; name the CA of it as ca_file"
+        if isinstance(error, ssl.SSLError) or "[SSL" in said:
+            return f"no TLS there: {_shown(said)}; write http:// unless it is to serve https"
+        is_cut = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+        if is_cut and self.url.startswith("http:") and not self._has_answered:
+            return f"no answer in HTTP: {_shown(said)}; write https:// where it serves that"
+        return _shown(f"{type(error).__name__}: {said}")
+
     def _refuse_old(self, answer: LoadAnswer) -> None:
         """Raises where this sample was seen before, as from a cache in between."""
         with self._lock:
@@ -200,18 +214,6 @@ class DaskEndpoint:
 
     def _error(self, problem: str) -> ClusterUnreachable:
         return ClusterUnreachable(self.url, problem)
-
-
-def _why_not(error: Exception) -> str:
-    """Why nobody answered, and the way out where TLS on one side alone is the reason."""
-    said = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return f"its certificate is not believed: {_shown(said)}; name the CA of it as ca_file"
-    if isinstance(error, ssl.SSLError) or "[SSL" in said:
-        return f"no TLS there: {_shown(said)}; write http:// unless it is to serve https"
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return f"no answer in HTTP: {_shown(said)}; write https:// where it serves that"
-    return _shown(f"{type(error).__name__}: {said}")
 
 
 def _meaning(response: httpx.Response) -> str:

@@ -171,12 +171,14 @@ def test_what_is_asked_wrongly_is_refused() -> None:
 
 
 class _Scripted(http.server.BaseHTTPRequestHandler):
-    """Answers what the test says."""
+    """Answers what the test says, or closes the connection where the status is 0."""
 
     answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
 
     def do_GET(self) -> None:
         status, headers, body = self.answer
+        if not status:
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -255,6 +257,22 @@ def test_no_tls_where_it_is_asked_for(scripted: tuple[str, type[_Scripted]]) -> 
         pytest.raises(ClusterUnreachable, match=r"no TLS there: .*write http://"),
     ):
         endpoint.load()
+
+
+def test_who_has_answered_before_is_not_suspected_of_tls(
+    scripted: tuple[str, type[_Scripted]],
+) -> None:
+    url, handler = scripted
+    with DaskEndpoint(url, TOKEN) as endpoint:
+        handler.answer = (0, {}, b"")
+        with pytest.raises(ClusterUnreachable, match="write https://"):
+            endpoint.load()
+        handler.answer = (200, {}, an_answer(datetime.now(UTC)))
+        endpoint.load()
+        handler.answer = (0, {}, b"")
+        with pytest.raises(ClusterUnreachable, match="RemoteProtocolError: ") as told:
+            endpoint.load()
+    assert "https" not in str(told.value)
 
 
 def test_an_answer_is_taken_once(scripted: tuple[str, type[_Scripted]]) -> None:

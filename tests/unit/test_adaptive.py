@@ -125,7 +125,7 @@ def test_a_guess_that_grows_with_age_is_followed_in_doublings() -> None:
             here = found.wanted
             asked.append(here)
         elif here < 64:
-            assert found.reason.endswith(f"no more before it is {min(2 * here, 64)}")
+            assert found.reason.endswith(f"once that makes {min(2 * here, 64)} workers")
     assert len(asked) <= 5
     assert asked[-1] == 64
     assert all(later >= 2 * before for before, later in pairwise(asked[:-1]))
