@@ -359,7 +359,11 @@ def cheapest_over_time(
     hour, on what is to be had then; NaN where nothing is."""
     until = round(until_seconds * MICROS)
     courses = [
-        (ware.workers, _until(ware.pool.usd_per_hour, until), _until(ware.pool.capacity, until))
+        (
+            ware.workers,
+            changes_until(ware.pool.usd_per_hour, until),
+            changes_until(ware.pool.capacity, until),
+        )
         for ware in sold
     ]
     instants = np.unique(np.concatenate([at for _, *both in courses for at, _ in both]))
@@ -373,7 +377,7 @@ def cheapest_over_time(
     return instants / MICROS, np.where(np.isinf(least), np.nan, least)
 
 
-def _until(course: Steps[T], micros: int) -> tuple[NDArray[np.int64], list[T]]:
-    """The changes of a course up to an instant: when they come, and to what."""
+def changes_until(course: Steps[T], micros: int) -> tuple[NDArray[np.int64], list[T]]:
+    """The changes of a course up to an instant: when they come (in microseconds), and to what."""
     found = list(takewhile(lambda change: change[0] <= micros, course.changes()))
     return np.array([at for at, _ in found], dtype=np.int64), [value for _, value in found]

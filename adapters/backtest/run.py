@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -12,9 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
+from costplan.adapters.backtest.bounds import demand_steps, moving_usd, settled_usd
 from costplan.adapters.backtest.cluster import TraceCluster
 from costplan.adapters.backtest.jobs import TraceJob
-from costplan.adapters.backtest.market import Ware, cheapest_over_time
+from costplan.adapters.backtest.market import Ware
 from costplan.adapters.backtest.outcome import KINDS, PICO, Deadline, PolicyOutcome, outcome
 from costplan.adapters.backtest.stalling import Stalling
 from costplan.adapters.backtest.stock import Adaptive, Fixed, Fleet, TargetUtilisation
@@ -43,6 +44,7 @@ POLICIES = (
     "on-demand-peak",
     "foresight",
 )
+"""Those that are run where none is named."""
 _LOOK_AGAIN_SECONDS = {
     Phase.INTENDED: 5.0,
     Phase.UNCERTAIN: 5.0,
@@ -98,8 +100,8 @@ def simulate(backtest: Backtest, policy: str, progress: Progress = _nobody) -> P
     It ends with its last job, or with jobs undone where those take ten times as long as the trace,
     or where nothing goes on any more (`stalling.py`).
     """
-    if policy == "foresight":
-        return foresight(backtest)
+    if policy in BOUNDS:
+        return BOUNDS[policy](backtest)
     play = _Play(backtest)
     pilot = _pilot(backtest, policy, play)
     given_up = play.run(pilot, progress)
@@ -244,7 +246,7 @@ def _pilot(backtest: Backtest, policy: str, play: _Play) -> _Pilot:
             return _Stock(Fixed(fleet, math.ceil(peak(backtest) / fleet.slots_each)))
         case "target-utilisation":
             return _Stock(TargetUtilisation(fleet, lambda: play.clock.seconds))
-    raise CostplanError(f"no policy is called {policy}; there are {', '.join(POLICIES)}")
+    raise CostplanError(f"no policy is called {policy}; there are {', '.join(ALL_POLICIES)}")
 
 
 def _paced(backtest: Backtest) -> Settings:
@@ -272,16 +274,6 @@ def of_type(backtest: Backtest, market: Market) -> tuple[Ware, ...]:
     return tuple(sorted(found, key=lambda ware: (ware.usd_per_worker_hour, ware.pool.key)))
 
 
-def demand_steps(jobs: Sequence[TraceJob]) -> tuple[np.ndarray, np.ndarray]:
-    """From which seconds on how many tasks run, where each begins when it comes."""
-    at = np.array([[job.at_seconds, job.at_seconds + job.seconds] for job in jobs]).ravel()
-    change = np.array([[job.units, -job.units] for job in jobs]).ravel()
-    order = np.argsort(at, kind="stable")
-    seconds, first = np.unique(at[order], return_index=True)
-    total = np.add.reduceat(change[order], first)
-    return seconds, np.cumsum(total)
-
-
 def peak(backtest: Backtest) -> int:
     """The most tasks that would run at once, where each begins when it comes."""
     return int(demand_steps(backtest.jobs)[1].max())
@@ -295,29 +287,27 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
     Where nothing is to be had the price before stays. Starting work later, when it is cheaper,
     could cost less than this.
     """
+    return _bound(backtest, "foresight", moving_usd(backtest.jobs, backtest.wares))
+
+
+def foresight_settled(backtest: Backtest) -> PolicyOutcome:
+    """The same where running work is not moved for nothing: a task stays where it began until its
+    machine is taken. What is between the two no policy saves that lets tasks end where they run.
+    """
+    return _bound(backtest, "foresight-settled", settled_usd(backtest.jobs, backtest.wares))
+
+
+def _bound(backtest: Backtest, name: str, usd: float) -> PolicyOutcome:
     seconds, tasks = demand_steps(backtest.jobs)
-    from_seconds, usd = cheapest_over_time(backtest.wares, float(seconds[-1]))
-    for place in range(1, len(usd)):
-        if np.isnan(usd[place]):
-            usd[place] = usd[place - 1]
-    cuts = np.unique(np.concatenate([seconds, from_seconds]))
-    cuts = cuts[cuts <= seconds[-1]]
-    width = np.diff(cuts)
-    running = tasks[np.searchsorted(seconds, cuts[:-1], side="right") - 1]
-    running = np.where(cuts[:-1] < seconds[0], 0, running)
-    price = usd[np.searchsorted(from_seconds, cuts[:-1], side="right") - 1]
     threads = backtest.settings.kinds[0].threads
-    hours = running * width / 3600 / threads
-    total = Decimal(repr(float((hours * price).sum()))).quantize(PICO)
-    kinds = dict.fromkeys(KINDS, Decimal(0)) | {"work": total}
-    step = backtest.tick_seconds
-    at = np.arange(0.0, backtest.seconds, step)
+    total = Decimal(repr(usd / threads)).quantize(PICO)
+    at = np.arange(0.0, backtest.seconds, backtest.tick_seconds)
     there = tasks[np.maximum(0, np.searchsorted(seconds, at, side="right") - 1)]
     there = np.where(at < seconds[0], 0, there)
     return PolicyOutcome(
-        policy="foresight",
+        policy=name,
         usd=total,
-        usd_by_kind=kinds,
+        usd_by_kind=dict.fromkeys(KINDS, Decimal(0)) | {"work": total},
         wait_p50_seconds=0.0,
         wait_p95_seconds=0.0,
         missed_deadlines=0,
@@ -327,7 +317,7 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
         recomputed_tasks=0,
         jobs=len(backtest.jobs),
         unfinished_jobs=0,
-        node_hours=float(hours.sum()),
+        node_hours=sum(job.seconds * job.units for job in backtest.jobs) / 3600 / threads,
         ended_seconds=float(seconds[-1]),
         at_seconds=tuple(float(second) for second in at),
         machines_at=tuple(math.ceil(n / threads) for n in there),
@@ -338,3 +328,11 @@ def foresight(backtest: Backtest) -> PolicyOutcome:
 def regret(usd: Decimal, bound: Decimal) -> float | None:
     """How much more than the bound, as a share; None without one."""
     return float(usd / bound) - 1.0 if bound else None
+
+
+BOUNDS: dict[str, Callable[[Backtest], PolicyOutcome]] = {
+    "foresight": foresight,
+    "foresight-settled": foresight_settled,
+}
+"""What only foresight could do: nothing is simulated."""
+ALL_POLICIES = (*POLICIES, "foresight-settled")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from costplan.adapters.backtest.run import POLICIES, RESULT_BYTES
+from costplan.adapters.backtest.run import ALL_POLICIES, POLICIES, RESULT_BYTES
 from costplan.adapters.feeds.bundled import WORD as BUNDLED
 from costplan.adapters.text_file import read_text
 from costplan.planner.config_fields import (
@@ -64,7 +64,7 @@ def _times(value: object) -> float:
     return times
 
 
-PolicyName = Annotated[str, BeforeValidator(one_of(POLICIES, "a policy", {}))]
+PolicyName = Annotated[str, BeforeValidator(one_of(ALL_POLICIES, "a policy", {}))]
 Unit = Annotated[str, BeforeValidator(one_of(("gpu", "cpu", "node"), "a unit", {}))]
 Whole = Annotated[int, BeforeValidator(whole_from(0, 10**9, "write a whole number"))]
 Several = Annotated[int, BeforeValidator(whole_from(1, 64, "write a whole number from 1 to 64"))]

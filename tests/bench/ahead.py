@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from costplan.adapters.backtest.bounds import demand_steps
 from costplan.adapters.backtest.outcome import PolicyOutcome, outcome
-from costplan.adapters.backtest.run import Backtest, _Costplan, _paced, _Play, demand_steps
+from costplan.adapters.backtest.run import Backtest, _Costplan, _paced, _Play
 from costplan.adapters.feeds.price_file import read_price_file
 from costplan.adapters.sim.drive import Driver, Memory
 from costplan.planner.guard import Policy

@@ -21,7 +21,7 @@ from typing import Any
 
 from costplan.adapters.backtest.outcome import PolicyOutcome
 from costplan.adapters.backtest.prepare import Prepared, prepare
-from costplan.adapters.backtest.run import POLICIES, simulate
+from costplan.adapters.backtest.run import ALL_POLICIES, simulate
 from costplan.adapters.backtest.scenario import read_scenario
 from costplan.adapters.feeds.price_file import PriceList, read_price_file
 from costplan.policies.default import default_policies
@@ -82,7 +82,7 @@ def main() -> int:
     """Prints a table for each trace, and what misses its goal."""
     options = argparse.ArgumentParser()
     options.add_argument("--days", type=float, default=2.0)
-    options.add_argument("--policies", default=",".join(POLICIES))
+    options.add_argument("--policies", default=",".join(ALL_POLICIES))
     options.add_argument("--traces", default=",".join(TRACES))
     options.add_argument("--moving-prices", action="store_true")
     options.add_argument("--one-type", default="cheapest", choices=("cheapest", "dear"))

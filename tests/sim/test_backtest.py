@@ -22,6 +22,7 @@ from costplan.adapters.backtest.run import (
     _pilot,
     _Play,
     foresight,
+    foresight_settled,
     peak,
     simulate,
 )
@@ -96,13 +97,48 @@ def test_foresight_pays_for_each_task_second_at_the_cheapest_price_of_its_moment
     assert found.usd_by_kind["work"] == found.usd
 
 
+def test_settled_foresight_leaves_a_machine_only_when_that_is_taken() -> None:
+    away = replace(SPOT.pool, capacity=steps([(0, None), (1800, 0), (3600, None), (9000, 0)]))
+    wares = (FIRM, replace(SPOT, pool=away))
+    # Half an hour on spot until that is taken, then on demand to the end: an hour and a half.
+    assert foresight_settled(backtest([job(0, 7200, 2)], wares)).usd == Decimal("3.25")
+    # Begun where spot is back: 0.25 an hour, all of it.
+    assert foresight_settled(backtest([job(3600, 3600)], wares)).usd == Decimal("0.25")
+    # Half an hour at 0.25 and half at 0.3, where a second pool outlasts the first; without one that
+    # is there just then, half on demand.
+    lasting = replace(
+        ware("other", Market.SPOT, "0.3").pool, capacity=steps([(0, None), (4000, 0)])
+    )
+    three = (*wares, replace(SPOT, pool=lasting))
+    assert foresight_settled(backtest([job(0, 3600)], three)).usd == Decimal("0.275")
+    later = replace(lasting, capacity=steps([(0, None), (1500, 0), (2000, None)]))
+    four = (*wares, replace(SPOT, pool=later))
+    assert foresight_settled(backtest([job(0, 3600)], four)).usd == Decimal("0.625")
+
+
+def test_bounds_of_spot_alone_take_the_price_to_come_where_nothing_is_to_be_had() -> None:
+    away = replace(SPOT.pool, capacity=steps([(0, 0), (1800, None)]))
+    run = backtest([job(0, 3600)], (replace(SPOT, pool=away),))
+    assert foresight(run).usd == Decimal("0.25")
+    assert foresight_settled(run).usd == Decimal("0.25")
+
+
+def test_settled_foresight_pays_the_price_of_each_moment() -> None:
+    dearer = replace(SPOT.pool, usd_per_hour=steps([(0, Decimal("0.2")), (1800, Decimal("1.6"))]))
+    wares = (FIRM, replace(SPOT, pool=dearer))
+    # An hour: 0.9 on spot is less than 1 on demand; half an hour later all of it is on demand.
+    assert foresight_settled(backtest([job(0, 3600)], wares)).usd == Decimal("0.9")
+    assert foresight_settled(backtest([job(1800, 3600)], wares)).usd == Decimal(1)
+    assert foresight(backtest([job(0, 3600)], wares)).usd == Decimal("0.6")
+
+
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name != "foresight"])
 def test_a_policy_does_all_jobs_and_its_dollars_by_kind_are_the_bill(policy: str) -> None:
     run = backtest(STEADY)
     found = simulate(run, policy)
     assert found.jobs == len(STEADY)
     assert found.usd == sum(found.usd_by_kind.values())
-    assert found.usd > foresight(run).usd
+    assert found.usd > foresight_settled(run).usd >= foresight(run).usd
     assert min(found.usd_by_kind.values()) >= 0
     hours = sum(j.seconds * j.units for j in STEADY) / HOUR
     price = Decimal("0.25") if policy in ON_SPOT else Decimal(1)
