@@ -67,8 +67,9 @@ class _Sum:
 class Costs:
     """The purse of one scheduler. `now` gives epoch seconds.
 
-    What a worker has cost since its work was priced last is shared out when it has finished more:
-    a long task so gets the time that it ran in, however often anybody looks.
+    What a worker has cost since its work was priced last is shared out when it has finished more,
+    and time that was idle then goes to a task that ends later and ran in it: a long task so gets
+    the time that it ran in, however often anybody looks.
     """
 
     def __init__(self, counters: Counters, now: Callable[[], float]) -> None:
@@ -150,14 +151,23 @@ class Costs:
         return self._parts[key]
 
     def _price(self, tracker: Tracker, now: float) -> None:
-        """Shares out what a worker has cost, by what it has finished."""
+        """Shares out what a worker has cost, by what it has finished.
+
+        Other threads may have finished much since a task began. So what was finished beyond the
+        time since the last sharing ran in time that was taken for idle, and that is taken back.
+        """
         _accrue(tracker, now)
         thread_us = round(max(0.0, now - tracker.priced_at) * 1e6) * tracker.state.nthreads
-        shares, idle = shared_out(tracker.accrued_pico, thread_us, tracker.due_us)
+        busy_us = sum(tracker.due_us.values())
+        before_us, before_pico = tracker.take_idle(max(0, busy_us - thread_us))
+        thread_us += before_us
+        shares, idle = shared_out(tracker.accrued_pico + before_pico, thread_us, tracker.due_us)
         for cell, pico in shares.items():
             self._part(cell).pico += pico
         self._pico += tracker.accrued_pico
-        self._idle += idle
+        self._idle += idle - before_pico
+        tracker.idle_us += max(0, thread_us - busy_us)
+        tracker.idle_pico += idle
         tracker.accrued_pico, tracker.priced_at = 0, max(now, tracker.priced_at)
         tracker.due_us.clear()
 

@@ -105,6 +105,8 @@ class Tracker:
         "due_us",
         "executing",
         "held",
+        "idle_pico",
+        "idle_us",
         "joined",
         "kinds",
         "last_busy",
@@ -138,6 +140,7 @@ class Tracker:
         self.accrued_pico, self.accrued_at = 0, now  # since its work was priced last
         self.priced_at = now
         self.due_us: dict[Any, int] = {}  # work that is not priced yet, by cell
+        self.idle_us = self.idle_pico = 0  # thread-time that nothing finished has claimed
         self.warned: dict[str, float] = {}  # what its machine was warned of, and when that happens
 
     def look(self, kind_of: Callable[[Any], Kind]) -> None:
@@ -161,6 +164,14 @@ class Tracker:
                 kind.late(1, began)
                 self.overdue.append((kind, began))
         self.executing = executing
+
+    def take_idle(self, thread_us: int) -> tuple[int, int]:
+        """Takes back up to so much of its idle thread-time, and what that cost."""
+        taken = min(thread_us, self.idle_us)
+        pico = self.idle_pico * taken // self.idle_us if taken else 0
+        self.idle_us -= taken
+        self.idle_pico -= pico
+        return taken, pico
 
     def forget(self) -> None:
         """Takes its running tasks out of the counts."""

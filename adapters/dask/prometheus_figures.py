@@ -129,4 +129,5 @@ def _costs(plugin: CostplanPlugin) -> Iterator[Any]:
     yield rates
     yield _gauge("unpriced_workers", "Workers whose cost nobody knows.", figures.unpriced)
     yield _counter("spent_usd", "What workers have cost.", float(figures.usd))
-    yield _counter("idle_usd", "The part of it in which they did nothing.", float(figures.idle_usd))
+    # No counter: what a task has cost while it ran is idle until it ends.
+    yield _gauge("idle_usd", "The part of it that no finished task took.", float(figures.idle_usd))

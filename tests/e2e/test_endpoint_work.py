@@ -195,6 +195,32 @@ def test_rates_are_told_and_work_is_priced_by_them() -> None:
     run(test())
 
 
+def test_a_long_task_takes_the_time_that_it_ran_in_whoever_looked_meanwhile() -> None:
+    async def test() -> None:
+        async with cluster(a={"nthreads": 2}) as at:
+            costs = at.scheduler.plugins[NAME].costs
+            rates = [WorkerRate(worker="a", usd_per_hour=Decimal(3600))]
+            await at.ask(at.endpoint.tell_rates, rates, Decimal(0))
+            with span("train"):
+                long = at.client.submit(naps, 1.5)
+            with span("etl"):
+                number = 0
+                while not long.done():
+                    number += 1
+                    await at.client.submit(naps, 0.1, number)
+                    costs.figures_now()  # a page, or a scrape
+            await long
+            figures = costs.figures_now()
+            train, etl = sorted(figures.by_span, key=lambda line: line.tasks)
+            assert (train.tasks, etl.tasks) == (1, number)
+            # Each had one of two threads of a worker at a dollar a second.
+            for line in (train, etl):
+                assert float(line.usd) == pytest.approx(line.busy_seconds / 2, rel=0.05)
+            assert figures.usd == train.usd + etl.usd + figures.idle_usd
+
+    run(test())
+
+
 def test_a_rate_is_supposed_of_workers_that_nobody_has_told_one_of() -> None:
     async def test() -> None:
         async with cluster(told={}, silent={}) as at:

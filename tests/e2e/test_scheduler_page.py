@@ -55,7 +55,7 @@ def test_prometheus_is_told_load_drains_and_dollars_and_no_names() -> None:
             assert (found["cordoned_workers"], found["protected_workers"]) == (1, 1)
             assert (found["workers|m5.large|spot"], found["workers||"]) == (1, 1)
             assert (found["usd_per_hour|m5.large|spot"], found["unpriced_workers"]) == (360, 1)
-            assert 0 < found["idle_usd_total"] < found["spent_usd_total"]
+            assert 0 < found["idle_usd"] < found["spent_usd_total"]
             assert not any("secret" in name or "naps" in name for name in found)
         async with cluster() as again:  # one that is closed shows nothing; the next shows itself
             assert (await figures_at(again.scheduler))["finished_tasks_total"] == 0
