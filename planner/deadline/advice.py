@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -27,6 +28,9 @@ from costplan.planner.units import SECONDS_PER_HOUR
 
 LOOSER = (1.25, 1.5, 2.0)
 """The deadlines, as multiples, that are priced beside the one asked for."""
+WORTH_A_WAIT = 0.005
+"""A job waits for older capacity only to save more than this share of what it costs: hours pass
+meanwhile, and what is taken for granted of spot is not known so well."""
 _PICO = Decimal("1e-12")
 _SEATS = {Begin.SPOT: Seat.SPOT, Begin.ON_DEMAND: Seat.ON_DEMAND, Begin.WAIT: Seat.NOTHING}
 
@@ -60,6 +64,7 @@ def advise(terms: Terms) -> DeadlineAdvice:
     cost = mean_first(program, usual)
     steps = grid.steps(terms.deadline_seconds)
     begin = _begin(cost[steps], price)
+    longer = [cost[grid.steps(seconds)] for seconds in later]
     runs = Runs(Planned(program), moves, grid, steps, usual, _SEATS[begin])
     unit = terms.on_demand_usd_per_hour * terms.work_seconds / grid.work / SECONDS_PER_HOUR
 
@@ -85,7 +90,10 @@ def advise(terms: Terms) -> DeadlineAdvice:
         on_demand_chance=float((runs.demand > 0).mean()),
         on_demand_share=float(runs.demand.sum() / (runs.demand + runs.spot).sum()),
         beside=tuple((name, usd(mean_cost(policy()))) for name, policy in NAMED.items()),
-        looser=tuple((seconds, usd(cost[grid.steps(seconds)].min())) for seconds in later),
+        looser=tuple(
+            (seconds, usd(each[_SEATS[_begin(each, price)]]))
+            for seconds, each in zip(later, longer, strict=True)
+        ),
         away_hours=mean_away_hours(),
         source=SOURCE,
     )
@@ -112,11 +120,13 @@ def mean_first(program: Program, begin: FloatArray) -> FloatArray:
 
 
 def _begin(cost: FloatArray, price: float) -> Begin:
-    """The cheapest first seat, not knowing the state; where it is all the same, the soonest."""
-    least = cost.min() + EQUAL
-    if price < 1 and cost[Seat.SPOT] <= least:
-        return Begin.SPOT
-    return Begin.ON_DEMAND if cost[Seat.ON_DEMAND] <= least else Begin.WAIT
+    """The cheapest first seat, not knowing the state; where it is all the same, the soonest, and
+    none is waited for where that saves next to nothing."""
+    spot = float(cost[Seat.SPOT]) if price < 1 else math.inf
+    demand, least = float(cost[Seat.ON_DEMAND]), float(cost.min()) + EQUAL
+    if min(spot, demand) > least * (1 + WORTH_A_WAIT):
+        return Begin.WAIT
+    return Begin.SPOT if spot <= max(demand, least) else Begin.ON_DEMAND
 
 
 def _steady_hours(program: Program, steps: int, work: int) -> float | None:

@@ -146,15 +146,16 @@ def test_spot_that_is_never_lost_is_said_to_be(tmp_path: Path, prices: Path, for
 
 
 def test_it_says_to_wait_where_only_steady_spot_is_worth_it(tmp_path: Path, prices: Path) -> None:
-    lost_often, workload = with_hazard(prices, "0.3"), written(tmp_path, WORKLOAD)
+    slow = f"{WORKLOAD}interruption: {{restart: 2h, lost_work: 3h}}\n"
+    lost_often, workload = with_hazard(prices, "0.1"), written(tmp_path, slow)
     told = run(workload, "--prices", lost_often, "--deadline", "30d")
     text = " ".join(told.stdout.split())
-    assert "begin on nothing, and wait until there has been spot for 1h: younger" in text
+    assert "begin on nothing, and wait until there has been spot for 4h: younger" in text
     assert "begin on demand" not in text
     told = run(workload, "--prices", lost_often, "--deadline", "30d", "--format", "json")
     plan = json.loads(told.stdout)
     jsonschema.validate(plan, json_schema())
-    assert (plan["deadline"]["begin"], plan["deadline"]["steady_hours"]) == ("wait", 1.0)
+    assert (plan["deadline"]["begin"], plan["deadline"]["steady_hours"]) == ("wait", 4.0)
 
 
 def test_prices_without_on_demand_are_named_as_the_cause(tmp_path: Path, prices: Path) -> None:

@@ -155,11 +155,26 @@ def test_no_more_can_be_lost_than_the_whole_job() -> None:
 
 
 def test_where_only_steady_spot_is_worth_it_and_there_is_time_it_waits() -> None:
-    advice = advise(replace(TERMS, deadline_seconds=30 * 24 * HOUR))
-    assert (advice.begin, advice.steady_hours) == (Begin.WAIT, 1.0)
-    sooner = advise(TERMS)
-    assert (sooner.begin, sooner.steady_hours) == (Begin.SPOT, 0.0)
+    slow = replace(
+        TERMS,
+        hazard_per_hour=2.0,
+        changeover_seconds=2 * HOUR,
+        lost_work_seconds=3 * HOUR,
+        deadline_seconds=100 * HOUR,
+    )
+    advice = advise(slow)
+    assert (advice.begin, advice.steady_hours) == (Begin.WAIT, 16.0)
+    sooner = advise(replace(slow, deadline_seconds=10 * HOUR))
+    assert sooner.begin is Begin.ON_DEMAND
     assert advice.expected_usd < sooner.expected_usd
+
+
+def test_it_does_not_wait_for_hours_to_save_next_to_nothing() -> None:
+    for hazard in (0.01, 0.3):
+        some = replace(TERMS, hazard_per_hour=hazard, deadline_seconds=30 * 24 * HOUR)
+        advice = advise(some)
+        assert advice.begin is Begin.SPOT
+        assert advice.expected_usd <= advice.looser[-1][1] * Decimal("1.0005")
 
 
 def test_more_time_never_costs_more_and_past_what_it_is_worth_nothing_less() -> None:
