@@ -33,18 +33,13 @@ WITH kinds AS (
         vcpu, memory_gib, gpus, exact) AS machine
     FROM (SELECT DISTINCT item, rate FROM entries) JOIN items USING (item) JOIN rates USING (rate)
     WHERE charge = 'machine' AND market = 'on_demand'
-), taken_back AS (
-    SELECT node_id, min(start_us) AS from_us FROM entries JOIN items USING (item)
-    WHERE kind != {USAGE} AND charge = 'machine' GROUP BY 1
 ), firm AS (
-    SELECT entry_id, machine, node_id, start_us,
-        least(end_us, coalesce(from_us, end_us)) AS end_us
-    FROM entries JOIN kinds USING (item, rate) JOIN items USING (item)
-    LEFT JOIN taken_back USING (node_id)
-    WHERE kind = {USAGE} AND start_us >= ? AND start_us < ?
+    SELECT entry_id, machine, node_id, s.start_us, s.end_us
+    FROM standing s JOIN entries e USING (entry_id) JOIN kinds USING (item, rate)
+    JOIN items USING (item) WHERE e.start_us >= ? AND e.start_us < ?
 ), hours AS (
     SELECT *, unnest(range(start_us // {HOUR_US}, (end_us - 1) // {HOUR_US} + 1)) AS hour
-    FROM firm WHERE end_us > start_us
+    FROM firm
 ), cut AS (
     SELECT entry_id, machine, node_id, hour, greatest(start_us - hour * {HOUR_US}, 0) AS start_us,
         least(end_us - hour * {HOUR_US}, {HOUR_US}) AS end_us
@@ -56,7 +51,7 @@ SELECT *, sum(end_us - start_us) OVER (
 FROM cut
 """  # noqa: S608 - ours
 """What of entries commitments may cover, by hour and kind of machine, one after the other by node.
-What was taken back later was never there."""
+What was taken back later was never there; what was charged anew is."""
 
 _COVERED = """
 CREATE TABLE covered AS
@@ -99,7 +94,7 @@ def apply_commitments(
     duck: duckdb.DuckDBPyConnection, terms: Terms, hours: tuple[datetime, datetime],
     told: Callable[[str], None],
 ) -> list[Charge]:  # fmt: skip
-    """Makes `covered` of the staged entries; gives the lines of the commitments' own.
+    """Makes `covered` of what is `standing`; gives the lines of the commitments' own.
 
     `hours` are the first and the end of those in which commitments are looked at.
     """

@@ -126,13 +126,32 @@ WHERE CASE WHEN part = 0 THEN share > 0 ELSE share < 1 END"""  # noqa: S608 - ou
 
 
 def refunds(measures: Sequence[str]) -> str:
-    """The statement that adds the provider's refunds to `parts`: all that machines cost whose
-    nodes are in `refunded`."""
-    back = ", ".join(m if m == "micros" else f"-{m}" for m in measures)
-    return f"""INSERT INTO parts
-SELECT entry_id, held, item, rate, recording, {CREDIT}, start_us, end_us, of_entry, purpose, {back}
-FROM parts JOIN items USING (item) JOIN refunded USING (node_id)
-WHERE charge = 'machine' AND kind = {USAGE} AND held = 0"""  # noqa: S608 - ours
+    """The statement that adds the provider's refunds to `parts`: of each entry in `given_back` as
+    much as stands of it, shared out over its parts so that it adds up."""
+    sums = ", ".join(
+        f"sum({m}) OVER so_far AS to_{m}, sum({m}) OVER whole_entry AS all_{m}" for m in measures
+    )
+    back = ", ".join(
+        f"({'' if m == 'micros' else '-'}(coalesce({_back(f'to_{m}', m)}, 0)"
+        f" - coalesce({_back(f'(to_{m} - {m})', m)}, 0)))::BIGINT AS {m}"
+        for m in measures
+    )
+    return f"""INSERT INTO parts BY NAME
+WITH due AS (
+    SELECT p.*, pico, back_pico, {sums} FROM parts p JOIN given_back USING (entry_id)
+    WHERE kind = {USAGE} AND held = 0
+    WINDOW so_far AS (PARTITION BY entry_id ORDER BY purpose ROWS UNBOUNDED PRECEDING),
+        whole_entry AS (PARTITION BY entry_id)
+)
+SELECT entry_id, held, item, rate, recording, {CREDIT} AS kind, start_us, end_us, of_entry,
+    purpose, {back} FROM due"""  # noqa: S608 - ours
+
+
+def _back(reached: str, measure: str) -> str:
+    """What is given back of an entry's `measure`, rounded, for as much of it as is reached."""
+    whole = f"all_{measure}::HUGEINT"
+    due = f"(({whole} * back_pico * 2 + pico) // (pico * 2))"
+    return f"{due} * {reached}::HUGEINT // nullif({whole}, 0)"
 
 
 def owned(source: str) -> str:

@@ -13,9 +13,10 @@ from costplan.adapters.finance import lines_sql, share_sql
 from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.busy import make_busy
 from costplan.adapters.finance.covering import add_charges, apply_commitments, held_rows
-from costplan.adapters.finance.refunds import stage_refunded
+from costplan.adapters.finance.refunds import stage_given_back, stage_refunded
 from costplan.adapters.finance.stage import Told, Window, stage
 from costplan.adapters.finance.stage_work import make_work, stage_again, stage_done
+from costplan.adapters.finance.standing_sql import STANDING
 from costplan.adapters.finance.whose import make_payers, make_whose, read_people
 from costplan.adapters.store.database import connect, told
 from costplan.adapters.store.entries import instant_of
@@ -135,6 +136,9 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
     hours = _hours(duck, db, asked.span) if terms.commitments else None
     measures = lines_sql.BARE if hours is None else lines_sql.FULL
     charges = []
+    is_refunded = stage_refunded(duck, db, terms.rules)
+    if is_refunded or hours is not None:
+        duck.execute(STANDING)
     if hours is None:
         duck.execute(lines_sql.PAID)
     else:
@@ -142,9 +146,9 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
         duck.executemany("INSERT INTO held VALUES (?, ?, ?, ?)", [list(row) for row in rows])
         charges = apply_commitments(duck, terms, hours, asked.progress)
         duck.execute(lines_sql.PAID_COVERED)
-    is_refunded = stage_refunded(duck, db, terms.rules)
     duck.execute(lines_sql.parts(measures, is_final=not (is_refunded or terms.commitments)))
     if is_refunded:
+        stage_given_back(duck)
         duck.execute(lines_sql.refunds(measures))
     if charges:
         add_charges(duck, charges, terms, asked.window.month)
@@ -174,7 +178,8 @@ def _drop(duck: duckdb.DuckDBPyConnection) -> None:
     """Lets go of the steps; what is left is what `lines` and `work` are made of."""
     duck.execute("DROP VIEW owned")
     for name in ("borne", "redone", "told", "parts", "paid", "covered", "segments", "pieces",
-                 "weights", "payers", "redo", "again", "shares", "busy", "entries"):  # fmt: skip
+                 "weights", "payers", "redo", "again", "shares", "busy", "given_back", "standing",
+                 "entries"):  # fmt: skip
         kinds = duck.execute(
             "SELECT table_type FROM information_schema.tables WHERE table_name = ?", [name]
         ).fetchall()

@@ -6,12 +6,17 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import orjson
 
+from costplan.adapters.finance.restating import REASON
+from costplan.adapters.store.entries import instant_of
 from costplan.planner.commitments.values import Metering, Rules
+from costplan.planner.spans import amount_usd
 from costplan.planner.types import Market, Phase
+from costplan.planner.units import pico_from_usd
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +41,31 @@ def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rule
     if found:
         duck.executemany("INSERT INTO refunded VALUES (?)", found)
     return bool(found)
+
+
+def stage_given_back(duck: duckdb.DuckDBPyConnection) -> None:
+    """Makes `given_back`: charges of `refunded` nodes, and as much of each as is `standing`.
+
+    What was taken back is not given back once more, and what a bill said that it cost is final.
+    """
+    rows = duck.execute(
+        """SELECT entry_id, e.pico, e.start_us, e.end_us, exact, s.start_us, s.end_us
+        FROM refunded JOIN items USING (node_id) JOIN entries e USING (item)
+        JOIN rates USING (rate) JOIN recordings USING (recording) JOIN standing s USING (entry_id)
+        WHERE charge = 'machine' AND reason != ? AND e.pico > 0 ORDER BY entry_id, s.start_us""",
+        [REASON],
+    ).fetchall()
+    found: dict[int, tuple[int, int]] = {}
+    for entry, pico, start, end, exact, from_us, to_us in rows:
+        back = pico
+        if (from_us, to_us) != (start, end):
+            usd = amount_usd(Decimal(exact), instant_of(from_us), instant_of(to_us))
+            back = found.get(entry, (pico, 0))[1] + pico_from_usd(usd)
+        found[entry] = pico, back
+    duck.execute("CREATE TABLE given_back (entry_id BIGINT, pico BIGINT, back_pico BIGINT)")
+    if found:
+        values = [[entry, *amounts] for entry, amounts in found.items()]
+        duck.executemany("INSERT INTO given_back VALUES (?, ?, ?)", values)
 
 
 def _taken_soon(db: sqlite3.Connection, spot: dict[str, str], rules: Rules) -> Iterator[str]:
