@@ -13,7 +13,7 @@ from pathlib import Path
 from costplan.adapters.finance.ask import Question, ask
 from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.issuing import last_billed
-from costplan.adapters.finance.ledger_changes import months_of
+from costplan.adapters.finance.ledger_changes import issued_from, months_of
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.planned import add_plans
 from costplan.adapters.store.cluster import Cluster
@@ -103,7 +103,7 @@ def period_of(month: str | None, now: datetime) -> Period:
 
 @contextmanager
 def book_of(cluster: Cluster, period: Period, told: Told = lambda _: None) -> Iterator[Book]:
-    """The lines of a period and of eight weeks before it, and what plans expected."""
+    """The lines of a period and of eight weeks before it at least, and what plans expected."""
     with opened_book(cluster, period, told) as book:
         if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
             raise EmptyMonth(
@@ -119,10 +119,12 @@ def book_of(cluster: Cluster, period: Period, told: Told = lambda _: None) -> It
 
 
 def opened_book(cluster: Cluster, period: Period, told: Told = lambda _: None) -> Book:
-    """The lines of a period and of the weeks that it is held against."""
+    """The lines of a period and of the weeks that it is held against; where it has corrections of
+    months before these, from there on."""
+    start = period.start - timedelta(days=WINDOW_DAYS)
     return open_book(
         cluster.path,
-        start=period.start - timedelta(days=WINDOW_DAYS),
+        start=min(start, issued_from(cluster.path, period.name) or start),
         end=period.end,
         terms=book_terms(cluster, period.until),
         progress=told,

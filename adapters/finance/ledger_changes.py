@@ -12,7 +12,7 @@ from costplan.adapters.finance.stage import Told
 from costplan.adapters.store.database import connect, told
 from costplan.adapters.store.entries import Known, Recording, next_id, read_blocks, write_entries
 from costplan.adapters.store.ledger import read_recorded
-from costplan.adapters.store.months import MonthRow, close_month, read_months
+from costplan.adapters.store.months import MonthRow, charged_from, close_month, read_months
 from costplan.adapters.store.ticks import read_state
 from costplan.planner.errors import InputError
 from costplan.planner.ledger_months import month_bounds
@@ -28,6 +28,13 @@ def months_of(path: Path) -> tuple[MonthRow, ...]:
     """All months of a store's ledger; raises StoreError."""
     with closing(connect(path, read_only=True)) as db, told(path):
         return read_months(db)
+
+
+def issued_from(path: Path, month: str) -> datetime | None:
+    """From when on there is time that is issued in a month, None where nothing is; raises
+    StoreError."""
+    with closing(connect(path, read_only=True)) as db, told(path):
+        return charged_from(db, month)
 
 
 def close(path: Path, month: str, now: datetime) -> MonthRow:

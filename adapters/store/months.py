@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from costplan.adapters.instants import sorting_text
-from costplan.adapters.store.entries import closed_months
+from costplan.adapters.store.entries import closed_months, instant_of
 from costplan.planner.errors import InputError
 from costplan.planner.ledger_months import month_bounds
 
@@ -43,6 +43,13 @@ def read_months(db: sqlite3.Connection) -> tuple[MonthRow, ...]:
         )
         for month in sorted({*rows, *closed})
     )
+
+
+def charged_from(db: sqlite3.Connection, month: str) -> datetime | None:
+    """From when on there is time that is issued in a month, which may be of months before it; None
+    where nothing is."""
+    row = db.execute("SELECT min(begin_us) FROM entries WHERE month = ?", (month,)).fetchone()
+    return None if row[0] is None else instant_of(row[0])
 
 
 def close_month(db: sqlite3.Connection, month: str, now: datetime) -> MonthRow:
