@@ -13,7 +13,8 @@ def book_terms(cluster: Cluster, until: datetime) -> Terms | None:
     """The terms of the settings, None where nothing is known of them.
 
     The price list, which says rates of commitments, is read where something is held; `until` is the
-    instant that it is asked for. Raises InputError where it cannot be read.
+    instant that it is asked for, and up to which they are paid for. Raises InputError where it
+    cannot be read.
     """
     settings, config = cluster.settings(), cluster.config
     if settings is None:
@@ -23,4 +24,4 @@ def book_terms(cluster: Cluster, until: datetime) -> Terms | None:
     from costplan.cli.price_source import read_prices
 
     named = None if config is None or config.prices_file is None else Path(config.prices_file)
-    return terms_of(settings, read_prices(named, now=until).catalogue)
+    return terms_of(settings, read_prices(named, now=until).catalogue, until)

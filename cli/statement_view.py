@@ -103,7 +103,8 @@ def sections(statement: Statement, most: int) -> list[Section]:
         found.append(Section(title="Unusual days", blocks=(Facts(odd),)))
     if statement.unit_costs:
         found.append(Section(title="What one cost", blocks=(_units(statement),)))
-    found.append(Section(title="Emissions", blocks=tuple(_carbon(statement))))
+    if carbon := tuple(_carbon(statement)):
+        found.append(Section(title="Emissions", blocks=carbon))
     control = tuple((name, (text,)) for name, text in control_lines(statement))
     found.append(Section(title="Control totals", blocks=(Facts(control),)))
     return found

@@ -19,7 +19,7 @@ from costplan.adapters.finance.stage_work import make_work, stage_again, stage_d
 from costplan.adapters.finance.standing_sql import STANDING
 from costplan.adapters.finance.whose import make_payers, make_whose, read_people
 from costplan.adapters.store.database import connect, told
-from costplan.adapters.store.entries import instant_of
+from costplan.adapters.store.entries import instant_of, micros
 from costplan.planner.errors import InputError, StoreError
 from costplan.planner.finance.sharing import Method
 from costplan.planner.finance.terms import Terms
@@ -133,7 +133,7 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
     duck.execute(
         "CREATE TABLE held (held BIGINT, commitment_id VARCHAR, kind VARCHAR, unit VARCHAR)"
     )
-    hours = _hours(duck, db, asked.span) if terms.commitments else None
+    hours = _hours(asked) if terms.commitments else None
     measures = lines_sql.BARE if hours is None else lines_sql.FULL
     charges = []
     is_refunded = stage_refunded(duck, db, terms.rules)
@@ -155,20 +155,18 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
     return measures
 
 
-def _hours(
-    duck: duckdb.DuckDBPyConnection,
-    db: sqlite3.Connection,
-    span: tuple[datetime | None, datetime | None],
-) -> tuple[datetime, datetime] | None:
+def _hours(asked: _Asked) -> tuple[datetime, datetime] | None:
     """The hours in which commitments are looked at: those of the time asked for that are over, as
-    far as the ledger goes."""
-    [(first_us,)] = duck.execute("SELECT min(start_us) FROM entries").fetchall()
-    row = db.execute("SELECT max(end_us) FROM entries").fetchone()
+    far as the ledger goes, or longer where the terms say so."""
+    [(first_us,)] = asked.duck.execute("SELECT min(start_us) FROM entries").fetchall()
+    row = asked.db.execute("SELECT max(end_us) FROM entries").fetchone()
     if row is None or row[0] is None:
         return None
-    begin = span[0] or (None if first_us is None else instant_of(first_us))
+    begin = asked.span[0] or (None if first_us is None else instant_of(first_us))
     last = instant_of(-(-row[0] // _HOUR_US) * _HOUR_US)
-    end = last if span[1] is None else min(span[1], last)
+    if asked.terms.until is not None:
+        last = max(last, instant_of(micros(asked.terms.until) // _HOUR_US * _HOUR_US))
+    end = last if asked.span[1] is None else min(asked.span[1], last)
     if begin is None or begin >= end:
         return None
     return begin, end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 
 from costplan.planner.catalogue import Catalogue
@@ -25,7 +26,8 @@ class Terms:
 
     `owner` has the defaults of what nobody said when it was spent, `tags` are those of every
     machine, `account` is whose machines are that the ledger says no account of. `tariff` is what
-    machines cost under the `commitments`, and `rules` are those of their bill.
+    machines cost under the `commitments`, and `rules` are those of their bill. Commitments are paid
+    for up to `until`, whether anything ran or not; None is as far as the ledger goes.
     """
 
     cluster: str = ""
@@ -36,9 +38,12 @@ class Terms:
     commitments: tuple[Commitment, ...] = ()
     tariff: HeldTariff = NO_RATES
     rules: Rules = Rules(sustained_use=False)
+    until: datetime | None = None
 
 
-def terms_of(settings: Settings, catalogue: Catalogue | None = None) -> Terms:
+def terms_of(
+    settings: Settings, catalogue: Catalogue | None = None, until: datetime | None = None
+) -> Terms:
     """What the settings say of it, and what is held, where there is a price list to apply it by."""
     bought: tuple[Commitment, ...] = ()
     tariff = NO_RATES
@@ -53,4 +58,5 @@ def terms_of(settings: Settings, catalogue: Catalogue | None = None) -> Terms:
         owner=settings.owner,
         tags=settings.tags,
         sharing=settings.sharing,
+        until=until,
     )

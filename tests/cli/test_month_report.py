@@ -7,7 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -293,10 +293,30 @@ def test_what_the_configuration_holds_pays_for_machines_of_the_ledger(folder: Pa
     [use] = made["commitments"]["held"]
     assert use["commitment_id"] == "ri-1"
     assert Decimal(use["used_usd"]) + Decimal(use["unused_usd"]) == Decimal(use["billed_usd"])
-    assert Decimal(use["billed_usd"]) == 89 * Decimal("0.12")
+    assert Decimal(use["billed_usd"]) == 90 * Decimal("0.12")
     assert Decimal(use["used_usd"]) > 0
     assert "ri-1" in table_of()
     issued = run("ledger", "issue", "2026-05", "--config", "costplan.yaml").output
     amounts = [Decimal(usd) for usd in re.findall(r"\$([0-9.]+) (?:billed|amortised)", issued)]
     amortised, cash = pair(made["control_totals"])
     assert amounts == [cash, amortised]
+
+
+def test_what_is_held_is_paid_for_when_nothing_runs_any_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last machine ends on the fourth of May; a reservation by the hour goes on."""
+    held = {"id": "ri-1", "kind": "regional_ri", "region": accounts.KEY.region, "count": 1,
+            "instance_type": "m5.xlarge", "usd_per_hour": 0.12}  # fmt: skip
+    write_config(folder, commitments=[held])
+    clock(monkeypatch, datetime(2026, 6, 3, 5, 59, tzinfo=UTC))
+    for month, hours in (("2026-05", 31 * 24), ("2026-06", 2 * 24 + 5)):
+        asked = ("report", "--month", month, "--config", "costplan.yaml")
+        [use] = json.loads(run(*asked, "--format", "json").output)["commitments"]["held"]
+        assert Decimal(use["billed_usd"]) == hours * Decimal("0.12")
+        assert Decimal(use["used_usd"]) + Decimal(use["unused_usd"]) == hours * Decimal("0.12")
+        assert run(*asked, "--format", "focus-1.4", "--out", month).exit_code == 0
+        file = f"{month}/cost-and-usage.parquet"
+        assert run("focus", "check", file).exit_code == 0, run("focus", "check", file).output
+        for output in ("table", "html", "md", "csv", "journal"):
+            assert run(*asked, "--format", output).exit_code == 0
