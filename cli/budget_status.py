@@ -11,6 +11,7 @@ from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters
 from costplan.planner.errors import InputError
 from costplan.planner.finance.budgets import Burn
+from costplan.planner.spending import day_end
 from costplan.planner.status import BudgetRow
 
 
@@ -25,9 +26,13 @@ def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
     with opened_book(cluster, period) as book:
         days, since = spent_by_day(book, period), first_whole_day(book)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
-    runs = running_usd(state.nodes, meters, now)
-    if runs:
-        days[now.date()] = days.get(now.date(), Decimal(0)) + runs
+    day = period.start
+    while day < now:
+        end = min(day_end(day), now)
+        runs = running_usd(state.nodes, meters, end, day)
+        if runs:
+            days[day.date()] = days.get(day.date(), Decimal(0)) + runs
+        day = end
     rate = None
     if budget.usd_per_hour is not None:
         used = cluster.status().usd_per_hour

@@ -123,19 +123,17 @@ def _made(cluster: Cluster, start: datetime | None, end: datetime | None, now: d
 
 
 def _books(cluster: Cluster, start: datetime | None, end: datetime | None, now: datetime) -> Books:
-    """What the store has for the report. What runs now belongs to a report that reaches to now."""
-    from decimal import Decimal
-
+    """What the store has for the report, and what has run up in its time and has no entry yet."""
     from costplan.planner.accrual import running_usd, unpriced
     from costplan.planner.charges import whole_meters
     from costplan.planner.report import Books
 
     state, tick = cluster.state(), cluster.store.last_tick()
-    reaches_now = end is None or end >= now
     settings, meters = cluster.settings(), state.meters
     if settings is not None:
         meters = whole_meters(meters, state.nodes, settings.extras)
-    running = running_usd(state.nodes, meters, now) if reaches_now else Decimal(0)
+    until = now if end is None else min(end, now)
+    running = running_usd(state.nodes, meters, until, start)
     return Books(
         entries=cluster.store.entries(start, end),
         nodes=cluster.store.nodes(including_gone=True),

@@ -159,23 +159,25 @@ def question_of(
 
 
 def _aside(cluster: Cluster, period: Period) -> Aside:
-    """What the store knows beside the lines; what runs belongs to a month that is not over."""
+    """What the store knows beside the lines. What has run up and has no entry yet may be of a month
+    that is over, too: no daemon looked since."""
     nodes = cluster.store.nodes(including_gone=True, since=period.start)
     seen = interruptions_of(nodes, period.start, period.until)
-    lines = interruption_lines(seen)
-    if period.is_over:
-        return Aside(interruptions=lines)
     state, settings = cluster.state(), cluster.settings()
     meters = state.meters
     if settings is not None:
         meters = whole_meters(meters, state.nodes, settings.extras)
-    gaps = unpriced(state.nodes, state.meters)
+    gaps = [
+        gap
+        for gap in unpriced(state.nodes, state.meters)
+        if gap.since is not None and gap.since < period.until
+    ]
     running = counted(len(gaps), "running node")
     words = f"{running} without a known price: what they cost is in no figure here"
     return Aside(
-        running_usd=running_usd(state.nodes, meters, period.until),
+        running_usd=running_usd(state.nodes, meters, period.until, period.start),
         gaps=(words,) if gaps else (),
-        interruptions=lines,
+        interruptions=interruption_lines(seen),
     )
 
 

@@ -138,16 +138,23 @@ def unpriced(nodes: Mapping[str, Node], meters: Mapping[str, Meter]) -> tuple[Ga
     )
 
 
-def running_usd(nodes: Mapping[str, Node], meters: Mapping[str, Meter], now: datetime) -> Decimal:
-    """Dollars that the meters show and that no entry has yet."""
+def running_usd(
+    nodes: Mapping[str, Node],
+    meters: Mapping[str, Meter],
+    now: datetime,
+    since: datetime | None = None,
+) -> Decimal:
+    """Dollars that the meters show at `now` and that no entry has yet; of those, what has run up
+    from `since` on."""
     total = Decimal(0)
     for name, meter in meters.items():
         node = nodes.get(name)
         if node is None or meter.ended_at is not None:
             continue
+        start = meter.until if since is None else max(meter.until, since)
         stop = end_of(node, now) or now
-        if stop > meter.until:
-            total += amount_usd(meter.usd_per_hour, meter.until, stop)
+        if stop > start:
+            total += amount_usd(meter.usd_per_hour, start, stop)
     return total
 
 

@@ -25,6 +25,7 @@ from costplan.planner.tick import Control, Readings
 from tests import accounts
 from tests.accounts import at
 from tests.cli import report_samples, test_report_cli
+from tests.finance import ledgers
 from tests.finance.readers import Page, csv_rows, pair, shown
 from tests.store.ticking import ran
 from tests.unit.daemon_files import LEAST
@@ -320,3 +321,30 @@ def test_what_is_held_is_paid_for_when_nothing_runs_any_more(
         assert run("focus", "check", file).exit_code == 0, run("focus", "check", file).output
         for output in ("table", "html", "md", "csv", "journal"):
             assert run(*asked, "--format", output).exit_code == 0
+
+
+def test_what_ran_while_nobody_looked_is_told_with_the_month_that_it_ran_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """m5.xlarge at $0.0712 an hour, whose entries end at 12:30 on the fourth of May: 659.5 hours of
+    May and 54 of June are in no entry."""
+    (seen,) = [story.seen(30) for story in report_samples.STORIES if story.name == "f-1"]
+    books = accounts.Books()
+    read = replace(books_read(), quotes=tuple(report_samples.quotes(30)), at=at(30))
+    books.tick([seen], read)
+    path = folder / "left.db"
+    test_report_cli.write(path, [seen], books.entries, read, books.meters)
+    june = [replace(e, node_id="j", start=e.start + 29 * DAY, end=e.end + 29 * DAY)
+            for e in books.entries]  # fmt: skip
+    ledgers.write(path, june, at(30) + 29 * DAY)
+    clock(monkeypatch, datetime(2026, 6, 3, 6, tzinfo=UTC))
+    for month, hours in (("2026-05", "659.5"), ("2026-06", "54")):
+        asked = ("report", "--store", path, "--month", month)
+        document = json.loads(run(*asked, "--format", "json").stdout)
+        assert Decimal(document["running_usd"]) == Decimal(hours) * Decimal("0.0712")
+        assert "have run up since the last entries" in run(*asked).stdout
+    write_config(folder, store={"path": "left.db"}, budget={"usd_per_month": 9, "usd_per_day": 2})
+    month, day = json.loads(run("budget", "status", "--format", "json").stdout)["budgets"]
+    spent = sum((entry.usd for entry in june), Decimal(0))
+    assert Decimal(month["burnt_usd"]) == spent + 54 * Decimal("0.0712")
+    assert Decimal(day["burnt_usd"]) == 6 * Decimal("0.0712")

@@ -182,7 +182,7 @@ def test_no_store_and_an_empty_one_say_what_to_do(tmp_path: Path, now: datetime)
 
 def test_what_still_runs_is_said_and_not_summed(tmp_path: Path, now: datetime) -> None:
     """m5.xlarge runs from 12:02 on. At 18:00 its entries end at 12:30, five and a half hours
-    before, at $0.0712 an hour."""
+    before, at $0.0712 an hour; half an hour of it was before 13:00."""
     (seen,) = [story.seen(30) for story in report_samples.STORIES if story.name == "f-1"]
     books = Books()
     read = replace(report_readings(), quotes=tuple(report_samples.quotes(30)), at=at(30))
@@ -197,7 +197,10 @@ def test_what_still_runs_is_said_and_not_summed(tmp_path: Path, now: datetime) -
     assert "have run up since the last entries, and are in no figure here" in table
     assert "1 running node without a known price" in table
     until = run("--store", path, "--format", "json", "--to", "2026-05-04T13:00Z").stdout
-    assert json.loads(until)["running_usd"] == "0.00"
+    assert json.loads(until)["running_usd"] == "0.0356"
+    since = run("--store", path, "--format", "json", "--from", "2026-05-04T12:15Z", "--to",
+                "2026-05-04T12:30Z").stdout  # fmt: skip
+    assert json.loads(since)["running_usd"] == "0.00"
 
 
 def test_the_ledger_of_the_real_loop_is_reported(
