@@ -8,7 +8,7 @@ are rounded once, so that what was used and what was not of a commitment add up 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -202,7 +202,26 @@ def _covered(
                 unused=use.unused_quantity,
             )
         )
+    fees += _paid_ahead(start, commitments, {fee.commitment for fee in fees})
     return Covered(segments=tuple(segments), fees=tuple(fees), idle=tuple(idle))
+
+
+def _paid_ahead(
+    start: datetime, commitments: Sequence[Commitment], in_force: Collection[int]
+) -> Iterator[Fee]:
+    """What is paid upfront in an hour for commitments that are in force from the next one on."""
+    for place, bought in enumerate(commitments):
+        usd = _upfront_usd(bought, start)
+        if usd and place not in in_force:
+            yield Fee(
+                hour=start,
+                commitment=place,
+                billed_pico=round(usd * PICO_PER_USD),
+                effective_pico=0,
+                unused_pico=0,
+                quantity=bought.capacity,
+                unused=Fraction(0),
+            )
 
 
 def _idle(hour: datetime, place: int, units: Fraction, billed: int, effective: int) -> Idle:
@@ -212,19 +231,25 @@ def _idle(hour: datetime, place: int, units: Fraction, billed: int, effective: i
 
 
 def _billed_usd(bought: Commitment, hour: datetime) -> Fraction:
-    """What is paid for a commitment in an hour: its price by the hour, and upfront what is paid so
-    in the hour that it begins in."""
-    is_first = bought.start is not None and hour_start(bought.start) == hour
+    """What is paid for a commitment in an hour in which it is in force."""
     if bought.kind is Kind.CAPACITY_RESERVATION:
+        return Fraction(0)
+    rate = bought.usd_per_hour or Fraction(0)
+    if bought.kind in SPEND_KINDS:
+        by_hour = rate * (1 - UPFRONT_SHARE.get(bought.payment, Fraction(0)))
+    else:
+        by_hour = rate * (bought.count or 0)
+    return by_hour + _upfront_usd(bought, hour)
+
+
+def _upfront_usd(bought: Commitment, hour: datetime) -> Fraction:
+    """What is paid at once for a commitment, in the hour that it begins in."""
+    if bought.start is None or hour_start(bought.start) != hour:
         return Fraction(0)
     if bought.kind in SPEND_KINDS:
         share = UPFRONT_SHARE.get(bought.payment, Fraction(0))
-        rate = bought.usd_per_hour or Fraction(0)
-        upfront = rate * share * HOURS_OF_TERM.get(bought.term, 0)
-        return rate * (1 - share) + (upfront if is_first else 0)
-    count = bought.count or Fraction(0)
-    upfront = count * bought.upfront_usd if is_first else Fraction(0)
-    return count * (bought.usd_per_hour or 0) + upfront
+        return (bought.usd_per_hour or 0) * share * HOURS_OF_TERM.get(bought.term, 0)
+    return (bought.count or 0) * bought.upfront_usd
 
 
 def whole_pico(usd: Sequence[Fraction]) -> list[int]:

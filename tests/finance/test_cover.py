@@ -181,6 +181,30 @@ def test_the_book_is_the_exact_bill_of_the_same_machines(tmp_path: Path, seed: i
     assert unique[0][0] == unique[0][1]
 
 
+@pytest.mark.parametrize("minutes", [0, 29, 60])
+def test_what_is_paid_upfront_is_paid_when_it_begins_on_the_clock_or_not(
+    tmp_path: Path, minutes: int
+) -> None:
+    """A cloud's purchases begin at any second, and are in force from the next hour on: $300 for
+    three machines, and a year of a plan of $0.30 an hour."""
+    path, start = tmp_path / "s.db", OCTOBER + timedelta(minutes=minutes)
+    write(path, quarters("n-1", OCTOBER, 4), OCTOBER + 4 * HOUR)
+    held = (
+        replace(RESERVED, usd_per_hour=Fraction(0), start=start, end=start.replace(year=2027)),
+        replace(PLAN, payment="all_upfront", term="1y", start=start, end=start.replace(year=2027)),
+    )
+    with open_book(path, terms=Terms(commitments=held, tariff=TARIFF)) as book:
+        fees = by(book, "commitment_id, date_trunc('hour', start_at)::VARCHAR AS at, kind")
+        used = total(book, "effective_usd", "commitment_id = 'sp-1'")
+    at = f"2026-10-01 {minutes // 60:02d}:00:00"
+    paid = {key: usd for key, usd in fees.items() if key[2] == "purchase" and usd}
+    assert paid == {
+        ("ri-1", at, "purchase"): Decimal(300),
+        ("sp-1", at, "purchase"): 8760 * Decimal("0.30"),
+    }
+    assert used == (3 if minutes else 4) * Decimal("0.30")
+
+
 def cut(node: str, start, end, usd: str, key) -> list[LedgerEntry]:
     """The life of a machine in entries that end at each quarter."""
     found, at = [], start
