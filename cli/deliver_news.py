@@ -23,6 +23,7 @@ from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError
 from costplan.planner.finance.anomalies import Anomaly
 from costplan.planner.finance.delivery import (
+    ANOMALY_DAYS,
     Alert,
     Channel,
     Run,
@@ -106,10 +107,12 @@ def _alerts(alerts: Sequence[Alert], channels: Sequence[Channel]) -> Iterator[Ne
 
 
 def _anomalies(cluster: Cluster, today: date, now: datetime) -> tuple[Anomaly, ...]:
-    """Unusual days of the month of yesterday; a month without lines has none."""
-    yesterday = today - timedelta(days=1)
-    period = period_of(f"{yesterday:%Y-%m}", now)
-    with opened_book(cluster, period) as book:
-        if not book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
-            return ()
-        return ask(book, question_of(cluster, period)).anomalies
+    """Unusual days of the months of the last three days; a month without lines has none."""
+    days = (today - timedelta(days=ago) for ago in range(1, ANOMALY_DAYS + 1))
+    found = list[Anomaly]()
+    for month in sorted({f"{day:%Y-%m}" for day in days}):
+        period = period_of(month, now)
+        with opened_book(cluster, period) as book:
+            if book.rows("SELECT 1 FROM lines WHERE month = ? LIMIT 1", period.name):
+                found += ask(book, question_of(cluster, period)).anomalies
+    return tuple(found)

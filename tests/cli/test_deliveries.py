@@ -282,3 +282,22 @@ def test_an_unusual_day_and_a_budget_that_will_be_passed_are_told_of(
         "$264.00, where 9 other days have $24.00 ($21.60 to $26.40). 100% of it is workload "
         "sweep: $240.00 instead of $0.00.",
     ]
+
+
+def test_an_unusual_day_before_a_month_began_is_told_of_when_the_daemon_is_back(
+    folder: Path, clock: Clock
+) -> None:
+    """$24 each day, and $264 on the 31st of October; nobody looks until the second of November."""
+    (folder / "s.db").unlink()
+    first = OCTOBER + timedelta(days=21)
+    rates = [*["1"] * 9, "11", "1"]
+    spent = [
+        ledgers.entry("n-1", first + timedelta(days=n), lasts=timedelta(days=1), usd_per_hour=rate)
+        for n, rate in enumerate(rates)
+    ]
+    ledgers.write(folder / "s.db", spent, first + timedelta(days=11))
+    with webhook() as hook:
+        alerting(folder, hook, 20000, anomalies=True)
+        clock.now = first + timedelta(days=11, hours=6)
+        assert deliver().stdout == "1 sent, 0 failed\n"
+    assert [key for key, _ in hook.taken] == ["anomaly/2026-10-31/webhook"]
