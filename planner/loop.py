@@ -40,16 +40,15 @@ from costplan.planner.moves import plan_moves
 from costplan.planner.needs import Needs, briefly, needs, surplus
 from costplan.planner.nodes import Node
 from costplan.planner.price_trust import trusted
-from costplan.planner.recall import recalled
+from costplan.planner.recall import keep_without_heirs, recalled
 from costplan.planner.reconcile import (
     World,
-    clear_away,
-    keep_without_heirs,
     order_control,
     order_notices,
     step,
 )
 from costplan.planner.reflect import reflect
+from costplan.planner.remains import clear_away
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
 from costplan.planner.spending import add_by_day

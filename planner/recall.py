@@ -1,4 +1,4 @@
-"""Drains by choice that are taken back because the work came back first."""
+"""Drains by choice that are taken back, because the work came back first or no heir comes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from costplan.planner.fleet_view import packing
-from costplan.planner.nodes import Cause, Node
+from costplan.planner.nodes import Cause, DrainOrder, Node
 from costplan.planner.types import Phase
 
 _STILL_THERE = (Phase.READY, Phase.CORDONED)
@@ -34,3 +34,20 @@ def recalled(nodes: Mapping[str, Node], short: Mapping[str, int]) -> dict[str, N
             left[kind] -= count
         found[node.node_id] = replace(node, drain=None)
     return found
+
+
+def keep_without_heirs(nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """The nodes, those without their order that nothing is coming for any more: they stay, and
+    nothing is planned in their place."""
+    return {
+        node_id: replace(node, drain=None)
+        if node.phase is Phase.READY and node.drain is not None and is_heirless(node.drain, nodes)
+        else node
+        for node_id, node in nodes.items()
+    }
+
+
+def is_heirless(order: DrainOrder, nodes: Mapping[str, Node]) -> bool:
+    """True where a node that was to take its place is gone, or goes too."""
+    heirs = [nodes.get(node_id) for node_id in order.after]
+    return any(h is None or h.phase is Phase.GONE or h.drain is not None for h in heirs)

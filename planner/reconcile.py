@@ -16,8 +16,9 @@ from costplan.planner.drain import binding, loads_of, node_drain_seconds
 from costplan.planner.learn import REJOIN_SECONDS, is_reborn
 from costplan.planner.learnt import Learnt
 from costplan.planner.load import Load
-from costplan.planner.nodes import Cause, DrainOrder, Node, Notice, ProviderNode
+from costplan.planner.nodes import Cause, DrainOrder, Node, Notice
 from costplan.planner.phases import enter
+from costplan.planner.recall import is_heirless
 from costplan.planner.settings import Settings
 from costplan.planner.tick import (
     Action,
@@ -35,7 +36,6 @@ from costplan.planner.types import Phase
 REFUSED_SECONDS = 300
 RESERVE_FACTOR = 1.5
 """An estimate of a drain may be off by so much before a notice's deadline is missed."""
-FAR = timedelta(days=3650)
 _REBORN = "its scheduler was born again, knows nothing of the drain and gives it tasks"
 
 
@@ -83,8 +83,9 @@ def order_notices(
     return found
 
 
-_INSISTENT = (Cause.OPERATOR, Cause.DOWN)
-"""What an operator wants is not called off: it stays cordoned, and is asked again."""
+_INSISTENT = (Cause.OPERATOR, Cause.DOWN, Cause.BOOT_FAILED)
+"""What an operator wants is not called off: it stays cordoned, and is asked again. So is what lets
+a machine go that will never be whole."""
 _DRAINABLE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING)
 
 
@@ -121,22 +122,6 @@ def order_control(nodes: Mapping[str, Node], control: Control, world: World) -> 
     return found
 
 
-def keep_without_heirs(nodes: Mapping[str, Node]) -> dict[str, Node]:
-    """The nodes, those without their order that nothing is coming for any more: they stay, and
-    nothing is planned in their place."""
-    return {
-        node_id: replace(node, drain=None)
-        if node.phase is Phase.READY and node.drain is not None and _is_heirless(node.drain, nodes)
-        else node
-        for node_id, node in nodes.items()
-    }
-
-
-def _is_heirless(order: DrainOrder, nodes: Mapping[str, Node]) -> bool:
-    heirs = [nodes.get(node_id) for node_id in order.after]
-    return any(h is None or h.phase is Phase.GONE or h.drain is not None for h in heirs)
-
-
 def step(nodes: Mapping[str, Node], world: World) -> tuple[dict[str, Node], tuple[Action, ...]]:
     """Every node one step on, and what is to be done for it, in the order of node ids.
 
@@ -161,22 +146,6 @@ def step(nodes: Mapping[str, Node], world: World) -> tuple[dict[str, Node], tupl
     if cordon:
         actions.append(_cordon(cordon))
     return found, tuple(actions)
-
-
-def clear_away(
-    machines: Sequence[ProviderNode], nodes: Mapping[str, Node]
-) -> tuple[Terminate, ...]:
-    """Ends what is left of machines that have ended by themselves, whether or not a node is known
-    for them, in the order of their ids."""
-    by_id = {node.provider_id: node_id for node_id, node in nodes.items()}
-    return tuple(
-        Terminate(
-            node_id=by_id.get(machine.provider_id) or machine.node_id or machine.provider_id,
-            provider_id=machine.provider_id,
-        )
-        for machine in sorted(machines, key=lambda one: one.provider_id)
-        if machine.remains
-    )
 
 
 def _cordon(nodes: Sequence[Node]) -> Cordon:
@@ -233,26 +202,47 @@ def _ending(node: Node, now: datetime, cause: str) -> tuple[Node, Action | None]
 
 
 def _booting(node: Node, world: World) -> tuple[Node, Action | None]:
-    """A machine that never joins is given up; one that is ordered away and holds nothing ends."""
+    """A machine that never joins is given up, emptied first where some of its workers did; one
+    that is ordered away and holds nothing ends."""
     if node.drain is not None:
-        if loads_of(node, world.load):
-            node = enter(node, Phase.CORDONED, world.now, _why(node))
-            return node, _cordon([node])
-        return _ending(node, world.now, _why(node))
+        return _emptied(node, world, _why(node))
+    if world.load is None:
+        return node, None
     age = (world.now - (node.launched_at or node.phase_since)).total_seconds()
     limit = world.settings.scaling.boot_timeout_seconds
-    if age >= limit and world.load is not None:
-        return _ending(node, world.now, f"its workers did not join within {limit} s")
+    if age >= limit and not is_reborn(world.learnt, world.now):
+        there, names = loads_of(node, world.load), node.workers
+        what = f"{len(names) - len(there)} of its {len(names)}" if there else "its"
+        return _emptied(_given_up(node, world), world, f"{what} workers did not join in {limit} s")
     if not node.workers:
         return _ending(node, world.now, "adopted, and without workers it is of no use")
     return node, None
+
+
+def _emptied(node: Node, world: World, cause: str) -> tuple[Node, Action | None]:
+    """Cordoned where the scheduler knows workers of it, which may hold results; ended otherwise."""
+    if not loads_of(node, world.load):
+        return _ending(node, world.now, cause)
+    node = enter(node, Phase.CORDONED, world.now, cause)
+    return node, _cordon([node])
+
+
+def _given_up(node: Node, world: World) -> Node:
+    wait = timedelta(seconds=world.settings.scaling.drain_wait_seconds)
+    order = DrainOrder(
+        token=f"{node.node_id}-boot",
+        cause=Cause.BOOT_FAILED,
+        ordered_at=world.now,
+        wait_until=world.now + wait,
+    )
+    return replace(node, drain=order)
 
 
 def _ready(node: Node, nodes: Mapping[str, Node], world: World) -> tuple[Node, Action | None]:
     order = node.drain
     if order is None:
         return _called_back(node, world)
-    if _is_heirless(order, nodes):
+    if is_heirless(order, nodes):
         return replace(node, drain=None), None
     if any(nodes[heir].phase is not Phase.READY for heir in order.after):
         return node, None

@@ -1,0 +1,35 @@
+"""Machines whose workers never came, or not all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from costplan.planner.learnt import Learnt
+from costplan.planner.nodes import Cause
+from costplan.planner.reconcile import step
+from costplan.planner.tick import Cordon, Retire, Terminate
+from costplan.planner.types import Phase
+from tests.fleets import after, load, runs, world
+from tests.unit.test_reconcile import booting, retired, stepped
+
+
+def test_one_that_is_never_whole_is_emptied_before_it_is_given_up() -> None:
+    """One of its two workers never came; the other has worked meanwhile, and holds results."""
+    of, action = stepped(booting(workers={"w": 2}), 900, runs("n-w-0"))
+    assert (of.phase, type(action)) == (Phase.CORDONED, Cordon)
+    assert of.history[-1][2] == "1 of its 2 workers did not join in 900 s"
+    assert of.drain is not None
+    assert of.drain.cause is Cause.BOOT_FAILED
+    of, action = stepped(of, 5000, runs("n-w-0", status="paused"))
+    assert (of.phase, action) == (Phase.CORDONED, None)  # what runs is waited for, however long
+    of, action = stepped(of, 5010, runs("n-w-0", executing=0))
+    assert (of.phase, type(action)) == (Phase.RETIRING, Retire)
+    of, action = stepped(of, 5020, load(), retired(of, done=("n-w-0", "n-w-1")))
+    assert (of.phase, type(action)) == (Phase.TERMINATING, Terminate)
+
+
+def test_a_scheduler_that_was_just_born_again_is_joined_first() -> None:
+    learnt = Learnt(reborn_at=after(899))
+    for seconds, phase in ((900, Phase.BOOTING), (960, Phase.TERMINATING)):
+        found, _ = step({"n": booting()}, replace(world(seconds, load()), learnt=learnt))
+        assert found["n"].phase is phase
