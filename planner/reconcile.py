@@ -204,10 +204,12 @@ def _ending(node: Node, now: datetime, cause: str) -> tuple[Node, Action | None]
 def _booting(node: Node, world: World) -> tuple[Node, Action | None]:
     """A machine that never joins is given up, emptied first where some of its workers did; one
     that is ordered away and holds nothing ends."""
-    if node.drain is not None:
-        return _emptied(node, world, _why(node))
-    if world.load is None:
+    order = node.drain
+    if world.load is None and (order is None or not (node.workers or order.discard)):
+        # Of an adopted one without workers nobody knows yet what it does.
         return node, None
+    if order is not None:
+        return _emptied(node, world, _why(node))
     age = (world.now - (node.launched_at or node.phase_since)).total_seconds()
     limit = world.settings.scaling.boot_timeout_seconds
     if age >= limit and not is_reborn(world.learnt, world.now):

@@ -38,8 +38,11 @@ def reflect(nodes: Mapping[str, Node], readings: Readings, settings: Settings) -
             found[node.node_id] = _answered(node, ended, readings.offers)
     if readings.machines is not None:
         found = _listed(found, readings.machines, readings, settings)
-    if readings.load is not None:
-        found = {node_id: _joined(node, readings.load, now) for node_id, node in found.items()}
+    if (load := readings.load) is not None:
+        found = {
+            node_id: _joined(_staffed(node, load, settings), load, now)
+            for node_id, node in found.items()
+        }
     return found
 
 
@@ -182,29 +185,17 @@ def _come_after_all(refused: Node, machine: ProviderNode, readings: Readings) ->
 def _adopted(machine: ProviderNode, readings: Readings, settings: Settings) -> Node:
     """A machine with our tag that no journal knows, as after the loss of a store.
 
-    Its workers are those that carry its node's name; without any it is surplus and goes.
+    Its workers are those that carry its node's name; without any it is surplus and goes, once the
+    scheduler says so.
     """
     now = readings.at
     node_id = machine.node_id or f"adopted-{machine.provider_id}"
-    load = readings.load
-    names = [] if load is None else [w for w in load.workers if w.rpartition("-")[0] == node_id]
-    kind = settings.kinds[0]
-    workers = tuple(
-        WorkerSpec(
-            name=name,
-            shape=_kind_of(load, name, settings),
-            threads=kind.threads,
-            memory_bytes=kind.need.memory_bytes,
-            resources={},
-        )
-        for name in sorted(names)
-    )
     request = LaunchRequest(
         token=machine.token or machine.provider_id[:64],
         node_id=node_id,
         cluster=settings.cluster,
         keys=(machine.key,),
-        workers=workers,
+        workers=_workers_of(node_id, readings.load, settings),
         tags={},
     )
     return Node(
@@ -219,6 +210,30 @@ def _adopted(machine: ProviderNode, readings: Readings, settings: Settings) -> N
         launched_at=machine.launched_at,
         history=((Phase.BOOTING, now, "adopted: it carries our tag, and no journal knows it"),),
     )
+
+
+def _workers_of(node_id: str, load: Load | None, settings: Settings) -> tuple[WorkerSpec, ...]:
+    """The workers that carry a node's name, as far as the scheduler tells of any."""
+    names = [] if load is None else [w for w in load.workers if w.rpartition("-")[0] == node_id]
+    kind = settings.kinds[0]
+    return tuple(
+        WorkerSpec(
+            name=name,
+            shape=_kind_of(load, name, settings),
+            threads=kind.threads,
+            memory_bytes=kind.need.memory_bytes,
+            resources={},
+        )
+        for name in sorted(names)
+    )
+
+
+def _staffed(node: Node, load: Load, settings: Settings) -> Node:
+    """The node; one that was adopted while nobody knew who works on it has its workers now."""
+    if node.phase is not Phase.BOOTING or node.workers:
+        return node
+    workers = _workers_of(node.node_id, load, settings)
+    return replace(node, request=replace(node.request, workers=workers))
 
 
 def _size(key: OfferKey, offers: Iterable[Offer]) -> Resources:

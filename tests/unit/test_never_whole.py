@@ -1,15 +1,18 @@
-"""Machines whose workers never came, or not all of them."""
+"""Machines whose workers never came, and those of which nobody knows who works on them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from costplan.planner.learnt import Learnt
-from costplan.planner.nodes import Cause
+from costplan.planner.nodes import Cause, DrainOrder
 from costplan.planner.reconcile import step
 from costplan.planner.tick import Cordon, Retire, Terminate
 from costplan.planner.types import Phase
-from tests.fleets import after, load, runs, world
+from tests.fleets import after, does, load, machine, order, rented, runs, world
+from tests.unit.test_loop import Daemon, ends
 from tests.unit.test_reconcile import booting, retired, stepped
 
 
@@ -33,3 +36,24 @@ def test_a_scheduler_that_was_just_born_again_is_joined_first() -> None:
     for seconds, phase in ((900, Phase.BOOTING), (960, Phase.TERMINATING)):
         found, _ = step({"n": booting()}, replace(world(seconds, load()), learnt=learnt))
         assert found["n"].phase is phase
+
+
+@pytest.mark.parametrize("ordered", [None, order(Cause.DOWN)])
+def test_an_adopted_machine_is_kept_until_it_is_known_who_works_on_it(
+    ordered: DrainOrder | None,
+) -> None:
+    of = replace(booting(workers={}), drain=ordered)
+    assert stepped(of, 5000, None) == (of, None)
+    found, action = stepped(of, 60, load())
+    assert (found.phase, type(action)) == (Phase.TERMINATING, Terminate)
+
+
+def test_after_the_loss_of_a_store_no_machine_ends_while_the_scheduler_is_silent() -> None:
+    daemon = Daemon()
+    machines = (machine(rented("lost-1", ready_at=None)),)
+    for _ in range(3):
+        assert ends(daemon.tick(machines=machines, load=None)) == []
+    workers = {"lost-1-0": does(1)}
+    ticked = daemon.tick(machines=machines, load=load(at=after(daemon.now + 5), workers=workers))
+    assert ends(ticked) == []
+    assert daemon.state.nodes["lost-1"].phase is Phase.READY

@@ -201,6 +201,13 @@ def test_a_machine_of_a_lost_store_is_taken_in_with_its_workers() -> None:
     assert found.phase is Phase.READY
 
 
+def test_it_has_its_workers_once_the_scheduler_tells_of_them() -> None:
+    (silent,) = seen(machines=(stranger(),)).values()
+    assert (silent.phase, silent.workers) == (Phase.BOOTING, ())
+    found = one(silent, 5, load=load(workers={"lost-1-0": does(1), "else": does()}))
+    assert (found.phase, found.workers) == (Phase.READY, ("lost-1-0",))
+
+
 @pytest.mark.parametrize("state", list(MachineState))
 def test_one_that_has_ended_is_not_taken_in(state: MachineState) -> None:
     more = {"ended_at": after(-1)} if state is MachineState.ENDED else {}
