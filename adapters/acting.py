@@ -34,11 +34,12 @@ AGAIN_SECONDS = {"Launch": 2.0, "Cordon": 1.0, "Uncordon": 1.0, "Retire": 0.2, "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """An outcome, of which tick, and how long it took."""
+    """An outcome, of which tick, and how long it took; `error` is one that no port knows."""
 
     outcome: ActionOutcome
     tick_id: str
     seconds: float
+    error: Exception | None = None
 
 
 class Executor:
@@ -82,13 +83,28 @@ class Executor:
     def _run(self, action: Action, key: str, tick_id: str) -> None:
         began = time.monotonic()
         name = type(action).__name__
-        outcome = self._outcome(action)
+        error: Exception | None = None
+        try:
+            outcome = self._outcome(action)
+        except Exception as unknown:  # were it lost here, the action would be under way for ever
+            outcome, error = self._not_known(action, unknown), unknown
         took = time.monotonic() - began
         wait = max(AGAIN_SECONDS[name], float(outcome.retry_after_seconds or 0))
         with self._lock:
             self._under_way.discard(key)
             self._not_before[key] = time.monotonic() + wait
-        self._ended(Done(outcome=outcome, tick_id=tick_id, seconds=took))
+        self._ended(Done(outcome=outcome, tick_id=tick_id, seconds=took, error=error))
+
+    def _not_known(self, action: Action, error: Exception) -> ActionOutcome:
+        """After an answer that nobody understands, or a bug: it may have been done, and is said
+        again."""
+        is_launch = isinstance(action, Launch)
+        return ActionOutcome(
+            action=action,
+            outcome=Outcome.UNKNOWN if is_launch else Outcome.UNREACHABLE,
+            at=self._clock(),
+            detail=f"{type(error).__name__}: {error}",
+        )
 
     def _outcome(self, action: Action) -> ActionOutcome:
         kind = type(action).__name__.lower()

@@ -21,9 +21,17 @@ URGENT_SECONDS = 0.3
 """A machine that was just warned of does not wait longer for a scheduler that is silent."""
 
 
+def _nobody_told(_kind: str, _error: Exception) -> None:
+    """A gap says that something could not be read."""
+
+
 class Reader:
     """Reads the ports of one cluster. What has not changed stays the same object, so that who
-    compares it need not look into it."""
+    compares it need not look into it.
+
+    `broken` is told of errors that no port knows: an answer that nobody understands, or a bug. The
+    rest is read all the same, as one page of a proxy must not keep a warned machine from its drain.
+    """
 
     def __init__(
         self,
@@ -32,9 +40,10 @@ class Reader:
         cluster: Cluster,
         clock: Callable[[], datetime],
         quotas: AccountQuotas | None = None,
+        broken: Callable[[str, Exception], None] = _nobody_told,
     ) -> None:
         self._provider, self._prices, self._cluster = provider, prices, cluster
-        self._clock, self._account = clock, quotas
+        self._clock, self._account, self._broken = clock, quotas, broken
         self._pool = ThreadPoolExecutor(max_workers=5, thread_name_prefix="read")
         self._quotas: tuple[Quota, ...] = ()
         self._offers: tuple[Offer, ...] = ()
@@ -52,6 +61,8 @@ class Reader:
             return frozenset((n.provider_id, n.kind) for n in self._provider.notices())
         except ProviderError:
             return frozenset()
+        except Exception:  # no port's: `read` asks the same soon, and says it
+            return frozenset()
 
     def read(self, outcomes: Sequence[ActionOutcome]) -> Readings:
         """Everything, as of now."""
@@ -62,14 +73,15 @@ class Reader:
         market_asked = self._pool.submit(self._market)
         quotas_asked = self._pool.submit(self._limits)
         gaps: list[Gap] = []
-        notices = _got(notices_asked, "notices", "none that is new", gaps)
+        notices = self._got(notices_asked, "notices", "none that is new", gaps)
         warned = frozenset((notice.provider_id, notice.kind) for notice in notices or ())
         is_urgent, self._warned = bool(warned - self._warned), warned
         patience = URGENT_SECONDS if is_urgent else None
-        load = _got(load_asked, "load", "nothing of what the cluster does", gaps, patience)
-        machines = _got(machines_asked, "machines", "as they were last", gaps)
-        _got(market_asked, "prices", "as they were last", gaps)
-        gaps += quotas_asked.result()
+        load = self._got(load_asked, "load", "nothing of what the cluster does", gaps, patience)
+        machines = self._got(machines_asked, "machines", "as they were last", gaps)
+        self._got(market_asked, "prices", "as they were last", gaps)
+        unlimited = self._got(quotas_asked, "quotas", "as they were last", gaps)
+        gaps += unlimited or ()
         return Readings(
             at=max(self._clock(), began),
             load=load,
@@ -83,6 +95,31 @@ class Reader:
             market_digest=self._digest,
             quotas=self._quotas,
         )
+
+    def _got(
+        self,
+        asked: Future[T],
+        kind: str,
+        assumed: str,
+        gaps: list[Gap],
+        seconds: float | None = None,
+    ) -> T | None:
+        """The answer, or None with a gap that says why; waited for `seconds` where they are
+        given."""
+        try:
+            return asked.result(seconds)
+        except TimeoutError:
+            subject = f"no answer in {seconds:g} s, and a machine is warned of"
+            gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
+        except CredentialsRejected as error:
+            gaps.append(Gap(kind="credentials", subject=str(error), assumed="nothing is done"))
+        except (ProviderError, ClusterUnreachable) as error:
+            gaps.append(Gap(kind=kind, subject=str(error), assumed=assumed))
+        except Exception as error:  # no port's: an answer that nobody understands, or a bug
+            self._broken(kind, error)
+            subject = f"an answer that cannot be read: {type(error).__name__}: {error}"
+            gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
+        return None
 
     def _market(self) -> None:
         """Refreshes offers and quotes; one that was only seen again counts as the same."""
@@ -139,19 +176,3 @@ def _with_workers(
 
 def _prices(quotes: Sequence[Quote]) -> list[tuple[object, ...]]:
     return [(q.key, q.usd_per_hour, q.hazard_per_hour, q.observed_at) for q in quotes]
-
-
-def _got(
-    asked: Future[T], kind: str, assumed: str, gaps: list[Gap], seconds: float | None = None
-) -> T | None:
-    """The answer, or None with a gap that says why; waited for `seconds` where they are given."""
-    try:
-        return asked.result(seconds)
-    except TimeoutError:
-        subject = f"no answer in {seconds:g} s, and a machine is warned of"
-        gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
-    except CredentialsRejected as error:
-        gaps.append(Gap(kind="credentials", subject=str(error), assumed="nothing is done"))
-    except (ProviderError, ClusterUnreachable) as error:
-        gaps.append(Gap(kind=kind, subject=str(error), assumed=assumed))
-    return None

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
-from costplan.planner.errors import ProviderError
 from costplan.planner.nodes import LaunchRequest, Notice, ProviderNode
 from costplan.planner.ports import PriceFeed, Provider
 from costplan.planner.types import Market, Offer, OfferKey, Quote
@@ -134,7 +133,7 @@ class RememberedQuotas:
     ) -> None:
         self._read, self._clock, self._seconds = read, clock, seconds
         self._lock = Lock()
-        self._known: tuple[datetime, Sequence[Quota] | ProviderError] | None = None
+        self._known: tuple[datetime, Sequence[Quota] | Exception] | None = None
 
     def __call__(self) -> Sequence[Quota]:
         """The quotas as they were at most so many seconds ago; raises what reading them did."""
@@ -142,7 +141,7 @@ class RememberedQuotas:
             if self._known is None or not self._is_fresh(*self._known):
                 self._known = (self._clock(), self._tried())
             found = self._known[1]
-        if isinstance(found, ProviderError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -151,15 +150,15 @@ class RememberedQuotas:
         with self._lock:
             self._known = None
 
-    def _is_fresh(self, at: datetime, found: Sequence[Quota] | ProviderError) -> bool:
-        is_error = isinstance(found, ProviderError)
+    def _is_fresh(self, at: datetime, found: Sequence[Quota] | Exception) -> bool:
+        is_error = isinstance(found, Exception)
         seconds = min(self._seconds, ERROR_SECONDS) if is_error else self._seconds
         return timedelta(0) <= self._clock() - at < timedelta(seconds=seconds)
 
-    def _tried(self) -> Sequence[Quota] | ProviderError:
+    def _tried(self) -> Sequence[Quota] | Exception:
         try:
             return self._read()
-        except ProviderError as error:
+        except Exception as error:  # whatever it is, asking again at once does not help
             return error
 
 

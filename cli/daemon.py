@@ -68,7 +68,9 @@ class Daemon:
     ) -> None:
         self.config, self.ports, self.store, self.log = config, ports, store, log
         self._clock, self._reread = clock, reread
-        self._reader = Reader(ports.provider, ports.prices, ports.cluster, clock, ports.quotas)
+        self._reader = Reader(
+            ports.provider, ports.prices, ports.cluster, clock, ports.quotas, self._unread
+        )
         self._executor = Executor(ports.provider, ports.cluster, clock, self._on_done)
         self._wake, self._stop, self._reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -163,6 +165,10 @@ class Daemon:
         with suppress(StoreError, LeaseLost):  # what cannot be kept now is asked for again
             await asyncio.to_thread(self._exchange.exchange, self._state)
 
+    def _unread(self, kind: str, error: Exception) -> None:
+        """Comes from a thread; the tick goes on with a gap."""
+        self.log.broken("reading failed", error, kind=kind)
+
     def _on_done(self, done: Done) -> None:
         """Comes from a thread of the executor."""
         with suppress(RuntimeError):  # the loop is closed: the next start asks again
@@ -174,6 +180,8 @@ class Daemon:
             self._forget_quotas()
         self.metrics.outcome(done.outcome)
         self.log.outcome(done.tick_id, done.outcome, done.seconds)
+        if done.error is not None:
+            self.log.broken("action failed", done.error, tick_id=done.tick_id)
         self._wake.set()
 
     def _forget_quotas(self) -> None:

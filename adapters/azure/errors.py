@@ -1,7 +1,7 @@
 """The one table by which errors of Azure's SDK, and of operations, become errors of the port.
 
 nothing was sent (no connection)                    -> Unreachable
-sent, and no whole answer came                      -> OutcomeUnknown, of a read Unreachable
+sent, and no whole answer came, or none to be read  -> OutcomeUnknown, of a read Unreachable
 429, or another change of the same is under way     -> Throttled
 401, 403, and no token to be had                    -> CredentialsRejected
 QuotaExceeded, OperationNotAllowed for a quota      -> QuotaExceeded
@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Any
 
 from costplan.adapters.azure.clients import sdk
@@ -80,7 +81,7 @@ def calling(operation: str, subject: str, *, token: str | None = None) -> Iterat
     """
     try:
         yield
-    except sdk("azure.core.exceptions").AzureError as error:
+    except (sdk("azure.core.exceptions").AzureError, JSONDecodeError) as error:
         raise _translated(error, operation, subject, token) from error
 
 

@@ -1,7 +1,7 @@
 """The one way in which an exception of Google's SDK, or an error in an operation, gets out.
 
 nothing was sent (no connection, no token)          -> Unreachable
-sent, and no whole answer came                      -> OutcomeUnknown, of a read Unreachable
+sent, and no whole answer came, or none to be read  -> OutcomeUnknown, of a read Unreachable
 429, or 403 with rateLimitExceeded                  -> Throttled
 401, 403                                            -> CredentialsRejected
 quotaExceeded, QUOTA_EXCEEDED in an operation       -> QuotaExceeded
@@ -115,6 +115,7 @@ def _foreign() -> tuple[type[Exception], ...]:
         sdk("google.api_core.exceptions").GoogleAPIError,
         sdk("google.auth.exceptions").GoogleAuthError,
         sdk("requests.exceptions").RequestException,
+        sdk("google.protobuf.json_format").ParseError,
     )
 
 

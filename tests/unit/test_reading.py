@@ -106,6 +106,22 @@ def test_what_cannot_be_read_is_a_gap_and_not_nothing() -> None:
         assert [gap.kind for gap in found.read(()).gaps] == ["credentials"]
 
 
+def test_an_answer_that_nobody_understands_is_a_gap_and_is_told_with_its_story() -> None:
+    """A warned machine is still drained, though the list of machines is a page of a proxy."""
+    told: list[tuple[str, Exception]] = []
+    site = Site(told=[WARNED], refuses=KeyError("Reservations"))
+    site.answers.set()
+    anyone: Any = site
+    found = Reader(site, anyone, site, lambda: NOON, None, lambda *story: told.append(story))
+    seen = found.read(())
+    assert (seen.machines, seen.notices) == (None, (WARNED,))
+    assert [(gap.kind, gap.subject) for gap in seen.gaps] == [
+        ("machines", "an answer that cannot be read: KeyError: 'Reservations'")
+    ]
+    assert told == [("machines", site.refuses)]
+    found.close()
+
+
 class Account:
     """Quotas that can be read, or cannot."""
 
