@@ -8,12 +8,17 @@ another endpoint than the one it was given, and forgets the operation when the p
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 from costplan.planner.errors import InputError
 
+FORGET_SECONDS = 30.0
+"""Looking for credentials may start `gcloud` or ask the machine's metadata, so not each second."""
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
@@ -31,7 +36,8 @@ class Clients:
     """The services that are used, each client made at its first use.
 
     Without `credentials` those of the surroundings are taken (a service account of the machine,
-    GOOGLE_APPLICATION_CREDENTIALS, gcloud). `endpoint` replaces Google's.
+    GOOGLE_APPLICATION_CREDENTIALS, gcloud), and looked for anew once they are refused. `endpoint`
+    replaces Google's.
     """
 
     def __init__(
@@ -40,6 +46,9 @@ class Clients:
         self.timeout_seconds = timeout_seconds
         self.compute = sdk("google.cloud.compute_v1")
         self.endpoint = endpoint
+        self._is_ours_to_find = credentials is None
+        self._lock = Lock()
+        self._forgotten_at = -FORGET_SECONDS
         self.credentials = _default_credentials() if credentials is None else credentials
 
     @property
@@ -115,13 +124,39 @@ class Clients:
     def call(self, method: Callable[..., Any], request: Any, seconds: float | None = None) -> Any:
         """The answer to a request that is sent once."""
         limit = self.timeout_seconds if seconds is None else seconds
-        return method(request=request, timeout=limit, retry=None)
+        try:
+            return method(request=request, timeout=limit, retry=None)
+        except _refused():
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Looks for the credentials of the surroundings anew: a key was changed, or somebody has
+        logged in again. What is found is used from the next call on; without any, the old ones."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._is_ours_to_find or now - self._forgotten_at < FORGET_SECONDS:
+                return
+            self._forgotten_at = now
+            with suppress(InputError):
+                self.credentials = _default_credentials()
+            for name, kind in vars(Clients).items():
+                if isinstance(kind, cached_property):
+                    self.__dict__.pop(name, None)
 
     def _client(self, kind: Any) -> Any:
         options: dict[str, Any] = {}
         if self.endpoint is not None:
             options["client_options"] = {"api_endpoint": self.endpoint}
         return kind(credentials=self.credentials, transport="rest", **options)
+
+
+def _refused() -> tuple[type[Exception], ...]:
+    """What is raised where no token is to be had with the credentials, or theirs is not taken."""
+    return (
+        sdk("google.auth.exceptions").RefreshError,
+        sdk("google.api_core.exceptions").Unauthorized,
+    )
 
 
 def anonymous() -> Any:
