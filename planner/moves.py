@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -257,8 +257,11 @@ def _moves(
     for asset in sorted(
         victims, key=lambda a: (-(a.expected_usd_per_hour or 0.0), *first_to_go(a))
     ):
-        workers = dict(asset.workers)
-        if all(spare.get(kind, 0) >= count for kind, count in workers.items()):
+        workers = {kind: count for kind, count in asset.workers if kind in need}
+        is_named = bool(workers)
+        # What no kind is asked for any more goes, once those that are have what they need.
+        workers = workers or dict.fromkeys(need, 0)
+        if not is_named or all(spare.get(kind, 0) >= count for kind, count in workers.items()):
             if any(ready[kind] - count < need[kind] for kind, count in workers.items()):
                 reason = "what is to take its place still boots"
                 kept.append(KeepNode(node_id=asset.node.node_id, reason=reason))
@@ -266,7 +269,7 @@ def _moves(
             for kind, count in workers.items():
                 spare[kind] -= count
                 ready[kind] -= count
-            drains.append(_drain(asset, Cause.SURPLUS, _why_surplus(asset, wanted)))
+            drains.append(_drain(asset, Cause.SURPLUS, _why_surplus(asset, wanted, need)))
         else:
             dearer.append(asset)
     new, replaced = replacements(bought, dearer)
@@ -308,7 +311,10 @@ def _why_dearer(asset: Asset, learnt: Learnt, speeds: Speeds) -> str:
     return f"its pool was said to be in danger at {warned:%H:%M:%S} UTC, others are worth the move"
 
 
-def _why_surplus(asset: Asset, wanted: Needs) -> str:
+def _why_surplus(asset: Asset, wanted: Needs, need: Mapping[str, int]) -> str:
+    others = [kind for kind, _ in asset.workers if kind not in need]
+    if others:
+        return f"{others[0]} is no kind of worker in the configuration any more"
     return wanted.let_go.get(asset.node.node_id, "fewer workers do the work in time")
 
 
