@@ -16,7 +16,7 @@ from costplan.planner.delivered import Deliveries
 from costplan.planner.explain_actions import action_name
 from costplan.planner.ledger import LedgerEntry
 from costplan.planner.nodes import Notice
-from costplan.planner.status import Status
+from costplan.planner.status import PAID, Status
 from costplan.planner.tick import (
     ActionOutcome,
     DrainNode,
@@ -101,7 +101,9 @@ class Metrics:
         dollars: dict[str, float] = defaultdict(float)
         for row in status.fleet:
             nodes[row.key.market, row.phase] += row.nodes
-            dollars[row.key.market] += float(row.usd_per_hour or 0)
+        for machine in status.machines:
+            if machine.phase in PAID:
+                dollars[machine.key.market] += float(machine.usd_per_hour or 0)
         # What had nodes once must be said to have none.
         self._seen |= set(nodes)
         for market, phase in sorted(self._seen):
@@ -129,6 +131,7 @@ class Metrics:
             for mode in Mode:
                 self._mode.labels(mode).set(mode is status.last.mode)
             _replace(self._gaps, (gap.kind for gap in status.last.gaps))
+        self._left.clear()  # a limit may be gone since
         for row in status.budget:
             if row.left_usd is not None:
                 self._left.labels(row.name).set(float(row.left_usd))

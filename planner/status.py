@@ -22,6 +22,9 @@ from costplan.planner.types import Gap, Mode, OfferKey, Phase, Quote
 _RUNNING = frozenset({Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING})
 """Phases of a machine that is certainly there and stays for now."""
 
+PAID = _RUNNING | {Phase.TERMINATING}
+"""Phases of a machine that is certainly there, and so is paid for."""
+
 _DRAINING = frozenset({*EMPTYING, Phase.TERMINATING})
 _ORDER = tuple(Phase)
 
@@ -148,7 +151,9 @@ def status_of(
     nodes = [node for node in state.nodes.values() if is_alive(node)]
     prices = _prices(state, quotes)
     fleet = _fleet(nodes, prices)
-    priced = [prices[node.node_id] for node in nodes if node.node_id in prices and _costs(node)]
+    priced = [
+        prices[node.node_id] for node in nodes if node.node_id in prices and node.phase in PAID
+    ]
     holds = lease is not None and lease.expires_at > now
     ahead: tuple[datetime | None, datetime | None] = (None, None)
     if settings is not None and holds and last is not None:
@@ -163,7 +168,7 @@ def status_of(
         fleet=fleet,
         machines=tuple(_row(node, prices) for node in sorted(nodes, key=lambda n: n.node_id)),
         usd_per_hour=sum(priced, Decimal(0)),
-        unpriced_nodes=sum(_costs(n) and n.node_id not in prices for n in nodes),
+        unpriced_nodes=sum(n.phase in PAID and n.node_id not in prices for n in nodes),
         nodes=len(nodes),
         coming=sum(node.phase in COMING for node in nodes),
         draining=sum(node.phase in _DRAINING for node in nodes),
@@ -181,11 +186,6 @@ def status_of(
         control=state.control,
         held=state.held,
     )
-
-
-def _costs(node: Node) -> bool:
-    """True where the machine is certainly there, and so is paid for."""
-    return node.phase in _RUNNING or node.phase is Phase.TERMINATING
 
 
 def _prices(state: State, quotes: Iterable[Quote]) -> Mapping[str, Decimal]:
