@@ -143,7 +143,8 @@ def _aws(config: DaemonConfig, choice: AwsChoice, clock: Callable[[], datetime])
         lambda types: read_hazards(clients, settings, types), clock, LISTS_SECONDS
     )
     prices = AwsPrices(settings, clock, clients, hazards)
-    every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
+    lists = _prices_seconds(config)
+    every = {**dict.fromkeys(Market, lists), Market.SPOT: min(SPOT_SECONDS, lists)}
     return Machines(
         provider=RememberedOffers(EasedProvider(provider, clock), clock, LISTS_SECONDS),
         prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
@@ -169,16 +170,15 @@ def _gcp(config: DaemonConfig, choice: GcpChoice, clock: Callable[[], datetime])
     startup = _start_script("gcp", config.scheduler.address, choice.start)
     bare = GcpProvider(clients, settings, config.settings.cluster, startup, clock)
     provider = RememberedOffers(EasedProvider(bare, clock), clock, LISTS_SECONDS)
-    listed: Remembered[None, Listed] = Remembered(
-        lambda _: read_list(clients, clock), clock, LISTS_SECONDS
-    )
+    lists = _prices_seconds(config)
+    listed: Remembered[None, Listed] = Remembered(lambda _: read_list(clients, clock), clock, lists)
     hazards = RememberedEach(
         advised_hazards(clients, settings.project), clock, ADVICE_SECONDS, MOST_ADVICE
     )
     prices = GcpPrices(
         clients, settings, clock, hazards, listed=lambda: listed(None), sold=provider.offers
     )
-    every = {**dict.fromkeys(Market, LISTS_SECONDS), Market.SPOT: SPOT_SECONDS}
+    every = {**dict.fromkeys(Market, lists), Market.SPOT: min(SPOT_SECONDS, lists)}
     return Machines(
         provider=provider,
         prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
@@ -219,7 +219,7 @@ def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], dateti
         lambda _: eviction_rates(clients, settings), clock, LISTS_SECONDS
     )
     prices = AzurePrices(clients, settings, clock, lambda: bands(None))
-    every = dict.fromkeys(Market, LISTS_SECONDS)
+    every = dict.fromkeys(Market, _prices_seconds(config))
 
     def quotas() -> Sequence[Quota]:
         used, family_of = usages(clients, settings), families(clients, settings)
@@ -230,6 +230,12 @@ def _azure(config: DaemonConfig, choice: AzureChoice, clock: Callable[[], dateti
         prices=RememberedPrices(EasedPrices(prices, provider.name, clock), clock, every),
         quotas=RememberedQuotas(quotas, clock, LISTS_SECONDS),
     )
+
+
+def _prices_seconds(config: DaemonConfig) -> float:
+    """How long list prices are remembered: not for so long that they are too old to be used
+    meanwhile, where one that is remembered may be looked up in a list that is as old again."""
+    return min(LISTS_SECONDS, config.settings.cadence.prices_stale_seconds / 3)
 
 
 def _start_script(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def world() -> Iterator[GcpWorld]:
 class Looking:
     """What the daemon reads the world with, and how many calls each look makes."""
 
-    def __init__(self, world: GcpWorld, folder: Path) -> None:
+    def __init__(self, world: GcpWorld, folder: Path, **more: Any) -> None:
         self.world, self.ahead = world, timedelta(0)
         token = folder / "token"
         token.touch(mode=0o600)
@@ -42,6 +43,7 @@ class Looking:
                          "image": SETTINGS.images["x86_64"], "endpoint": world.rig.endpoint},
             "store": {"path": "s.db"},
             "workers": [{"name": "a", "vcpu": 1, "memory": "1 GiB"}],
+            **more,
         }  # fmt: skip
         self.ports = connect(daemon_config_from_mapping(file, "c.yaml", str(folder)), self.now)
         self._reader = Reader(self.ports.provider, self.ports.prices, self.ports.cluster, self.now)
@@ -107,3 +109,13 @@ def test_advice_is_asked_for_in_parts_and_lists_once_an_hour(looking: Looking) -
     _, made = looking.looks(LISTS_SECONDS)
     assert made["cloudbilling.services.skus.list"] == 1
     assert not set(made) & set(ADVICE)
+
+
+def test_prices_are_read_again_before_they_are_too_old(world: GcpWorld, tmp_path: Path) -> None:
+    """Where they were remembered for an hour all the same, it would hold for most of each hour."""
+    looking = Looking(world, tmp_path, cadence={"prices_stale": "20min"})
+    for _ in range(12):
+        seen, _ = looking.looks(300)
+        oldest = min(quote.observed_at for quote in seen.quotes)
+        assert seen.at - oldest <= timedelta(minutes=20)
+    looking.close()
