@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from costplan.adapters.aws.clients import Clients
@@ -68,10 +68,19 @@ def _hourly(product: Mapping[str, Any]) -> Decimal | None:
     """The price per hour of a product's on-demand term, None where there is none above zero."""
     for term in product["terms"].get("OnDemand", {}).values():
         for dimension in term["priceDimensions"].values():
-            usd = Decimal(dimension["pricePerUnit"].get("USD", "0"))
-            if dimension["unit"] == "Hrs" and usd > 0:
+            usd = dollars(dimension["pricePerUnit"].get("USD", "0"))
+            if dimension["unit"] == "Hrs" and usd is not None:
                 return usd
     return None
+
+
+def dollars(text: str) -> Decimal | None:
+    """A price as it is written, None for what costs nothing or is none."""
+    try:
+        usd = Decimal(text)
+    except InvalidOperation:
+        return None
+    return usd if usd.is_finite() and usd > 0 else None
 
 
 def savings_plan_rates(
@@ -88,8 +97,9 @@ def savings_plan_rates(
     for rate in _rates(clients, settings, filters):
         market = _TERMS.get(rate["savingsPlanOffering"]["durationSeconds"])
         properties = {one["name"]: one["value"] for one in rate["properties"]}
-        if market is not None and rate["unit"] == "Hrs":
-            rates[properties["instanceType"], market] = Decimal(rate["rate"])
+        usd = dollars(rate["rate"])
+        if market is not None and rate["unit"] == "Hrs" and usd is not None:
+            rates[properties["instanceType"], market] = usd
     return rates
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from costplan.adapters.aws.clients import Clients
 from costplan.adapters.aws.errors import mapped
 from costplan.adapters.aws.hazards import Hazards, read_hazards
-from costplan.adapters.aws.price_list import on_demand_prices, savings_plan_rates
+from costplan.adapters.aws.price_list import dollars, on_demand_prices, savings_plan_rates
 from costplan.adapters.aws.settings import PROVIDER, AwsSettings
 from costplan.planner.errors import CredentialsRejected, ProviderError
 from costplan.planner.types import Market, OfferKey, Quote
@@ -147,9 +147,10 @@ class AwsPrices:
             for page in pages:
                 for row in page["SpotPriceHistory"]:
                     pool = (row["InstanceType"], row["AvailabilityZone"])
-                    if pool in pools:
+                    usd = dollars(row["SpotPrice"])
+                    if pool in pools and usd is not None:
                         at = row["Timestamp"].astimezone(UTC)
-                        changes[pool][at] = Decimal(row["SpotPrice"])
+                        changes[pool][at] = usd
         return changes
 
 

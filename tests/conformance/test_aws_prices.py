@@ -93,6 +93,19 @@ def test_a_spot_price_is_of_its_zone_and_a_fresh_one_is_dated_by_its_change(
     assert second.observed_at == NOW - timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("nonsense", ["0.0000", "-1", "NaN", "free"])
+def test_a_price_that_is_none_takes_no_other_with_it(account: Account, nonsense: str) -> None:
+    stock(account)
+    account.rig.cloud.spot_prices["m5.large", ZONES[1]] = [(NOW - HOUR, nonsense)]
+    account.rig.cloud.savings_rates["m5.large", YEAR_SECONDS] = nonsense
+    markets = (Market.SPOT, Market.ON_DEMAND, Market.COMMITMENT_1Y)
+    asked = [key("m5.large", zone, market) for zone in ZONES[:2] for market in markets]
+    found = [(q.key.zone, q.key.market) for q in feed(account).quotes(asked)]
+    assert sorted(found) == [
+        (ZONES[0], Market.ON_DEMAND), (ZONES[0], Market.SPOT), (ZONES[1], Market.ON_DEMAND),
+    ]  # fmt: skip
+
+
 def test_other_clouds_and_regions_have_no_price_here(account: Account) -> None:
     stock(account)
     strange = OfferKey(
