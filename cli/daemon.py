@@ -294,7 +294,10 @@ class Daemon:
         teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
         self._has_to_do = bool(ticked.actions)
-        settle(self.store, before, ticked)
+        if (overdue := settle(self.store, before, ticked)) is not None:
+            self.log.trouble(
+                "plan given up", plan=overdue, reason="it could not be executed in time"
+            )
         reach("daemon.tick.committed")
         return readings, ticked
 

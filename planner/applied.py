@@ -5,14 +5,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costplan.planner.fleet_view import Asset, fleet_usd_per_hour
 from costplan.planner.needs import Needs
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Settings
-from costplan.planner.tick import DrainNode, KeepNode, Move, MovePlan, NewNode, Snapshot, State
+from costplan.planner.tick import (
+    AppliedPlan,
+    DrainNode,
+    KeepNode,
+    Move,
+    MovePlan,
+    NewNode,
+    Snapshot,
+    State,
+)
+from costplan.planner.types import Mode
 from costplan.planner.units import SECONDS_PER_HOUR
+
+WAITS = timedelta(minutes=10)
+"""A plan that cannot be executed for so long is given up: what it was made for has changed."""
+
+
+def is_overdue(applied: AppliedPlan, now: datetime) -> bool:
+    """True where a plan that is not yet executed never is."""
+    return now - applied.requested_at > WAITS
 
 
 def applied_moves(
@@ -20,7 +39,8 @@ def applied_moves(
 ) -> MovePlan | None:
     """The difference between the fleet and an operator's plan as moves, None without one.
 
-    A plan that was executed and is held until later gives a plan without moves of choice. Nodes
+    It waits until the mode is full, as it would be refused otherwise and is executed once. A plan
+    that was executed and is held until later gives a plan without moves of choice. Nodes
     count for a pool of the plan where offer and workers are its own; pinned ones stay.
     """
     applied = state.control.applied
@@ -28,6 +48,8 @@ def applied_moves(
         return None
     is_done = state.control.applied_plan == applied.plan_id
     if is_done and (applied.hold_until is None or applied.hold_until <= snapshot.at):
+        return None
+    if not is_done and (snapshot.mode is not Mode.FULL or is_overdue(applied, snapshot.at)):
         return None
     new, drains, kept = ([], [], []) if is_done else _difference(fleet, state)
     before = fleet_usd_per_hour(snapshot.nodes, snapshot.quotes, state.meters)

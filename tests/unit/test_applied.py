@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from costplan.planner.applied import applied_moves
 from costplan.planner.fleet_view import assets
 from costplan.planner.needs import needs
 from costplan.planner.nodes import Node
 from costplan.planner.tick import AppliedPlan, Control, DrainNode, MovePlan, NewNode
-from costplan.planner.types import OfferKey, Packing, Phase, PoolPlan
+from costplan.planner.types import Mode, OfferKey, Packing, Phase, PoolPlan
 from tests.fleets import NOON, after, does, joined, key, load, quote, rented, rules, spot, view
 
 
@@ -29,6 +31,7 @@ def moves(
     hold: float | None = None,
     seconds: float = 0.0,
     gang: str | None = None,
+    mode: Mode = Mode.FULL,
 ) -> MovePlan | None:
     """What the plan 'r' comes to so long after noon; worker n-w-0 may be in a collective."""
     workers = {**joined(*nodes), "n-w-0": does(0, gang=gang)}
@@ -42,7 +45,8 @@ def moves(
     prices = (quote(key(), "1"), quote(spot(), "1"))
     fleet = assets(nodes, seen, prices, looked.state.meters, rules(), after(seconds))
     wanted = needs(seen, fleet, (), looked.state.learnt, rules(), after(seconds))
-    return applied_moves(looked.snapshot, looked.state, rules(), fleet, wanted)
+    snapshot = replace(looked.snapshot, mode=mode)
+    return applied_moves(snapshot, looked.state, rules(), fleet, wanted)
 
 
 def shown(made: MovePlan | None) -> tuple[list[OfferKey], list[str]]:
@@ -90,3 +94,16 @@ def test_while_it_is_held_nothing_else_is_done_by_choice() -> None:
     held = {"pools": (pool(spot(), 3),), "done": "r", "hold": 60.0}
     assert shown(moves(rented("n"), seconds=59, **held)) == ([], [])  # type: ignore[arg-type]
     assert moves(rented("n"), seconds=60, **held) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.OBSERVE])
+def test_a_plan_waits_where_it_would_be_refused_and_not_for_ever(mode: Mode) -> None:
+    pools = (pool(key(), 1),)
+    assert moves(pools=pools, mode=mode) is None
+    assert shown(moves(pools=pools, seconds=600)) == ([key()], [])
+    assert moves(pools=pools, seconds=601) is None
+
+
+def test_a_plan_that_was_executed_is_held_in_any_mode_and_for_as_long_as_was_asked() -> None:
+    held = moves(rented("n"), done="r", hold=7200, seconds=3600, mode=Mode.HOLD)
+    assert shown(held) == ([], [])
