@@ -86,15 +86,16 @@ def as_limits(
     others of the project use is taken off. A GPU quota has no counterpart and is left out;
     `Offer.headroom` has it."""
     alive = [one.key for one in machines if one.state is not MachineState.ENDED]
-    groups: dict[tuple[str, str, Market | None], list[Offer]] = {}
+    groups: dict[tuple[str, str], list[Offer]] = {}
     for offer in offers:
         for quota, _ in metrics_of(offer, quotas.get(offer.key.region, {})):
-            if quota.metric.endswith("_GPUS"):
-                continue
-            market = None if quota.metric == _MACHINES else offer.key.market
-            groups.setdefault((offer.key.region, quota.metric, market), []).append(offer)
+            if not quota.metric.endswith("_GPUS"):
+                groups.setdefault((offer.key.region, quota.metric), []).append(offer)
     found = []
-    for (region, metric, market), members in sorted(groups.items(), key=lambda g: str(g[0])):
+    for (region, metric), members in sorted(groups.items()):
+        # Spot machines without a quota of their own share that of the others.
+        markets = {offer.key.market for offer in members}
+        market = next(iter(markets)) if len(markets) == 1 else None
         quota = quotas[region][metric]
         sizes = {offer.key: offer.resources.vcpu_milli for offer in members}
         types = () if metric in (_MACHINES, _SPOT) else _patterns(sizes)

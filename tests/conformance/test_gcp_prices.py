@@ -212,6 +212,22 @@ def test_without_a_spot_quota_spot_counts_against_the_other(world: GcpWorld) -> 
     assert (found[key(market=SPOT)], found[key("e2-standard-4")]) == (2, None)
 
 
+def test_without_a_spot_quota_both_are_held_to_one_limit(world: GcpWorld) -> None:
+    """Of 20 vCPU 8 are ours: 12 more of either market, not 12 of each."""
+    world.rig.project.quotas |= {
+        ("us-central1", "N2_CPUS"): 20.0, ("us-central1", "PREEMPTIBLE_CPUS"): 0.0,
+    }  # fmt: skip
+    ours, clients = world.make_provider(), world.clients()
+    ours.launch(request("a", key()))
+    ours.launch(request("b", key(market=SPOT)))
+    known = {"us-central1": region_quotas(clients, SETTINGS.project, "us-central1")}
+    limits = as_limits(offers(clients, SETTINGS), known, ours.nodes())
+    assert [one for one in limits if one.instance_types == ("n2-*",)] == [
+        Quota(provider="gcp", region="us-central1", instance_types=("n2-*",), vcpu_milli=20_000,
+              name="the project's quota N2_CPUS of 20 vCPU in us-central1")
+    ]  # fmt: skip
+
+
 def test_zones_that_are_down_and_types_given_up_are_not_available(world: GcpWorld) -> None:
     world.rig.project.down.add("us-central1-b")
     found = {offer.key: offer for offer in world.make_provider().offers()}

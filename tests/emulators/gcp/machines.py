@@ -258,10 +258,11 @@ class Project:
     def usage(self, region: str) -> Counter[str]:
         """What each quota of a region counts now, of the metrics that the rig knows."""
         used: Counter[str] = Counter()
+        spot_limit = self.quotas.get((region, "PREEMPTIBLE_CPUS"))
         for machine in self.machines.values():
             if region_of(machine.zone) != region or machine.resource["status"] == "TERMINATED":
                 continue
-            for metric, amount in _taken(machine.machine_type, machine.is_spot):
+            for metric, amount in _taken(machine.machine_type, machine.is_spot, spot_limit):
                 used[metric] += amount
         return used
 
@@ -277,7 +278,8 @@ class Project:
         region = region_of(zone)
         if any(place == region for place, _ in self.quotas):
             used = self.usage(region)
-            for metric, amount in _taken(machine_type, spot):
+            spot_limit = self.quotas.get((region, "PREEMPTIBLE_CPUS"))
+            for metric, amount in _taken(machine_type, spot, spot_limit):
                 limit = self.quotas.get((region, metric))
                 if limit is not None and used[metric] + amount > limit:
                     return "QUOTA_EXCEEDED", metric
@@ -317,9 +319,11 @@ class Project:
         return str(self._number)
 
 
-def _taken(machine_type: str, spot: bool) -> Iterator[tuple[str, float]]:
+def _taken(machine_type: str, spot: bool, spot_limit: float | None) -> Iterator[tuple[str, float]]:
+    """The quotas that a machine counts against; without one of their own spot machines count
+    against that of the others."""
     sold = MACHINE_TYPES[machine_type]
-    if spot:
+    if spot and spot_limit != 0:
         yield "PREEMPTIBLE_CPUS", sold.vcpus
     else:
         yield sold.metric, sold.vcpus
