@@ -92,9 +92,9 @@ class Daemon:
         self._cadence = Cadence(self._every())
         self._version = version("costplan")
 
-    async def run(self, *, until_empty: bool = False) -> None:
-        """Drives until stopped. Raises LeaseHeld where another does, LeaseLost where one took
-        over, and StoreError where the store cannot be trusted."""
+    async def run(self, *, until_empty: bool = False, within: float | None = None) -> None:
+        """Drives until stopped, or `within` so many seconds. Raises LeaseHeld where another does,
+        LeaseLost where one took over, and StoreError where the store cannot be trusted."""
         holder = f"costplan of {self.config.settings.cluster}"
         reach("daemon.start.before_lease")
         self.store.acquire_lease(holder, self._clock(), LEASE_SECONDS)
@@ -114,6 +114,8 @@ class Daemon:
                            nodes=len(self._state.nodes), version=self._version)  # fmt: skip
             with signals_as_events(self._stop, self._reload):
                 self._cadence.start()
+                if within is not None:
+                    self._loop.call_later(within, self._stop.set)
                 await self._drive(until_empty=until_empty)
         finally:
             self._cadence.stop()
@@ -208,13 +210,13 @@ class Daemon:
             except Exception as error:  # a bug ends a tick, not the daemon
                 self.log.broken("tick failed", error)
                 await asyncio.sleep(self.config.settings.cadence.observe_seconds)
-            if until_empty and self._is_empty():
+            if until_empty and self.is_empty():
                 return
 
-    def _is_empty(self) -> bool:
-        """True where no machine is left, nor anything to be done about one that ended."""
+    def is_empty(self) -> bool:
+        """True where a tick saw no machine left, nor anything to be done about one that ended."""
         alive = any(is_alive(node) for node in self._state.nodes.values())
-        return not (alive or self._has_to_do)
+        return self._has_ticked and not (alive or self._has_to_do)
 
     async def _next(self) -> None:
         """Waits for a reason to look: the cadence, an outcome, a warning, a signal."""
@@ -293,7 +295,7 @@ class Daemon:
         )
         teller.kept(ticked.snapshot, ticked.needs)
         self._state = ticked.state
-        self._has_to_do = bool(ticked.actions)
+        self._has_to_do = bool(ticked.actions) or readings.machines is None
         if (overdue := settle(self.store, before, ticked)) is not None:
             self.log.trouble(
                 "plan given up", plan=overdue, reason="it could not be executed in time"

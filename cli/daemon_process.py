@@ -20,9 +20,10 @@ def run_daemon(path: Path, config: DaemonConfig) -> None:
     _run(config, reread=lambda: read_config(path), until_empty=False, file=path)
 
 
-def run_until_down(config: DaemonConfig) -> None:
-    """Does the daemon's work until no machine is left; what the store says of `down` is done."""
-    _run(config, reread=None, until_empty=True, file=None)
+def run_until_down(config: DaemonConfig, seconds: int | None) -> bool:
+    """Does the daemon's work until no machine is left; what the store says of `down` is done. False
+    where a signal came first, or so many seconds were over."""
+    return _run(config, reread=None, until_empty=True, file=None, within=seconds)
 
 
 def _run(
@@ -31,7 +32,9 @@ def _run(
     reread: Callable[[], DaemonConfig] | None,
     until_empty: bool,
     file: Path | None,
-) -> None:
+    within: float | None = None,
+) -> bool:
+    """Whether no machine was left at its end."""
     from costplan.adapters.clock import utc_now
 
     ports = connect(config, utc_now)
@@ -39,12 +42,13 @@ def _run(
         output=config.log.format, clock=utc_now, level=config.log.level, secrets=ports.secrets
     )
 
-    async def main() -> None:
+    async def main() -> bool:
         with Store.open(Path(config.store_path), clock=utc_now) as store:
             daemon = Daemon(config, ports, store, log, clock=utc_now, reread=reread, file=file)
-            await daemon.run(until_empty=until_empty)
+            await daemon.run(until_empty=until_empty, within=within)
+            return daemon.is_empty()
 
     try:
-        asyncio.run(main())
+        return asyncio.run(main())
     finally:
         ports.close()

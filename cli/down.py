@@ -58,7 +58,7 @@ def down(
             _until_empty(cluster, seconds)
             return
         file = cluster.config
-    _by_itself(file)
+    _by_itself(file, seconds)
 
 
 def _until_empty(cluster: Cluster, seconds: int | None) -> None:
@@ -72,8 +72,9 @@ def _until_empty(cluster: Cluster, seconds: int | None) -> None:
     wait_until(left, NOTHING_LEFT, subject="fleet", seconds=seconds, is_alive=cluster.is_alive)
 
 
-def _by_itself(file: DaemonConfig | None) -> None:
-    """Runs the loop here until no machine is left, since nobody else does."""
+def _by_itself(file: DaemonConfig | None, seconds: int | None) -> None:
+    """Runs the loop here until no machine is left, since nobody else does; ends the command with
+    NOT_YET where it was broken off or the time was over before."""
     from costplan.planner.errors import InputError
 
     if file is None:
@@ -85,5 +86,10 @@ def _by_itself(file: DaemonConfig | None) -> None:
     from costplan.cli.daemon_process import run_until_down
 
     errors.note("no daemon runs: this command ends the machines itself")
-    run_until_down(file)
+    if not run_until_down(file, seconds):
+        raise errors.Ended(
+            "machines are or may be left, and no daemon runs; the request stands: "
+            "`costplan down` or `costplan run` goes on with it",
+            errors.NOT_YET,
+        )
     typer.echo(f"fleet: {NOTHING_LEFT}")

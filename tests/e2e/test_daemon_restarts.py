@@ -91,6 +91,30 @@ def test_work_goes_on_without_the_daemon_and_the_next_one_adopts_the_fleet(
     assert cluster.status()["daemon"]["alive"] is True
 
 
+def test_down_by_itself_says_so_where_it_is_broken_off(
+    cluster: DaemonCluster, tmp_path: Path
+) -> None:
+    """No daemon runs, and a task does for longer than is waited: nothing is cut off, and nobody is
+    told that the fleet is gone."""
+    gate = str(tmp_path / "gate")
+    when_ready(cluster, 2)
+    with Client(cluster.address) as client:
+        running = client.map(gated, [gate] * 2, range(2))
+        when(cluster, lambda: len(begun(gate)) == 2, "both work")
+        cluster.daemon.send_signal(signal.SIGTERM)
+        cluster.daemon.wait(STOP_SECONDS)
+        ended = cluster.command("down", "--yes", "--timeout", "3s")
+        assert ended.returncode == 6, ended.stderr
+        assert "machines are or may be left, and no daemon runs; the request stands" in ended.stderr
+        assert "no machines" not in ended.stdout
+        assert cluster.alive() == 2
+        assert cluster.command("resume").returncode == 0
+        start_daemon(cluster)
+        Path(gate).touch()
+        assert client.gather(running) == [0, 1]
+    when_ready(cluster, 2)
+
+
 @pytest.mark.parametrize(
     ("section", "keys", "problem"),
     [
