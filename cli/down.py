@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,24 +58,38 @@ def down(
         if cluster.is_alive():
             _until_empty(cluster, seconds)
             return
-        file = cluster.config
-    _by_itself(file, seconds)
+        file, path = cluster.config, cluster.path
+    _by_itself(file, path, seconds)
 
 
 def _until_empty(cluster: Cluster, seconds: int | None) -> None:
     from costplan.cli.waiting import wait_until
+
+    wait_until(
+        lambda: _left(cluster),
+        NOTHING_LEFT,
+        subject="fleet",
+        seconds=seconds,
+        is_alive=cluster.is_alive,
+    )
+
+
+def _left(cluster: Cluster) -> str:
     from costplan.planner.loss import left_text
 
-    def left() -> str:
-        nodes = cluster.nodes_alive()
-        return left_text(nodes, cluster.state().load) if nodes else NOTHING_LEFT
-
-    wait_until(left, NOTHING_LEFT, subject="fleet", seconds=seconds, is_alive=cluster.is_alive)
+    nodes = cluster.nodes_alive()
+    return left_text(nodes, cluster.state().load) if nodes else NOTHING_LEFT
 
 
-def _by_itself(file: DaemonConfig | None, seconds: int | None) -> None:
-    """Runs the loop here until no machine is left, since nobody else does; ends the command with
-    NOT_YET where it was broken off or the time was over before."""
+def _by_itself(file: DaemonConfig | None, path: Path, seconds: int | None) -> None:
+    """Runs the loop here, on the store that was asked, until no machine is left, since nobody else
+    does.
+
+    Ends the command with NOT_YET where the time was over or a signal came before that.
+    """
+    from dataclasses import replace
+
+    from costplan.cli.cluster_store import opened
     from costplan.planner.errors import InputError
 
     if file is None:
@@ -86,10 +101,13 @@ def _by_itself(file: DaemonConfig | None, seconds: int | None) -> None:
     from costplan.cli.daemon_process import run_until_down
 
     errors.note("no daemon runs: this command ends the machines itself")
-    if not run_until_down(file, seconds):
+    if not run_until_down(replace(file, store_path=str(path)), seconds):
+        with opened(None, path, read_only=True) as cluster:
+            left = _left(cluster)
+        left = "not seen to be gone" if left == NOTHING_LEFT else left
         raise errors.Ended(
-            "machines are or may be left, and no daemon runs; the request stands: "
-            "`costplan down` or `costplan run` goes on with it",
+            f"fleet: {left}, and no daemon runs; the request stands: `costplan down` or "
+            "`costplan run` goes on with it",
             errors.NOT_YET,
         )
     typer.echo(f"fleet: {NOTHING_LEFT}")

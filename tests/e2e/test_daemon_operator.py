@@ -15,8 +15,8 @@ from distributed import Client
 
 from costplan.planner.standing import COMING
 from costplan.planner.types import Phase
-from tests.daemon_cluster import COSTPLAN, DaemonCluster, daemon_cluster
-from tests.e2e.daemon_tasks import gated
+from tests.daemon_cluster import COSTPLAN, DaemonCluster, daemon_cluster, start_daemon, stop
+from tests.e2e.daemon_tasks import begun, gated
 from tests.e2e.driven import (
     config,
     in_phase,
@@ -193,6 +193,27 @@ def test_health_figures_and_a_line_a_tick(cluster: DaemonCluster) -> None:
     )  # JSON and nothing else
     for text in (cluster.log(), figures, cluster.command("status").stdout):
         assert cluster.token not in text
+
+
+def test_down_without_a_daemon_says_what_is_left_when_its_time_is_over(
+    cluster: DaemonCluster, tmp_path: Path
+) -> None:
+    """A machine that runs is not told to be gone, and the command does not wait for ever."""
+    gate = tmp_path / "gate"
+    with Client(cluster.address) as client:
+        future = client.submit(gated, str(gate))
+        when(cluster, lambda: len(begun(str(gate))) == 1, "the task runs")
+        stop(cluster.daemon)
+        asked = cluster.command("down", "--yes", "--timeout", "2s")
+        assert asked.returncode == 6, asked.stderr
+        assert "left" in asked.stderr
+        assert "no daemon runs; the request stands" in asked.stderr
+        assert "no machines" not in asked.stdout
+        assert cluster.alive()
+        assert cluster.command("resume").returncode == 0
+        start_daemon(cluster)
+        gate.touch()
+        assert client.gather(future) == 0
 
 
 def test_down_ends_all(cluster: DaemonCluster) -> None:
