@@ -28,7 +28,8 @@ _MOST_FACTOR = 100.0
 _RESERVED_TAGS = "costplan"
 _SUB_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|seconds?)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-_HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+_LABEL = r"[A-Za-z0-9_-]{1,63}"  # what no resolver takes, such as 'a..b', ends in a UnicodeError
+_HOST = rf"(\[[0-9A-Fa-f:.]+\]|(?=[A-Za-z0-9]){_LABEL}(?:\.{_LABEL})*(?<=[A-Za-z0-9]))"
 _PORT = r":(\d{1,5})"
 _ENDPOINT = re.compile(rf"(https?)://{_HOST}{_PORT}/?")
 _ADDRESS = re.compile(rf"(tcp|tls)://{_HOST}{_PORT}")

@@ -76,7 +76,8 @@ def _checked(address: str, tls: TlsFiles | None) -> tuple[str, int]:
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
-    except ValueError:
+        (host or "").encode("idna")
+    except ValueError:  # a UnicodeError of a name such as 'a..b', too
         raise InputError(address, "is not an address", example) from None
     if parts.scheme not in ("tcp", "tls"):
         raise InputError(address, "is not a tcp:// or tls:// address", example)

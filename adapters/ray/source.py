@@ -168,6 +168,8 @@ def _reach(address: str, *, has_tls: bool) -> None:
         raise InputError(address, "does not answer in gRPC", _EXAMPLE) from None
     except ConnectionResetError:
         raise InputError(address, "does not answer in gRPC; it may want TLS", _EXAMPLE) from None
+    except UnicodeError:  # of a name such as 'a..b'
+        raise InputError(address, "is not a Ray address", _EXAMPLE) from None
     except OSError as error:
         reason = error.strerror or "no answer"
         problem = f"nobody listens there ({reason})"

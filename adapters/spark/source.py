@@ -161,7 +161,9 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError:
+        (host or "").encode("idna")
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # a UnicodeError of a name such as 'a..b', too
         raise InputError(url, "is not an address", _EXAMPLE) from None
     if parts.scheme not in ("http", "https") or not host:
         raise InputError(url, "is not an http:// or https:// address", _EXAMPLE)

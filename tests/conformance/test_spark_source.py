@@ -195,6 +195,8 @@ def test_what_is_no_answer_of_sparks_is_refused(broken: dict[str, Any]) -> None:
         ("http://ann:secret@m:4040", "holds a name or password; use --token-file"),
         ("http://m:4040?x=1", "is more than an address"),
         ("http://m:99999", "is not an address"),
+        ("http://driver..svc:4040", "is not an address"),
+        ("http://m:4040\x7f", "is not an address"),
     ],
 )
 def test_what_is_no_address_is_said(url: str, problem: str) -> None:

@@ -193,6 +193,7 @@ def test_a_child_gets_no_credentials() -> None:
         ("tcp://10.0.0.1:8786/status", "is not host and port"),
         ("tcp://10.0.0.1:70000", "is not an address"),
         ("tcp://[::1:8786", "is not an address"),
+        ("tcp://scheduler..svc:8786", "is not an address"),
         ("tls://10.0.0.1:8786", "needs TLS files"),
     ],
 )

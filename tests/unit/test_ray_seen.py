@@ -95,7 +95,9 @@ def test_an_answer_that_is_none_is_refused(broken: dict[str, Any]) -> None:
         Answer.model_validate_json(seen(**broken))
 
 
-@pytest.mark.parametrize("address", ["ray://10.0.0.1:10001", "10.0.0.1", ":6379", "h:99999", "h:x"])
+@pytest.mark.parametrize(
+    "address", ["ray://10.0.0.1:10001", "10.0.0.1", ":6379", "h:99999", "h:x", "head..svc:6379"]
+)
 def test_what_is_no_address_is_said(address: str) -> None:
     with pytest.raises(InputError, match="is not a Ray address; write the control service's"):
         RaySource(address=address).sample()
