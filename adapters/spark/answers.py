@@ -23,6 +23,8 @@ _Count = Annotated[int, Field(ge=0, le=2**60)]
 _Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
 _Text = Annotated[str, Field(max_length=10_000)]
 _DRIVER = "driver"
+_OWN_PROFILE = 0
+_BASIC = ("cores", "memory", "memoryOverhead", "offHeap", "pyspark.memory")
 _LONGEST_NAME = 60
 _LEAST_OVERHEAD_MIB, _OVERHEAD_SHARE = 384, 0.1
 """What Spark adds to an executor's heap where nothing is set (spark.executor.memoryOverhead)."""
@@ -120,7 +122,7 @@ class Seen:
 
 def sample_of(seen: Seen) -> Sample:
     """The load of a look, sized like a Dask cluster's: stages say how long their tasks take."""
-    profiles = {profile.id: profile for profile in seen.environment.profiles}
+    profiles = _filled(seen.environment.profiles)
     groups = [_group(stage, profiles.get(stage.profile), is_active=True) for stage in seen.active]
     groups += [
         _group(stage, profiles.get(stage.profile), is_active=False) for stage in seen.pending
@@ -132,9 +134,22 @@ def sample_of(seen: Seen) -> Sample:
     load = Load(at=seen.at, window_seconds=0.0, groups=tuple(groups), workers=workers)
     return Sample(
         load=load,
-        starts=() if workers else tuple(_shape(profile) for profile in profiles.values()),
+        starts=()
+        if workers
+        else tuple(_shape(profile) for profile in profiles.values() if _memory_bytes(profile)),
         unknown=tuple(_gaps(seen)),
     )
+
+
+def _filled(profiles: Sequence[Profile]) -> dict[int, Profile]:
+    """The profiles by id. One that a stage brings along says what it wants otherwise, and Spark
+    starts its executors with the cores and memory of the application's own for the rest."""
+    own = next((profile.executor for profile in profiles if profile.id == _OWN_PROFILE), {})
+    basic = {name: own[name] for name in _BASIC if name in own}
+    return {
+        profile.id: profile.model_copy(update={"executor": {**basic, **profile.executor}})
+        for profile in profiles
+    }
 
 
 def _is_local(seen: Seen) -> bool:

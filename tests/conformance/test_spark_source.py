@@ -102,6 +102,33 @@ def test_without_executors_they_are_as_spark_would_start_them() -> None:
     assert "16 workers of 4 slots (worker 'executor')" in result.stdout
 
 
+def test_a_profile_of_a_stage_has_the_memory_of_the_application_where_it_says_none() -> None:
+    """As `ResourceProfileBuilder().require(ExecutorResourceRequests().resource("gpu", 1))`."""
+    own = environment()
+    of_stage = {
+        "id": 1,
+        "executorResources": {"gpu": {"amount": 1}, "cores": {"amount": 8}},
+        "taskResources": {"cpus": {"amount": 1.0}, "gpu": {"amount": 0.5}},
+    }
+    both = {**own, "resourceProfiles": [*own["resourceProfiles"], of_stage]}
+    work = {
+        "executors": [executor("driver", 0, 0)],
+        "stages?details=false&status=active": [
+            {**stage(3, 100, 0, 0, 0), "resourceProfileId": 1},
+        ],
+    }
+    with spark(driver(environment=both, **work)) as served:
+        _, shape = SparkSource(url=served.url).sample().starts
+        result = recommend("--spark", served.url)
+    need = shape.need
+    assert (need.vcpu_milli, need.memory_bytes, need.gpus) == (8000, 9012 * MIB, 1)
+    assert result.exit_code == 0, result.output
+    only = {**own, "resourceProfiles": [of_stage]}
+    with spark(driver(environment=only, **work)) as served:  # nobody says: the template's
+        assert SparkSource(url=served.url).sample().starts == ()
+        assert recommend("--spark", served.url).exit_code == 0
+
+
 def test_in_local_mode_the_driver_works() -> None:
     answers = driver(
         executors=[executor("driver", 2, 2)], environment=environment("local[2]", cores=1)
