@@ -127,7 +127,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         one_type=one_type,
         tick=tick,
         checkpoint=checkpoint,
-        result=result,
+        result=0 if result == "0" else result,
         boot=boot,
     )
     asked = asked_for(scenario or [None], seed or [], flags)

@@ -29,8 +29,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "duration", "duration_s", "duration_sec", "duration_seconds", "run_s", "run_seconds",
         "run_time", "runtime", "runtime_s",
     ),
-    "start": ("start_s", "start_time", "scheduled_s", "started", "started_at"),
-    "end": ("end_s", "end_time", "delete_s", "finished", "ended_at"),
+    "start": ("start", "start_s", "start_time", "scheduled_s", "started", "started_at"),
+    "end": ("end", "end_s", "end_time", "delete_s", "finished", "ended_at"),
     "gpu": ("gpus", "gpu", "num_gpus", "num_gpu", "n_gpus", "gpu_count"),
     "cpu": ("cpus", "cpu", "num_cpus", "num_cpu", "n_cpus", "cpu_count", "vcpus"),
     "node": ("nodes", "node_count", "num_nodes", "num_node", "n_nodes"),
@@ -200,19 +200,28 @@ def _table(path: Path) -> pa.Table:
     if path.is_dir():
         raise InputError(str(path), "is a folder", "name a Parquet or CSV file in it")
     try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(_MAGIC)) == _MAGIC
-        if is_parquet:
-            return pq.read_table(path)
-        with pa.input_stream(path) as stream:
-            head = stream.read(4096).partition(b"\n")[0]
-        parted = max(",;\t", key=lambda mark: head.count(mark.encode()))
-        return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(delimiter=parted))
+        if path.exists() and not path.is_file():  # a pipe can be read once
+            return _parsed(pa.py_buffer(path.read_bytes()))
+        return _parsed(path)
     except FileNotFoundError as error:
         raise InputError(str(path), "there is no such file") from error
     except (pa.ArrowException, OSError, ValueError) as error:
         said = str(error).partition("\n")[0]
         raise InputError(str(path), f"is no table: {said}", "give Parquet or CSV") from None
+
+
+def _parsed(source: Path | pa.Buffer) -> pa.Table:
+    def opened() -> Path | pa.NativeFile:
+        return source if isinstance(source, Path) else pa.BufferReader(source)
+
+    with pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source) as file:
+        is_parquet = file.read(len(_MAGIC)) == _MAGIC
+    if is_parquet:
+        return pq.read_table(opened())
+    with pa.input_stream(opened()) as stream:
+        head = stream.read(4096).partition(b"\n")[0]
+    parted = max(",;\t", key=lambda mark: head.count(mark.encode()))
+    return pacsv.read_csv(opened(), parse_options=pacsv.ParseOptions(delimiter=parted))
 
 
 def _columns(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:

@@ -81,6 +81,12 @@ def test_a_file_describes_it_and_flags_win(tmp_path: Path, jobs: Path) -> None:
     assert str(jobs) in found["notes"][0]
 
 
+def test_tasks_may_leave_no_results(tmp_path: Path, jobs: Path) -> None:
+    words = ("--policy", "foresight", "--days", "0.1", "--demand", jobs)
+    assert "leaves 256 MiB" in run(*words).stdout
+    assert "leaves 256 MiB" not in run(*words, "--result", "0").stdout
+
+
 def test_the_deadline_of_a_file_is_said_and_checked(tmp_path: Path, jobs: Path) -> None:
     path = tmp_path / "week.yaml"
     text = "simulate: week\npolicies: [foresight]\ndemand: {file: jobs.csv}\ndays: 0.2\n"

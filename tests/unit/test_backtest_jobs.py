@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_a_duration_may_be_a_start_and_an_end_and_counts_may_be_fractions(tmp_pa
     found = read_jobs(path, days=1)
     assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
     assert found.notes == ("1 job without a time or a count left out",)
+
+
+def test_start_and_end_are_understood_as_they_are_called(tmp_path: Path) -> None:
+    found = read_jobs(csv(tmp_path, "submit,start,end,gpus", "0,5,65,1"), days=1)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """As `--demand <(zcat jobs.csv.gz)` gives it, and /dev/stdin."""
+    end, start = os.pipe()
+    with os.fdopen(start, "w") as pipe:
+        pipe.write("submit;duration;gpus\n0;60;1\n")
+    try:
+        found = read_jobs(Path(f"/dev/fd/{end}"), days=1)
+    finally:
+        os.close(end)
+    assert found.jobs == (TraceJob(at_seconds=0, seconds=60, units=1),)
 
 
 def test_who_begins_with_days_of_little_work_is_told_where_to_begin(tmp_path: Path) -> None:
