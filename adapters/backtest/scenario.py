@@ -79,10 +79,16 @@ class ShapeSection(Section):
     gpu: GpuCount | None = None
 
 
+class GpuShapeSection(ShapeSection):
+    """What a GPU of a demand file needs; it is not to run on a machine without one."""
+
+    gpu: GpuCount
+
+
 class ShapesSection(Section):
     """The needs by kind of unit."""
 
-    gpu: ShapeSection = ShapeSection.model_construct(vcpu=4000, memory=15 * GIB, gpu=1)
+    gpu: GpuShapeSection = GpuShapeSection.model_construct(vcpu=4000, memory=15 * GIB, gpu=1)
     cpu: ShapeSection = ShapeSection.model_construct(vcpu=1000, memory=int(3.5 * GIB), gpu=None)
     node: ShapeSection = ShapeSection.model_construct(vcpu=8000, memory=30 * GIB, gpu=None)
 
@@ -150,12 +156,13 @@ _GRAMMAR = Grammar(
         "demand.generate": GenerateSection,
         "deadline": DeadlineSection,
         "shapes": ShapesSection,
-        "shapes.gpu": ShapeSection,
+        "shapes.gpu": GpuShapeSection,
         "shapes.cpu": ShapeSection,
         "shapes.node": ShapeSection,
     },
     examples={
         "demand": "demand: {file: jobs.parquet}, or --demand FILE",
+        "shapes.gpu.gpu": "gpu: 1",
         **{f"shapes.{unit}.vcpu": "vcpu: 4" for unit in ("gpu", "cpu", "node")},
         **{f"shapes.{unit}.memory": "memory: 15GiB" for unit in ("gpu", "cpu", "node")},
     },

@@ -247,6 +247,7 @@ def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> Non
         (("--demand", "JOBS", "--columns", "t0"), "'t0' is not key=value"),
         (("--demand", "JOBS", "--gpu-shape", "vcpu=4"), "shapes.gpu.memory: is missing"),
         (("--demand", "JOBS", "--gpu-shape", "vcpu=4,ram=1GiB"), "'ram' is not a key"),
+        (("--demand", "JOBS", "--gpu-shape", "vcpu=8,memory=60GiB"), "shapes.gpu.gpu: is missing"),
         (("--demand", "JOBS", "--tick", "soon"), "tick: 'soon'"),
         (("--demand", "JOBS", "--region", "us-east-1"), "is not a provider and a region"),
         (("--demand", "JOBS", "--region", "aws/us-est-1"), "is not in the price list"),
