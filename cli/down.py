@@ -36,10 +36,13 @@ def down(
     from costplan.cli.cluster_store import note_if_dead, opened
     from costplan.cli.confirm import confirm
     from costplan.cli.until import parse_wait
+    from costplan.planner.errors import InputError
     from costplan.planner.loss import discard_lines, end_lines, held_by
     from costplan.planner.wording import counted, usd
 
     seconds = parse_wait("--timeout", timeout)
+    if seconds is not None and not wait:
+        raise InputError("--timeout and --no-wait", "say two things", "give one of them")
     with opened(config, store, read_only=False) as cluster:
         nodes = cluster.nodes_alive()
         shown = cluster.status()

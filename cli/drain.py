@@ -36,6 +36,8 @@ def drain(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.planner.types import Phase
 
     seconds = parse_wait("--timeout", timeout)
+    if seconds is not None and not wait:
+        raise InputError("--timeout", "says how long to wait, and nothing is", "add --wait")
     with opened(config, store, read_only=False) as cluster:
         found = cluster.find_node(node)
         if found.phase is Phase.GONE:

@@ -101,12 +101,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
     from costplan.cli.out_file import check_out, write_out
     from costplan.cli.render import write
     from costplan.cli.simulate_sweep import asked_for, run_all
+    from costplan.planner.errors import InputError
 
     errors.check_word("--format", output, FORMATS)
     for option, path in (("--html", html), ("--out", out)):
         if path is not None:
             check_out(path, option)
     _check_apart(html, out)
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs and --scheduler", "both say where it runs", "give one of them")
     flags = _given(
         policies=policy or None,
         demand=_given(

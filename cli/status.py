@@ -35,10 +35,13 @@ def status(
     from costplan.cli.render import terminal_text, write
     from costplan.cli.status_document import fleet_text, status_text
     from costplan.cli.status_view import status_view
+    from costplan.planner.errors import InputError
 
     errors.check_word("--format", output, FORMATS)
+    if watch and output != "table":
+        raise InputError(f"--watch and --format {output}", "say two things", "give one of them")
     with opened(config, store, read_only=True) as cluster:
-        if watch and output == "table":
+        if watch:
             _watch(cluster.status, nodes=nodes)
             return
         shown = cluster.status()

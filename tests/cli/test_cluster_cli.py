@@ -304,6 +304,23 @@ def test_waiting_ends_with_6_when_the_time_is_over(store: Path) -> None:
     assert "n-2 is ready after 0 s; the request stands" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("drain", "n-2", "--yes", "--timeout", "5s"), "--timeout: says how long to wait"),
+        (("down", "--yes", "--no-wait", "--timeout", "5s"), "--timeout and --no-wait: say two"),
+        (("status", "--watch", "--format", "json"), "--watch and --format json: say two things"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    store: Path, words: tuple[str, ...], said: str
+) -> None:
+    result = run(*words, "--store", store)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert (control_of(store).drains, control_of(store).down) == ((), False)
+
+
 def test_down_is_asked_for_and_called_off(store: Path) -> None:
     result = run("down", "--store", store, "--yes", "--no-wait")
     assert result.exit_code == 0

@@ -246,6 +246,7 @@ def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> Non
         (("--demand", "JOBS", "--days", "-1"), "days: -1"),
         (("--demand", "JOBS", "--columns", "t0"), "'t0' is not key=value"),
         (("--demand", "JOBS", "--gpu-shape", "vcpu=4"), "shapes.gpu.memory: is missing"),
+        (("--jobs", "2", "--scheduler", "tcp://h:8786"), "both say where it runs; give one"),
         (("--demand", "JOBS", "--gpu-shape", "vcpu=4,ram=1GiB"), "'ram' is not a key"),
         (("--demand", "JOBS", "--gpu-shape", "vcpu=8,memory=60GiB"), "shapes.gpu.gpu: is missing"),
         (("--demand", "JOBS", "--tick", "soon"), "tick: 'soon'"),
