@@ -35,6 +35,11 @@ FIGURES = (
 )
 
 
+_LEAST = Column(head="least", is_number=True, optional=True)
+_MOST = Column(head="most", is_number=True, optional=True)
+"""What a narrow terminal does without, as names that are cut in two help nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A figure over seeds."""
@@ -119,7 +124,7 @@ def notes_of_all(swept: Swept) -> tuple[str, ...]:
 
 
 def _money(found: Sequence[Summary]) -> Grid:
-    heads = ("$, mean", "least", "most", "over foresight, mean", "least", "most")
+    heads = ("$, mean", "least", "most", "over foresight, mean", _LEAST, _MOST)
     rows = tuple(
         (one.policy, *(f"{usd:,.2f}" for usd in one.usd), *regret_cells(one)) for one in found
     )
@@ -142,7 +147,7 @@ def regret_share(more: float) -> str:
 
 
 def _service(found: Sequence[Summary]) -> Grid:
-    heads = ("wait p50, mean", "p95, mean", "least", "most", "late, mean", "least", "most",
+    heads = ("wait p50, mean", "p95, mean", _LEAST, _MOST, "late, mean", _LEAST, _MOST,
              "interrupted, mean")  # fmt: skip
     rows = tuple(
         (
@@ -166,8 +171,11 @@ def count_text(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
 
 
-def _grid(heads: Sequence[str], rows: tuple[tuple[str, ...], ...]) -> Grid:
-    columns = (Column(head="policy"), *(Column(head=head, is_number=True) for head in heads))
+def _grid(heads: Sequence[str | Column], rows: tuple[tuple[str, ...], ...]) -> Grid:
+    columns = (
+        Column(head="policy"),
+        *(h if isinstance(h, Column) else Column(head=h, is_number=True) for h in heads),
+    )
     return Grid(columns=columns, rows=rows, styles=tuple("plain" for _ in rows))
 
 

@@ -68,6 +68,18 @@ def test_the_summary_is_over_the_seeds(scenarios: tuple[Path, Path]) -> None:
     assert any(line.startswith(row) for line in lines)
 
 
+def test_a_narrow_terminal_cuts_no_name_and_no_figure_in_two(
+    scenarios: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (scenarios[0], "--seed", "1", "--seed", "2", *ONE)
+    policies = ("--policy", "dask-adaptive-spot", "--policy", "target-utilisation")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(*words, *policies).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    grids = [line.split()[0] for line in lines[2:11] if line]
+    assert grids == ["policy", "dask-adaptive-spot", "target-utilisation"] * 2
+
+
 def test_scenarios_of_one_seed_each_stand_below_each_other(
     scenarios: tuple[Path, Path], tmp_path: Path
 ) -> None:
