@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.managers import SyncManager
 from queue import Queue
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
@@ -91,7 +93,12 @@ def _in_processes(
     runs: Sequence[Run], tasks: Sequence[Task], processes: int, progress: Progress
 ) -> dict[Task, PolicyOutcome]:
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(processes, mp_context=context) as pool:
+    manager = SyncManager(ctx=context)
+    manager.start(_end_with_parent)
+    with (
+        manager,
+        ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool,
+    ):
         told = manager.Queue()
         running = {
             pool.submit(_simulated, runs[task[0]].backtest, runs[task[0]].seed, task, told): task
@@ -107,6 +114,18 @@ def _in_processes(
                 ended.result()
                 progress(*running[ended], 1.0)
         return {task: done.result() for done, task in running.items()}
+
+
+def _end_with_parent() -> None:
+    """Has this process end as soon as the one that started it has, also where that was killed;
+    else it would simulate on, and then wait for its next task for ever."""
+
+    def watch() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _simulated(

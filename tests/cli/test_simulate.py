@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +20,7 @@ from costplan.adapters.backtest.spread import Run, spread
 from costplan.adapters.clock import utc_now
 from costplan.cli.main import app
 from costplan.cli.price_source import read_prices
+from tests.daemon_cluster import wait_until
 
 JOBS = "submit_s,duration_s,num_gpus\n0,1800,2\n600,1200,1\n5000,900,4\n"
 SHORT = ("--days", "0.25", "--region", "aws/us-east-1", "--types", "2", "--jobs", "1")
@@ -290,6 +294,24 @@ def test_processes_tell_how_far_they_are(jobs: Path) -> None:
         assert shares == sorted(shares)
         assert 0 < shares[0] < 0.1
         assert shares[-1] == 1.0
+
+
+def test_no_process_outlives_a_simulation_that_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text("demand: {generate: {jobs_per_hour: 30}}\nregion: aws/us-east-1\n")
+    words = ("-m", "costplan.cli", "simulate", str(path), "--jobs", "2", "--policy", "costplan",
+             "--policy", "costplan-no-forecast")  # fmt: skip
+    with subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL) as command:
+        found = psutil.Process(command.pid)
+        try:
+            wait_until(lambda: len(found.children()) >= 4, "a manager, its tracker and two workers")
+            started = found.children()
+        finally:
+            command.kill()
+    _, left = psutil.wait_procs(started, timeout=30)
+    for process in left:
+        process.kill()
+    assert left == []
 
 
 def test_the_example_runs() -> None:
