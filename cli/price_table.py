@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from costplan.adapters.feeds.price_file import PriceList
 from costplan.cli.price_query import Pool
+from costplan.cli.render import fitted
+from costplan.cli.view import Column, Grid
 from costplan.planner.catalogue import MARKETS, Catalogue
 from costplan.planner.units import memory_text, usd_text
 
 NARROWEST = 150
 """Columns of a table that goes to a file or a pipe, so that nothing in it is cut."""
 
+_BELOW = {"zones": "region", "market": "type"}
 _SMALL_USD = 0.01
 _MANY_ZONES = 4
 
@@ -173,12 +175,23 @@ def print_table(prices: PriceList, found: Sequence[Pool], total: int, now: datet
         console = Console(highlight=False, width=NARROWEST)
     console.print(header(prices, found, now), style="dim")
     heads, body = cells(prices, found)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        is_number = index >= heads.index("vCPU")
-        table.add_column(head, justify="right" if is_number else "left", no_wrap=True)
-    for line in body:
-        table.add_row(*line)
-    console.print(table)
+    rows = tuple(map(tuple, body))
+    grid = Grid(columns=_columns(heads), rows=rows, styles=tuple("plain" for _ in rows))
+    console.print(fitted(grid, console))
     for note in footer(prices, found, total):
         console.print(note, style="dim")
+
+
+def _columns(heads: Sequence[str]) -> tuple[Column, ...]:
+    """What is left out, and what goes below what, where the terminal is too narrow for all."""
+    left_out = {"seen", "$/vCPU-h"} if "GPUs" in heads else {"seen"}
+    first_number = heads.index("vCPU")
+    return tuple(
+        Column(
+            head=head,
+            is_number=place >= first_number,
+            optional=head in left_out,
+            under=_BELOW.get(head),
+        )
+        for place, head in enumerate(heads)
+    )

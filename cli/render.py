@@ -75,7 +75,7 @@ def _print(view: View, console: Console) -> None:
             case Facts():
                 console.print(_facts(block, console.width))
             case Grid():
-                console.print(_grid(block, console))
+                console.print(fitted(block, console))
         before = block
 
 
@@ -99,7 +99,7 @@ def _facts(facts: Facts, width: int) -> Table:
     return table
 
 
-def _grid(grid: Grid, console: Console) -> Table:
+def fitted(grid: Grid, console: Console) -> Table:
     """The grid with as much in it as the console is wide; the last resort is to wrap words."""
     for fit in (_as_it_is, _without_optional, _split, _stacked):
         grid = fit(grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -78,6 +79,20 @@ def test_the_table_says_where_prices_come_from_and_what_is_estimated(price_file:
 
 def test_a_list_without_estimates_has_no_legend(price_file: Path) -> None:
     assert "~" not in run("--prices", str(price_file), "--market", "on_demand").stdout
+
+
+def test_a_terminal_of_80_columns_cuts_no_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "80")):
+        monkeypatch.setenv(name, value)
+    words = ("--type", "g4dn.xlarge", "--region", "us-east-1", "--market", "spot")
+    colours = r"\x1b\[[0-9;]*m"
+    shown = re.sub(colours, "", run(*words, "--prices", "bundled").stdout)
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    row = next(line.split() for line in shown.splitlines() if "g4dn" in line)
+    assert row == [
+        "aws", "us-east-1", "g4dn.xlarge", "4", "16", "GiB", "1", "T4", "~0.2367", "~0.2367",
+    ]  # fmt: skip
 
 
 def test_bundled_prices_by_gpu_and_region() -> None:
