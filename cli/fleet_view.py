@@ -100,7 +100,6 @@ def _beside(plan: Recommendation) -> dict[str, Decimal]:
 def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
     """What to add (+), change (~), drop (-) and keep, with nodes and dollars before and after."""
     changes = sorted(diff.changes, key=lambda each: (_order(each), each.key))
-    estimated = {pool.pool.key for pool in plan.pools if pool.price_is_estimate}
     each = usd_column((change.usd_per_hour_each for change in changes), 4)
     paid = plan.held.saved_usd_per_hour if plan.held is not None else Decimal(0)
     before = usd_column([*(_cost(c, c.nodes_now) for c in changes), diff.usd_per_hour_now])
@@ -108,7 +107,7 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
     places = _places([change.key for change in changes])
     rows = []
     for index, change in enumerate(changes):
-        mark = "~" if change.key in estimated else ""
+        mark = "~" if change.price_is_estimate else ""
         row = (
             _SIGNS[_order(change)],
             market_text(change.key.market),
@@ -124,8 +123,10 @@ def diff_grid(plan: Recommendation, diff: Diff) -> Grid:
     if paid:
         rows.append(("", "", "paid by commitments", "", "", "", "", "", after[-2]))
     now, planned = (sum(c.nodes_now for c in changes), sum(c.nodes_planned for c in changes))
-    mark = "~" if estimated else ""
-    total = ("", "", "", "", f"{now:,}", f"{planned:,}", "", before[-1], mark + after[-1])
+    estimated = [change for change in changes if change.price_is_estimate]
+    ran = "~" if any(c.nodes_now for c in estimated) and diff.usd_per_hour_now is not None else ""
+    mark = "~" if any(c.nodes_planned for c in estimated) else ""
+    total = ("", "", "", "", f"{now:,}", f"{planned:,}", "", ran + before[-1], mark + after[-1])
     return Grid(
         columns=(
             Column(head=""),

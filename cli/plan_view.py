@@ -42,7 +42,9 @@ def plan_view(plan: Recommendation, *, explain: bool = False, notes: Sequence[st
     asked = Facts((*_asked(workload, notes), *_prices(plan.prices, plan)))
     diff = plan.diff
     blocks: list[Block] = [asked, fleet_grid(plan) if diff is None else diff_grid(plan, diff)]
-    if any(pool.price_is_estimate for pool in plan.pools):
+    estimated = [pool.price_is_estimate for pool in plan.pools]
+    estimated += [change.price_is_estimate for change in (() if diff is None else diff.changes)]
+    if any(estimated):
         legend = "~ before a price: an estimate, derived and not read from a price list"
         blocks.append(Line(legend, "quiet"))
     if diff is not None:

@@ -186,6 +186,7 @@ class Change:
     nodes_now: int
     nodes_planned: int
     usd_per_hour_each: Decimal | None
+    price_is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -289,6 +289,7 @@ def _diff(
             nodes_now=now.get(key, 0),
             nodes_planned=planned.get(key, 0),
             usd_per_hour_each=prices.get(key),
+            price_is_estimate=key in rows and bool(catalogue.is_estimate[rows[key]]),
         )
         for key in sorted(set(planned) | set(now))
     )

@@ -205,7 +205,11 @@ def diffed() -> Recommendation:
             usd_per_hour_each=Decimal("0.3"),
         ),
         Change(
-            key=key("m5.24xlarge"), nodes_now=5, nodes_planned=4, usd_per_hour_each=Decimal("1.9")
+            key=key("m5.24xlarge"),
+            nodes_now=5,
+            nodes_planned=4,
+            usd_per_hour_each=Decimal("1.9"),
+            price_is_estimate=True,
         ),
         Change(
             key=key("m5.4xlarge", Market.ON_DEMAND, ""),

@@ -149,6 +149,19 @@ def test_a_plan_that_runs_already_advises_nothing(prices: Path, tmp_path: Path) 
     assert "No changes: this is what runs now" in result.stdout
 
 
+def test_an_estimate_of_what_runs_now_is_marked_as_one(tmp_path: Path) -> None:
+    """Spot prices of the bundled list are estimates, also of a machine that is to go."""
+    now = tmp_path / "now.json"
+    pool = {"provider": "aws", "region": "us-east-1", "zone": "us-east-1a"}
+    pools = [{**pool, "instance_type": "m5.large", "market": "spot", "nodes": 2}]
+    now.write_text(json.dumps(pools))
+    words = ("--prices", "bundled", "--max-price-age", "9999d", "--current", str(now))
+    lines = run(*WORKER, *words).stdout.splitlines()
+    row = next(line.split() for line in lines if line.startswith("-  spot"))
+    assert row == ["-", "spot", "m5.large", "aws/us-east-1a", "2", "0", "~0.0403", "~0.0806"]
+    assert any(line.split()[-2:-1] == ["~0.0806"] for line in lines if line.startswith("   "))
+
+
 def test_no_fleet_is_exit_code_3_in_every_format(prices: Path, tmp_path: Path) -> None:
     words = ("--worker", "vcpu=64,memory=1GiB,count=1", "--prices", prices)
     result = run(*words)
