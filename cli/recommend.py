@@ -230,6 +230,9 @@ def _data_text(answer: Recommendation | Infeasible, output: str) -> str:
 
         if isinstance(answer, Fleet) and answer.deadline is not None:
             errors.note("note: CSV has the fleet only; --format json has the deadline, too")
+        if isinstance(answer, Fleet) and answer.place is not None:
+            what = "CSV has machines only; --format json has disks, addresses and bytes, too"
+            errors.note(f"note: {what}")
         if isinstance(answer, Fleet) and answer.held is not None:
             errors.note("note: CSV has prices without commitments; --format json has both")
         from costplan.cli.render_csv import csv_text

@@ -149,6 +149,16 @@ def test_a_plan_that_runs_already_advises_nothing(prices: Path, tmp_path: Path) 
     assert "No changes: this is what runs now" in result.stdout
 
 
+def test_csv_says_that_it_leaves_out_what_is_beside_the_machines(tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        "workload: w\nworkers: [{name: a, count: 1, vcpu: 1, memory: 1 GiB}]\n"
+        "where: {providers: [aws]}\nmachines: {root_disk: 50 GiB}\n"
+    )
+    words = ("--prices", "bundled", "--max-price-age", "9999d", "--format", "csv")
+    assert "note: CSV has machines only" in run(path, *words).stderr
+
+
 def test_an_estimate_of_what_runs_now_is_marked_as_one(tmp_path: Path) -> None:
     """Spot prices of the bundled list are estimates, also of a machine that is to go."""
     now = tmp_path / "now.json"
