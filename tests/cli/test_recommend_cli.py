@@ -168,7 +168,9 @@ def test_an_estimate_of_what_runs_now_is_marked_as_one(tmp_path: Path) -> None:
     words = ("--prices", "bundled", "--max-price-age", "9999d", "--current", str(now))
     lines = run(*WORKER, *words).stdout.splitlines()
     row = next(line.split() for line in lines if line.startswith("-  spot"))
-    assert row == ["-", "spot", "m5.large", "aws/us-east-1a", "2", "0", "~0.0403", "~0.0806"]
+    # The zone may be left out on a narrow terminal.
+    assert row[:3] == ["-", "spot", "m5.large"]
+    assert row[-4:] == ["2", "0", "~0.0403", "~0.0806"]
     assert any(line.split()[-2:-1] == ["~0.0806"] for line in lines if line.startswith("   "))
 
 
