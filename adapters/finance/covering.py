@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from costplan.adapters.finance.lines_sql import PURCHASE, USAGE
+from costplan.adapters.finance.lines_sql import MOVED_COVER, PAID_COVERED, PURCHASE, USAGE
 from costplan.adapters.store.entries import instant_of, micros
 from costplan.planner.commitments.bill import unit_of
 from costplan.planner.commitments.metering import hour_start
@@ -23,17 +23,21 @@ from costplan.planner.units import PICO_PER_USD, rounded_usd
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow
 
 _HOUR = timedelta(hours=1)
 
+_KINDS = """
+CREATE TABLE kinds AS
+SELECT item, rate, dense_rank() OVER (ORDER BY provider, account, region, zone, instance_type,
+    vcpu, memory_gib, gpus, exact) AS machine
+FROM (SELECT DISTINCT item, rate FROM entries) JOIN items USING (item) JOIN rates USING (rate)
+WHERE charge = 'machine' AND market = 'on_demand'
+"""
+
 _PIECES = f"""
-CREATE TABLE pieces AS
-WITH kinds AS (
-    SELECT item, rate, dense_rank() OVER (ORDER BY provider, account, region, zone, instance_type,
-        vcpu, memory_gib, gpus, exact) AS machine
-    FROM (SELECT DISTINCT item, rate FROM entries) JOIN items USING (item) JOIN rates USING (rate)
-    WHERE charge = 'machine' AND market = 'on_demand'
-), firm AS (
+CREATE OR REPLACE TABLE pieces AS
+WITH firm AS (
     SELECT entry_id, machine, node_id, s.start_us, s.end_us
     FROM standing s JOIN entries e USING (entry_id) JOIN kinds USING (item, rate)
     JOIN items USING (item) WHERE e.start_us >= ? AND e.start_us < ?
@@ -53,8 +57,16 @@ FROM cut
 """What of entries commitments may cover, by hour and kind of machine, one after the other by node.
 What was taken back later was never there; what was charged anew is."""
 
+_TOUCHED = f"""
+CREATE OR REPLACE TABLE touched AS
+SELECT DISTINCT unnest(range(e.start_us // {HOUR_US}, (e.end_us - 1) // {HOUR_US} + 1)) AS hour
+FROM entries e JOIN recordings USING (recording) JOIN kinds USING (item, rate)
+WHERE month_us = ? AND e.start_us < month_us
+"""  # noqa: S608 - ours
+"""Hours of which a later month changes what ran."""
+
 _COVERED = """
-CREATE TABLE covered AS
+CREATE OR REPLACE TABLE covered AS
 WITH met AS (
     SELECT p.entry_id, s.held, s.share, s.from_us AS begin_us, s.to_us - s.from_us AS long_us,
         greatest(p.to_us - (p.end_us - p.start_us), s.from_us) - s.from_us AS low_us,
@@ -80,7 +92,8 @@ FROM parts GROUP BY ALL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A line of a commitment's own: its fee, or what of it nobody used."""
+    """A line of a commitment's own: its fee, or what of it nobody used; `recording` is the later
+    one that changed it, where one did."""
 
     hour: datetime
     commitment: int
@@ -88,33 +101,82 @@ class Charge:
     billed_pico: int
     effective_pico: int
     quantity: Fraction
+    recording: int | None = None
 
 
-def apply_commitments(
-    duck: duckdb.DuckDBPyConnection, terms: Terms, hours: tuple[datetime, datetime],
-    told: Callable[[str], None],
-) -> list[Charge]:  # fmt: skip
-    """Makes `covered` of what is `standing`; gives the lines of the commitments' own.
+class Covering:
+    """Commitments applied to a book in `hours` (the first and the end of them): first to what was
+    issued in time, then anew to the hours of which each later month changes something."""
 
-    `hours` are the first and the end of those in which commitments are looked at.
-    """
-    first, end = hour_start(hours[0]), hours[1]
-    duck.execute(_PIECES, [micros(first), micros(end)])
-    machines = _machines(duck)
-    uses = _uses(duck)
-    segments, charges = list[Segment](), list[Charge]()
-    days = -1
-    for covered in cover_hours(
-        _every_hour(first, end, uses), machines, terms.commitments, terms.tariff, terms.rules
-    ):
-        if covered.fees and covered.fees[0].hour.day != days:
-            days = covered.fees[0].hour.day
-            told(f"applying commitments: {covered.fees[0].hour:%Y-%m-%d}")
-        segments += covered.segments
-        charges += _charges(covered)
-    _fill_segments(duck, segments)
-    duck.execute(_COVERED)
-    return charges
+    def __init__(
+        self, duck: duckdb.DuckDBPyConnection, terms: Terms, hours: tuple[datetime, datetime],
+        told: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._duck, self._terms, self._told = duck, terms, told
+        self._first, self._end = hour_start(hours[0]), hours[1]
+        self._now = dict[datetime, list[Charge]]()
+        self._last = "paid"
+        self.charges = list[Charge]()
+        duck.execute(_KINDS)
+
+    def begin(self) -> None:
+        """Makes `paid` of what is `issued`, and the lines of the commitments' own."""
+        self._pieces()
+        hours = _every_hour(self._first, self._end, _uses(self._duck))
+        segments = self._cover(hours)
+        self.charges += [charge for hour in self._now.values() for charge in hour]
+        self._duck.register("batch", segments)
+        self._duck.execute("CREATE TABLE segments AS SELECT * FROM batch WHERE to_us > from_us")
+        self._duck.unregister("batch")
+        self._duck.execute(_COVERED)
+        self._duck.execute(PAID_COVERED)
+        self._duck.execute("ALTER TABLE paid_now RENAME TO paid")
+        self._duck.execute("CREATE TABLE moved AS SELECT 0 AS recording, * FROM paid LIMIT 0")
+
+    def go_on(self, month_us: int, recording: int) -> None:
+        """Takes in what is `issued` in a later month: what was said stays, and what is otherwise
+        now is `moved`, by that recording."""
+        duck = self._duck
+        before = dict(self._now)
+        self._pieces()
+        duck.execute(_TOUCHED, [month_us])
+        ran = dict(_uses(duck))
+        numbers = [n for (n,) in duck.execute("SELECT hour FROM touched ORDER BY 1").fetchall()]
+        hours = [(instant_of(n * HOUR_US), ran.get(n, ())) for n in numbers]
+        inside = [(at, uses) for at, uses in hours if self._first <= at < self._end]
+        self._now.update((at, []) for at, _ in inside)
+        segments = self._cover(inside)
+        for at, _ in inside:
+            self.charges += _less(self._now.get(at, ()), before.get(at, ()), recording)
+        duck.execute("DELETE FROM segments WHERE hour IN (SELECT hour FROM touched)")
+        duck.register("batch", segments)
+        duck.execute("INSERT INTO segments SELECT * FROM batch WHERE to_us > from_us")
+        duck.unregister("batch")
+        duck.execute(_COVERED)
+        duck.execute(f"CREATE OR REPLACE TABLE paid_before AS FROM {self._last}")
+        self._last = "paid_now"
+        duck.execute(PAID_COVERED)
+        duck.execute(MOVED_COVER, [recording])
+        duck.execute(
+            """INSERT INTO paid FROM paid_now
+            WHERE entry_id NOT IN (SELECT entry_id FROM paid_before)"""
+        )
+
+    def _pieces(self) -> None:
+        self._duck.execute(_PIECES, [micros(self._first), micros(self._end)])
+
+    def _cover(self, hours: Iterable[tuple[datetime, Sequence[Use]]]) -> pyarrow.Table:
+        """Notes the commitments' own lines of each hour; gives what they cover."""
+        terms, machines = self._terms, _machines(self._duck)
+        segments, days = list[Segment](), -1
+        for covered in cover_hours(hours, machines, terms.commitments, terms.tariff, terms.rules):
+            if covered.fees and covered.fees[0].hour.day != days:
+                days = covered.fees[0].hour.day
+                self._told(f"applying commitments: {covered.fees[0].hour:%Y-%m-%d}")
+            segments += covered.segments
+            for charge in _charges(covered):
+                self._now.setdefault(charge.hour, []).append(charge)
+        return _segments(segments)
 
 
 def _machines(duck: duckdb.DuckDBPyConnection) -> dict[int, Machine]:
@@ -188,6 +250,27 @@ def _charges(covered: Covered) -> Iterator[Charge]:
         )
 
 
+def _less(now: Iterable[Charge], before: Iterable[Charge], recording: int) -> Iterator[Charge]:
+    """What an hour's charges are now less what they were, as charges of that recording."""
+    sums = dict[tuple[int, str], list[Fraction]]()
+    hour = None
+    for sign, charges in ((1, now), (-1, before)):
+        for each in charges:
+            hour = each.hour
+            so_far = sums.setdefault((each.commitment, each.purpose), [Fraction(0)] * 3)
+            sums[each.commitment, each.purpose] = [
+                so_far[0] + sign * each.billed_pico,
+                so_far[1] + sign * each.effective_pico,
+                so_far[2] + sign * each.quantity,
+            ]
+    for (commitment, purpose), (billed, effective, quantity) in sorted(sums.items()):
+        if hour is not None and (billed or effective or quantity):
+            yield Charge(
+                hour=hour, commitment=commitment, purpose=purpose, billed_pico=int(billed),
+                effective_pico=int(effective), quantity=quantity, recording=recording,
+            )  # fmt: skip
+
+
 def _charge(fee: Fee, purpose: str, *, billed: int, effective: int, quantity: Fraction) -> Charge:
     return Charge(
         hour=fee.hour,
@@ -199,7 +282,7 @@ def _charge(fee: Fee, purpose: str, *, billed: int, effective: int, quantity: Fr
     )
 
 
-def _fill_segments(duck: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:
+def _segments(segments: Sequence[Segment]) -> pyarrow.Table:
     import pyarrow as pa
 
     columns: dict[str, Any] = {
@@ -212,9 +295,7 @@ def _fill_segments(duck: duckdb.DuckDBPyConnection, segments: Sequence[Segment])
         "effective_pico": pa.array([s.effective_pico for s in segments], pa.int64()),
         "quantity_pico": pa.array([round(s.units * PICO_PER_USD) for s in segments], pa.int64()),
     }
-    duck.register("batch", pa.table(columns))
-    duck.execute("CREATE TABLE segments AS SELECT * FROM batch WHERE to_us > from_us")
-    duck.unregister("batch")
+    return pa.table(columns)
 
 
 def held_rows(commitments: Sequence[Commitment]) -> list[tuple[Any, ...]]:
@@ -257,12 +338,15 @@ def add_charges(
         named = month or f"{charge.hour:%Y-%m}"
         at = instant_of(end).replace(tzinfo=None)
         first = micros(month_bounds(named)[0])
-        said[-begin] = (-begin, at, "", "", "commitment", named, first)
+        recording = -begin if charge.recording is None else charge.recording
+        if charge.recording is None:
+            said[-begin] = (-begin, at, "", "", "commitment", named, first)
         is_fee = charge.purpose == "fee"
         rows.append((
-            -number, charge.commitment + 1, -charge.commitment - 1, -charge.commitment - 1, -begin,
-            PURCHASE if is_fee else USAGE, begin, end, charge.purpose, charge.billed_pico,
-            charge.effective_pico, charge.billed_pico if is_fee else charge.effective_pico,
+            -number, charge.commitment + 1, -charge.commitment - 1, -charge.commitment - 1,
+            recording, PURCHASE if is_fee else USAGE, begin, end, charge.purpose,
+            charge.billed_pico, charge.effective_pico,
+            charge.billed_pico if is_fee else charge.effective_pico,
             round(charge.quantity * PICO_PER_USD),
         ))  # fmt: skip
     if rows:
@@ -285,4 +369,7 @@ def _insert_charges(
     duck.register("batch", table)
     duck.execute("""INSERT INTO parts BY NAME SELECT *, 0 AS micros FROM batch""")
     duck.unregister("batch")
-    duck.executemany("INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in said])
+    if said:
+        duck.executemany(
+            "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", [list(r) for r in said]
+        )

@@ -14,6 +14,7 @@ from costplan.adapters.store.entries import Known, Recording, next_id, read_bloc
 from costplan.adapters.store.ledger import read_recorded
 from costplan.adapters.store.months import MonthRow, charged_from, close_month, read_months
 from costplan.adapters.store.ticks import read_state
+from costplan.planner.commitments.metering import hour_start
 from costplan.planner.errors import InputError
 from costplan.planner.ledger_months import month_bounds
 from costplan.planner.reprice import BetterPrice, Repriced, repriced
@@ -31,10 +32,11 @@ def months_of(path: Path) -> tuple[MonthRow, ...]:
 
 
 def issued_from(path: Path, month: str) -> datetime | None:
-    """From when on there is time that is issued in a month, None where nothing is; raises
-    StoreError."""
+    """From which whole hour on there is time that is issued in a month, None where nothing is;
+    raises StoreError. Commitments are by the hour: what it has of one is judged by all of it."""
     with closing(connect(path, read_only=True)) as db, told(path):
-        return charged_from(db, month)
+        first = charged_from(db, month)
+    return None if first is None else hour_start(first)
 
 
 def close(path: Path, month: str, now: datetime) -> MonthRow:

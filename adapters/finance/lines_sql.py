@@ -26,8 +26,8 @@ FULL = (*BARE, "effective_pico", "list_pico", "quantity_pico")
 commitment it takes, is NULL where there is none."""
 
 USAGE, CORRECTION = KINDS.index("usage"), KINDS.index("correction")
-PURCHASE, CREDIT = len(KINDS), len(KINDS) + 1
-"""Kinds of parts; the last two are no ledger entry's."""
+PURCHASE, CREDIT, MOVED = range(len(KINDS), len(KINDS) + 3)
+"""Kinds of parts; the last three are no ledger entry's."""
 
 _USD = "DECIMAL(38,12)"
 
@@ -64,10 +64,10 @@ FROM entries e JOIN rates r USING (rate)
 """Without commitments every entry is billed as it is."""
 
 PAID_COVERED = f"""
-CREATE TABLE paid AS
+CREATE OR REPLACE TABLE paid_now AS
 WITH whole AS (
     SELECT entry_id, end_us - start_us AS micros, pico, {_ON_DEMAND} AS on_demand_pico
-    FROM entries e JOIN rates r USING (rate)
+    FROM issued e JOIN rates r USING (rate)
 ), reached AS (
     SELECT c.*, w.pico, w.micros AS whole_us,
         sum(c.micros) OVER held_so_far AS sum_us, sum(c.exact_us) OVER held_so_far AS sum_exact_us,
@@ -100,24 +100,50 @@ SELECT entry_id, 0, (w.micros - s.micros)::BIGINT, (pico - list_pico)::BIGINT,
     (pico - list_pico)::BIGINT, (pico - list_pico)::BIGINT, (pico - list_pico)::BIGINT, NULL
 FROM whole w JOIN sums s USING (entry_id) WHERE w.micros > s.micros OR w.pico != s.list_pico
 """  # noqa: S608 - ours
-"""Each entry by who pays for it: what commitments cover is billed at nothing."""
+"""Each entry that is `issued` by who pays for it: what commitments cover is billed at nothing."""
+
+_MOVES = ", ".join(
+    f"CASE WHEN coalesce(n.{m}, b.{m}) IS NOT NULL"
+    f" THEN {'abs' if m == 'micros' else ''}(coalesce(n.{m}, 0) - coalesce(b.{m}, 0)) END AS {m}"
+    for m in FULL
+)
+MOVED_COVER = f"""
+INSERT INTO moved BY NAME
+SELECT ?::BIGINT AS recording, entry_id, held, {_MOVES}
+FROM (SELECT * FROM paid_now WHERE entry_id IN (SELECT entry_id FROM paid)) n
+FULL JOIN paid_before b USING (entry_id, held)
+WHERE (n.micros, n.billed_pico, n.effective_pico, n.list_pico)
+    IS DISTINCT FROM (b.micros, b.billed_pico, b.effective_pico, b.list_pico)
+"""  # noqa: S608 - ours
+"""What a later month changes of who pays for entries of earlier ones: lines of that month."""
 
 
 def parts(measures: Sequence[str], *, is_final: bool) -> str:
     """The statement that makes `parts`: what each entry did, in one or two parts. They are final
     where none is added."""
+    made = "VIEW" if is_final else "TABLE"
+    return f"CREATE {made} parts AS {_parts_of('paid', 'e.recording', 'e.kind', measures)}"
+
+
+def moved(measures: Sequence[str]) -> str:
+    """The statement that adds to `parts` what was `moved`, split as the entry itself is."""
+    return f"INSERT INTO parts BY NAME {_parts_of('moved', 'p.recording', str(MOVED), measures)}"
+
+
+def _parts_of(source: str, recording: str, kind: str, measures: Sequence[str]) -> str:
     split = ", ".join(
         f"CASE WHEN part = 0 THEN round({m} * share)::BIGINT "
         f"ELSE {m} - round({m} * share)::BIGINT END AS {m}"
         for m in measures
     )
     boot, ready = USES.index(Use.BOOT), USES.index(Use.READY)
-    return f"""CREATE {"VIEW" if is_final else "TABLE"} parts AS
+    amounts = ", ".join(f"p.{m}" for m in measures)
+    return f"""
 WITH shared AS (
-    SELECT p.*, e.item, e.rate, e.recording, e.kind, e.start_us, e.end_us,
-        coalesce(s.share, 0.0) AS share, s.of_entry,
+    SELECT p.entry_id, p.held, {amounts}, e.item, e.rate, {recording} AS recording,
+        {kind} AS kind, e.start_us, e.end_us, coalesce(s.share, 0.0) AS share, s.of_entry,
         CASE e."use" WHEN {boot} THEN 'boot' WHEN {ready} THEN 'idle' ELSE 'drain' END AS otherwise
-    FROM paid p JOIN entries e USING (entry_id) LEFT JOIN shares s USING (entry_id)
+    FROM {source} p JOIN entries e USING (entry_id) LEFT JOIN shares s USING (entry_id)
 )
 SELECT entry_id, held, item, rate, recording, kind, start_us, end_us, of_entry,
     CASE WHEN part = 0 THEN 'work' ELSE otherwise END AS purpose, {split}
@@ -127,21 +153,23 @@ WHERE CASE WHEN part = 0 THEN share > 0 ELSE share < 1 END"""  # noqa: S608 - ou
 
 def refunds(measures: Sequence[str]) -> str:
     """The statement that adds the provider's refunds to `parts`: of each entry in `given_back` as
-    much as stands of it, shared out over its parts so that it adds up."""
+    much as stands of it, shared out over its parts so that it adds up, and what a later recording
+    changes of that."""
     sums = ", ".join(
         f"sum({m}) OVER so_far AS to_{m}, sum({m}) OVER whole_entry AS all_{m}" for m in measures
     )
     back = ", ".join(
-        f"({'' if m == 'micros' else '-'}(coalesce({_back(f'to_{m}', m)}, 0)"
+        f"({'' if m == 'micros' else '-sign(back_pico) * '}(coalesce({_back(f'to_{m}', m)}, 0)"
         f" - coalesce({_back(f'(to_{m} - {m})', m)}, 0)))::BIGINT AS {m}"
         for m in measures
     )
     return f"""INSERT INTO parts BY NAME
 WITH due AS (
-    SELECT p.*, pico, back_pico, {sums} FROM parts p JOIN given_back USING (entry_id)
+    SELECT p.* REPLACE (coalesce(g.recording, p.recording) AS recording), pico, back_pico, {sums}
+    FROM parts p JOIN given_back g USING (entry_id)
     WHERE kind = {USAGE} AND held = 0
-    WINDOW so_far AS (PARTITION BY entry_id ORDER BY purpose ROWS UNBOUNDED PRECEDING),
-        whole_entry AS (PARTITION BY entry_id)
+    WINDOW so_far AS (PARTITION BY entry_id, g.recording ORDER BY purpose
+        ROWS UNBOUNDED PRECEDING), whole_entry AS (PARTITION BY entry_id, g.recording)
 )
 SELECT entry_id, held, item, rate, recording, {CREDIT} AS kind, start_us, end_us, of_entry,
     purpose, {back} FROM due"""  # noqa: S608 - ours
@@ -150,7 +178,7 @@ SELECT entry_id, held, item, rate, recording, {CREDIT} AS kind, start_us, end_us
 def _back(reached: str, measure: str) -> str:
     """What is given back of an entry's `measure`, rounded, for as much of it as is reached."""
     whole = f"all_{measure}::HUGEINT"
-    due = f"(({whole} * back_pico * 2 + pico) // (pico * 2))"
+    due = f"(({whole} * abs(back_pico) * 2 + pico) // (pico * 2))"
     return f"{due} * {reached}::HUGEINT // nullif({whole}, 0)"
 
 
@@ -171,7 +199,7 @@ def facts(source: str, measures: Sequence[str], *, is_simple: bool) -> str:
     if not is_simple:
         place = (
             "row_number() OVER (PARTITION BY entry_id "
-            f"ORDER BY kind, held, (purpose != 'work'), purpose, {who}) - 1"
+            f"ORDER BY kind, recording, held, (purpose != 'work'), purpose, {who}) - 1"
         )
     return f"""CREATE TABLE facts AS
 SELECT entry_id * {PARTS_OF_ENTRY} + {place} AS line_id, entry_id, held, item, rate, recording,

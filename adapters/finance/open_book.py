@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 from costplan.adapters.finance import lines_sql, share_sql
 from costplan.adapters.finance.book import Book
 from costplan.adapters.finance.busy import make_busy
-from costplan.adapters.finance.covering import add_charges, apply_commitments, held_rows
-from costplan.adapters.finance.refunds import stage_given_back, stage_refunded
+from costplan.adapters.finance.covering import Covering, add_charges, held_rows
+from costplan.adapters.finance.refunds import (
+    GivenBack,
+    given_back,
+    stage_given_back,
+    stage_refunded,
+)
 from costplan.adapters.finance.stage import Told, Window, stage
 from costplan.adapters.finance.stage_work import make_work, stage_again, stage_done
-from costplan.adapters.finance.standing_sql import STANDING
+from costplan.adapters.finance.standing_sql import late_months, make_standing
 from costplan.adapters.finance.whose import make_payers, make_whose, read_people
 from costplan.adapters.store.database import connect, told
 from costplan.adapters.store.entries import instant_of, micros
@@ -135,24 +140,44 @@ def _pay(asked: _Asked) -> tuple[str, ...]:
     )
     hours = _hours(asked) if terms.commitments else None
     measures = lines_sql.BARE if hours is None else lines_sql.FULL
-    charges = []
+    covering = None
     is_refunded = stage_refunded(duck, db, terms.rules)
-    if is_refunded or hours is not None:
-        duck.execute(STANDING)
     if hours is None:
         duck.execute(lines_sql.PAID)
     else:
         rows = held_rows(terms.commitments)
         duck.executemany("INSERT INTO held VALUES (?, ?, ?, ?)", [list(row) for row in rows])
-        charges = apply_commitments(duck, terms, hours, asked.progress)
-        duck.execute(lines_sql.PAID_COVERED)
+        covering = Covering(duck, terms, hours, asked.progress)
+    if is_refunded or covering is not None:
+        _pay_by_month(duck, covering, is_refunded=is_refunded)
     duck.execute(lines_sql.parts(measures, is_final=not (is_refunded or terms.commitments)))
     if is_refunded:
-        stage_given_back(duck)
         duck.execute(lines_sql.refunds(measures))
-    if charges:
-        add_charges(duck, charges, terms, asked.window.month)
+    if covering is not None:
+        duck.execute(lines_sql.moved(measures))
+        add_charges(duck, covering.charges, terms, asked.window.month)
     return measures
+
+
+def _pay_by_month(
+    duck: duckdb.DuckDBPyConnection, covering: Covering | None, *, is_refunded: bool
+) -> None:
+    """What is covered and given back of what was issued in time, and what each later month that
+    corrects it changes of that: a month that is closed stays as it is."""
+    make_standing(duck, 0)
+    if covering is not None:
+        covering.begin()
+    stages = list[GivenBack]()
+    if is_refunded:
+        stages.append((None, given_back(duck)))
+    for month_us, recording in late_months(duck):
+        make_standing(duck, month_us)
+        if covering is not None:
+            covering.go_on(month_us, recording)
+        if is_refunded:
+            stages.append((recording, given_back(duck)))
+    if is_refunded:
+        stage_given_back(duck, stages)
 
 
 def _hours(asked: _Asked) -> tuple[datetime, datetime] | None:
@@ -177,6 +202,7 @@ def _drop(duck: duckdb.DuckDBPyConnection) -> None:
     duck.execute("DROP VIEW owned")
     for name in ("borne", "redone", "told", "parts", "paid", "covered", "segments", "pieces",
                  "weights", "payers", "redo", "again", "shares", "busy", "given_back", "standing",
+                 "issued", "kinds", "touched", "paid_now", "paid_before", "moved",
                  "entries"):  # fmt: skip
         kinds = duck.execute(
             "SELECT table_type FROM information_schema.tables WHERE table_name = ?", [name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _NO_METERING = Metering()
+
+GivenBack = tuple[int | None, dict[int, tuple[int, int]]]
+"""A recording and what is given back from it on; see `given_back`."""
 
 
 def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rules: Rules) -> bool:
@@ -43,8 +46,9 @@ def stage_refunded(duck: duckdb.DuckDBPyConnection, db: sqlite3.Connection, rule
     return bool(found)
 
 
-def stage_given_back(duck: duckdb.DuckDBPyConnection) -> None:
-    """Makes `given_back`: charges of `refunded` nodes, and as much of each as is `standing`.
+def given_back(duck: duckdb.DuckDBPyConnection) -> dict[int, tuple[int, int]]:
+    """Charges of `refunded` nodes by their numbers, in pico-dollars, and as much of each as is
+    `standing`.
 
     What was taken back is not given back once more, and what a bill said that it cost is final.
     """
@@ -62,10 +66,27 @@ def stage_given_back(duck: duckdb.DuckDBPyConnection) -> None:
             usd = amount_usd(Decimal(exact), instant_of(from_us), instant_of(to_us))
             back = found.get(entry, (pico, 0))[1] + pico_from_usd(usd)
         found[entry] = pico, back
-    duck.execute("CREATE TABLE given_back (entry_id BIGINT, pico BIGINT, back_pico BIGINT)")
-    if found:
-        values = [[entry, *amounts] for entry, amounts in found.items()]
-        duck.executemany("INSERT INTO given_back VALUES (?, ?, ?)", values)
+    return found
+
+
+def stage_given_back(duck: duckdb.DuckDBPyConnection, stages: Sequence[GivenBack]) -> None:
+    """Makes `given_back` of what is given back of each charge, one month's issues after the other:
+    what a later recording changes of an earlier charge is that one's, and else the charge's own."""
+    rows, before = list[list[int | None]](), dict[int, tuple[int, int]]()
+    known = set[int]()
+    for recording, found in stages:
+        for entry in sorted(before.keys() | found.keys()):
+            pico = (found.get(entry) or before[entry])[0]
+            back = found.get(entry, (pico, 0))[1] - before.get(entry, (pico, 0))[1]
+            if back:
+                rows.append([entry, pico, back, recording if entry in known else None])
+        before = found
+        known |= found.keys()
+    duck.execute(
+        "CREATE TABLE given_back (entry_id BIGINT, pico BIGINT, back_pico BIGINT, recording BIGINT)"
+    )
+    if rows:
+        duck.executemany("INSERT INTO given_back VALUES (?, ?, ?, ?)", rows)
 
 
 def _taken_soon(db: sqlite3.Connection, spot: dict[str, str], rules: Rules) -> Iterator[str]:

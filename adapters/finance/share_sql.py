@@ -151,7 +151,10 @@ SELECT {names}, owner, label, {amounts} FROM owned WHERE NOT ({is_shared})"""  #
 
 WORKED = f"""
 SELECT start_us // {_DAY_US} AS day, owner, label, sum({{effective}})::BIGINT AS pico
-FROM owned WHERE purpose IN ('work', 'recompute') GROUP BY ALL HAVING pico > 0 ORDER BY ALL
+FROM owned JOIN recordings USING (recording)
+WHERE purpose IN ('work', 'recompute') AND month_us <= start_us
+GROUP BY ALL HAVING pico > 0 ORDER BY ALL
 """  # noqa: S608 - ours
-"""What each owner's work cost on each day."""
+"""What each owner's work cost on each day, without what later months changed of it: who bears what
+of a month that is closed stays."""
 DAYS = f"SELECT DISTINCT start_us // {_DAY_US} AS day FROM owned ORDER BY 1"  # noqa: S608 - ours

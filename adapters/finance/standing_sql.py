@@ -1,16 +1,23 @@
-"""The statement that says what of machines' charges stands, as `ledger_net` does one by one."""
+"""What of machines' charges stands, as `ledger_net` says it one by one, with a month's issues or
+without: a month's own lines are by what was issued until then, and what a later one changes of
+their time is that one's."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from costplan.adapters.finance.lines_sql import USAGE
+
+if TYPE_CHECKING:
+    import duckdb
 
 _DAY_US = 86_400_000_000
 
-STANDING = f"""
-CREATE TABLE standing AS
+_STANDING = f"""
+CREATE OR REPLACE TABLE standing AS
 WITH machine AS (
     SELECT entry_id, node_id, kind, usd_per_hour, start_us, end_us
-    FROM entries JOIN items USING (item) JOIN rates USING (rate) WHERE charge = 'machine'
+    FROM issued JOIN items USING (item) JOIN rates USING (rate) WHERE charge = 'machine'
 ), usage AS (
     SELECT * FROM machine WHERE kind = {USAGE}
 ), by_day AS (
@@ -36,3 +43,23 @@ HAVING max(to_us) < max(end_us)
 """  # noqa: S608 - ours
 """What of each charge was not taken back later: a correction takes back what it lies over, of the
 same node at the rate that was charged, and nothing that was charged after it."""
+
+
+def late_months(duck: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """Months in which charges of machines of earlier time are issued, by when they begin, each
+    with the first recording of such a charge."""
+    return duck.execute(
+        """SELECT month_us, min(recording) FROM entries JOIN recordings USING (recording)
+        JOIN items USING (item) WHERE charge = 'machine' AND start_us < month_us
+        GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+
+
+def make_standing(duck: duckdb.DuckDBPyConnection, month_us: int) -> None:
+    """Makes `issued` and `standing` anew: the ledger without what is issued after the month that
+    begins then for time before it."""
+    duck.execute(
+        f"""CREATE OR REPLACE VIEW issued AS SELECT e.* FROM entries e JOIN recordings k
+        USING (recording) WHERE k.month_us <= greatest(e.start_us, {month_us})"""  # noqa: S608
+    )
+    duck.execute(_STANDING)

@@ -17,7 +17,7 @@ import pytest
 from costplan.adapters.finance.ledger_changes import reprice
 from costplan.adapters.finance.open_book import open_book
 from costplan.adapters.finance.stage import Window, stage
-from costplan.adapters.finance.standing_sql import STANDING
+from costplan.adapters.finance.standing_sql import make_standing
 from costplan.adapters.store.database import connect
 from costplan.adapters.store.entries import micros
 from costplan.adapters.store.ledger import read_recorded
@@ -81,7 +81,7 @@ def test_it_is_what_the_ledger_says_one_by_one(tmp_path: Path, seed: int) -> Non
             (each.of.entry_id, micros(each.start), micros(each.end))
             for each in standing(read_recorded(db, path))
         ]
-    duck.execute(STANDING)
+    make_standing(duck, micros(NOW))
     found = duck.execute("SELECT * FROM standing ORDER BY ALL").fetchall()
     assert found == sorted(one_by_one)
 
