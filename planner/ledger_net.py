@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from costplan.planner.ledger import LedgerEntry, Recorded
+from costplan.planner.ledger_cuts import pieces
+from costplan.planner.spans import amount_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,31 @@ def standing(entries: Iterable[Recorded]) -> list[Standing]:
     ]
 
 
-def _without(pieces: Sequence[Standing], taken: LedgerEntry) -> list[Standing]:
+def taken_back(correction: LedgerEntry, stands: Sequence[Standing]) -> list[LedgerEntry]:
+    """The correction at the rates that stand of its node and charge in its time, which may have
+    been charged anew since the meter wrote them."""
+    cuts = sorted({at for piece in stands for at in (piece.start, piece.end)})
     found = []
-    for piece in pieces:
+    for part in pieces(correction, cuts):
+        for piece in stands:
+            if piece.start <= part.start and part.end <= piece.end:
+                of = piece.of.entry
+                is_whole = (part.start, part.end) == (of.start, of.end)
+                usd = of.usd if is_whole else amount_usd(of.usd_per_hour, part.start, part.end)
+                found.append(
+                    replace(
+                        part,
+                        usd=-usd,
+                        usd_per_hour=of.usd_per_hour,
+                        on_demand_usd_per_hour=of.on_demand_usd_per_hour,
+                    )
+                )
+    return found
+
+
+def _without(stands: Sequence[Standing], taken: LedgerEntry) -> list[Standing]:
+    found = []
+    for piece in stands:
         is_met = piece.start < taken.end and taken.start < piece.end
         if not is_met or not _same_rate(piece.of.entry.usd_per_hour, taken.usd_per_hour):
             found.append(piece)

@@ -24,6 +24,7 @@ from costplan.adapters.store.database import connect, identity, require_in_place
 from costplan.adapters.store.demand import read_clusters, read_demand, write_demand
 from costplan.adapters.store.entries import Known, Recording, write_entries
 from costplan.adapters.store.journal import read_open, write_intents, write_outcomes
+from costplan.adapters.store.late_news import as_charged
 from costplan.adapters.store.lease import LeaseHeld, LeaseLost, LeaseRow, read_lease, take_lease
 from costplan.adapters.store.ledger import read_recorded, total_pico
 from costplan.adapters.store.owners import write_owner
@@ -180,7 +181,8 @@ class Store:
             write_tick(db, tick, packed)
             write_outcomes(db, tick.readings.outcomes)
             write_intents(db, tick.tick_id, tick.at, tick.actions)
-            write_entries(db, tick.entries, _recording(tick), self._known)
+            entries = as_charged(db, self.path, tick.entries)
+            write_entries(db, entries, _recording(tick), self._known)
             if tick.entries:
                 write_owner(db, tick.settings, tick.at)
             write_again(db, tick)
