@@ -11,18 +11,23 @@ from costplan.planner.accrual import running_usd
 from costplan.planner.charges import whole_meters
 from costplan.planner.errors import InputError
 from costplan.planner.finance.budgets import Burn
+from costplan.planner.finance.statement import Period
 from costplan.planner.spending import day_end
 from costplan.planner.status import BudgetRow
 
 
-def burns_of(cluster: Cluster) -> tuple[tuple[Burn, ...], BudgetRow | None]:
+def burns_of(
+    cluster: Cluster, period: Period | None = None
+) -> tuple[tuple[Burn, ...], BudgetRow | None]:
     """Budgets of amounts, with what runs since the last entries; and that of the rate, None where
-    there is none. Raises InputError where nothing is limited."""
-    settings, now = cluster.settings(), cluster.now()
+    there is none. They are those of the month so far, or of a `period` as it stood at its `until`.
+    Raises InputError where nothing is limited."""
+    settings = cluster.settings()
     if settings is None or not settings.budget.is_limited:
         way_out = "set budget.usd_per_month in the autoscaler's file (docs/autoscaler-config.md)"
         raise InputError("budget", "no limit is set", way_out)
-    period, budget, state = period_of(None, now), settings.budget, cluster.state()
+    period = period or period_of(None, cluster.now())
+    now, budget, state = period.until, settings.budget, cluster.state()
     with opened_book(cluster, period) as book:
         days, since = spent_by_day(book, period), first_whole_day(book)
     meters = whole_meters(state.meters, state.nodes, settings.extras)

@@ -35,6 +35,8 @@ from costplan.planner.finance.delivery import (
     runs,
     tables_of,
 )
+from costplan.planner.finance.statement import Period
+from costplan.planner.spending import day_end, month_end
 
 REPORT, ALERT = "report", "alert"
 
@@ -53,7 +55,13 @@ def take_in(
             outbox.add(_reports(schedule, name, since, now), {mark_of(schedule): now}, now)
     try:
         if are_budgets_due(config, marks, now):
-            burns, _ = burns_of(cluster)
+            burns = [
+                burn
+                for period in _ended_since(marks.get(BUDGETS), now)
+                for burn in burns_of(cluster, period)[0]
+                if burn.end <= now
+            ]
+            burns += burns_of(cluster)[0]
             found = budget_alerts(name, burns, config.alerts)
             outbox.add(_alerts(found, config.alerts.channels), {BUDGETS: now}, now)
     except CostplanError as error:
@@ -104,6 +112,17 @@ def _alerts(alerts: Sequence[Alert], channels: Sequence[Channel]) -> Iterator[Ne
                 body={"text": alert.text},
                 is_covered=alert.is_covered,
             )
+
+
+def _ended_since(seen: datetime | None, now: datetime) -> Iterator[Period]:
+    """Months up to the end of each of the last days that has ended since budgets were looked at,
+    and of the last month that has: what passed a limit after that look was seen by none."""
+    if seen is None:
+        return
+    midnights = [day_end(now) - timedelta(days=ago) for ago in range(1, ANOMALY_DAYS + 1)]
+    for at in sorted({*midnights, month_end(now - timedelta(days=now.day))}):
+        if seen < at <= now:
+            yield period_of(f"{at - timedelta(microseconds=1):%Y-%m}", at)
 
 
 def _anomalies(cluster: Cluster, today: date, now: datetime) -> tuple[Anomaly, ...]:

@@ -266,7 +266,7 @@ def test_an_unusual_day_and_a_budget_that_will_be_passed_are_told_of(
         assert deliver().stdout == "2 sent, 0 failed\n"
         ledgers.write(folder / "s.db", [*spent[5:], spike], first + timedelta(days=10))
         clock.now = first + timedelta(days=10, minutes=59)  # November, and the day may not be whole
-        assert deliver().stdout == "1 sent, 0 failed\n"
+        assert deliver().stdout == "2 sent, 0 failed\n"
         clock.on(minutes=2)
         assert deliver().stdout == "1 sent, 0 failed\n"
         clock.on(hours=5)
@@ -274,10 +274,12 @@ def test_an_unusual_day_and_a_budget_that_will_be_passed_are_told_of(
     assert [key for key, _ in hook.taken] == [
         "budget/month/2026-10-01/200/0.5/webhook",
         "budget/month/2026-10-01/200/forecast/webhook",
+        "budget/month/2026-10-01/200/1/webhook",
         "budget/month/2026-11-01/200/forecast/webhook",
         "anomaly/2026-10-31/webhook",
     ]
-    assert hook.taken[3][1].splitlines() == [
+    assert "\n$480.00 of $200.00 (240%)" in hook.taken[2][1]
+    assert hook.taken[4][1].splitlines() == [
         "*fraud: 2026-10-31 cost $240.00 more than usual*",
         "$264.00, where 9 other days have $24.00 ($21.60 to $26.40). 100% of it is workload "
         "sweep: $240.00 instead of $0.00.",
@@ -301,3 +303,49 @@ def test_an_unusual_day_before_a_month_began_is_told_of_when_the_daemon_is_back(
         clock.now = first + timedelta(days=11, hours=6)
         assert deliver().stdout == "1 sent, 0 failed\n"
     assert [key for key, _ in hook.taken] == ["anomaly/2026-10-31/webhook"]
+
+
+def test_a_budget_that_is_passed_just_before_midnight_is_told_of_after_it(
+    folder: Path, clock: Clock
+) -> None:
+    """$24 on the 30th and the 31st of October, the last $7 of each in its last minutes, when
+    budgets had been looked at; and nobody looks from the 31st to the fourth of November."""
+    (folder / "s.db").unlink()
+    first = OCTOBER + timedelta(days=29)
+    spent = []
+    for day in range(2):
+        at = first + timedelta(days=day)
+        spent += [
+            ledgers.entry("n-1", at, lasts=timedelta(hours=17), usd_per_hour="1"),
+            ledgers.entry(
+                "n-1", at + timedelta(hours=23, minutes=53), lasts=timedelta(minutes=7),
+                usd_per_hour="60",
+            ),
+        ]  # fmt: skip
+    ledgers.write(folder / "s.db", spent[:1], first + timedelta(hours=17))
+    with webhook() as hook:
+        configure(
+            folder,
+            budget={"usd_per_month": 45, "usd_per_day": 20},
+            alerts={"webhook": hook.url, "forecast": False, "anomalies": False,
+                    "budget_thresholds": [1]},
+        )  # fmt: skip
+        clock.now = first + timedelta(hours=23, minutes=50)
+        assert deliver().stdout == "0 sent, 0 failed\n"
+        ledgers.write(folder / "s.db", spent[1:2], first + timedelta(days=1))
+        clock.now = first + timedelta(days=1, minutes=5)
+        assert deliver().stdout == "1 sent, 0 failed\n"
+        ledgers.write(folder / "s.db", spent[2:3], first + timedelta(days=1, hours=17))
+        clock.now = first + timedelta(days=1, hours=23, minutes=50)
+        assert deliver().stdout == "0 sent, 0 failed\n"
+        ledgers.write(folder / "s.db", spent[3:], first + timedelta(days=2))
+        clock.now = first + timedelta(days=4, hours=22)
+        assert deliver().stdout == "2 sent, 0 failed\n"
+        clock.on(hours=1)
+        assert deliver().stdout == "0 sent, 0 failed\n"
+    assert {key for key, _ in hook.taken} == {
+        "budget/day/2026-10-30/20/1/webhook",
+        "budget/day/2026-10-31/20/1/webhook",
+        "budget/month/2026-10-01/45/1/webhook",
+    }
+    assert "$24.00 of $20.00 (120%) since 2026-10-30." in hook.taken[0][1]
