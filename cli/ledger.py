@@ -127,12 +127,16 @@ def reprice(
     from costplan.adapters.finance.better_prices import read_better_prices
     from costplan.adapters.finance.ledger_changes import reprice as repriced
     from costplan.cli.confirm import confirm
-    from costplan.cli.ledger_view import repriced_text
+    from costplan.cli.ledger_view import repriced_text, unmet_text
     from costplan.cli.progress import Progress
 
     path, better, now = _path(config, store), read_better_prices(prices), utc_now()
     with Progress() as progress:
         made = repriced(path, better, now, is_dry=True, progress=progress)
+    if unmet := unmet_text(made):
+        note(f"note: {unmet}")
+    if better and len(made.unmet) == len(better):
+        return
     note(repriced_text(made))
     if dry_run or not made.entries:
         return

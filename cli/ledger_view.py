@@ -10,7 +10,7 @@ from costplan.adapters.store.reconciled import IssuedRow
 from costplan.cli.view import Column, Grid, Line, Style, View
 from costplan.planner.reprice import Repriced
 from costplan.planner.units import usd_from_pico
-from costplan.planner.wording import counted
+from costplan.planner.wording import counted, plain
 
 
 def months_view(rows: Sequence[MonthRow]) -> View:
@@ -70,6 +70,21 @@ def issued_text(row: IssuedRow) -> str:
     return (
         f"{row.month}, {counted(row.lines, 'line')}, ${row.billed_usd} billed, "
         f"${row.effective_usd} amortised, sha256 {row.sha256}"
+    )
+
+
+def unmet_text(made: Repriced) -> str:
+    """Prices that no charge is for, by the first of them; '' where there are none."""
+    if not made.unmet:
+        return ""
+    first = made.unmet[0]
+    times = f"{first.start:%Y-%m-%d %H:%M} to {first.end:%Y-%m-%d %H:%M} UTC"
+    more = f", and {counted(len(made.unmet) - 1, 'other price')}" if made.unmet[1:] else ""
+    key = first.key
+    place = f"{key.provider} {key.region}{f' {key.zone}' if key.zone else ''}"
+    return (
+        f"the ledger has no charge of {plain(place)} {plain(key.instance_type)} {key.market} from "
+        f"{times}{more}: see that provider, region, zone and type are written as in the reports"
     )
 
 

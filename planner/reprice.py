@@ -39,11 +39,13 @@ class BetterPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repriced:
-    """Entries to be added, and what they change: hours of machines and dollars."""
+    """Entries to be added, and what they change: charges and dollars. `unmet` are prices of offers
+    that nothing was charged for in their time."""
 
     entries: tuple[LedgerEntry, ...]
     pieces: int
     usd: Decimal
+    unmet: tuple[BetterPrice, ...] = ()
 
 
 def repriced(entries: Iterable[Recorded], prices: Sequence[BetterPrice]) -> Repriced:
@@ -56,23 +58,30 @@ def repriced(entries: Iterable[Recorded], prices: Sequence[BetterPrice]) -> Repr
     for price in prices:
         by_key[price.key].append(price)
     found: list[LedgerEntry] = []
+    met = set[int]()
     pieces = 0
     for piece in standing(each for each in entries if each.entry.charge == MACHINE):
         key = piece.of.entry.key
         wanted = [*by_key.get(replace(key, zone=""), ()), *by_key.get(key, ())]
+        met |= {id(price) for price in wanted if _is_met(price, piece)}
         for start, end, price in _over(piece, wanted):
             if price.usd_per_hour != piece.of.entry.usd_per_hour:
                 found += _changed(piece.of.entry, start, end, price)
                 pieces += 1
     total = sum((entry.usd for entry in found), Decimal(0))
-    return Repriced(entries=tuple(found), pieces=pieces, usd=total)
+    unmet = tuple(price for price in prices if id(price) not in met)
+    return Repriced(entries=tuple(found), pieces=pieces, usd=total, unmet=unmet)
+
+
+def _is_met(price: BetterPrice, piece: Standing) -> bool:
+    return price.start < piece.end and piece.start < price.end
 
 
 def _over(
     piece: Standing, prices: Sequence[BetterPrice]
 ) -> Iterable[tuple[datetime, datetime, BetterPrice]]:
     """The piece cut where prices change, with the price of each part that has one."""
-    met = [price for price in prices if price.start < piece.end and piece.start < price.end]
+    met = [price for price in prices if _is_met(price, piece)]
     cuts = {piece.start, piece.end}
     for price in met:
         cuts |= {at for at in (price.start, price.end) if piece.start < at < piece.end}

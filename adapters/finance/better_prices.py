@@ -30,7 +30,10 @@ def read_better_prices(file: Path) -> tuple[BetterPrice, ...]:
     if missing:
         way_out = f"its first line names the columns: {','.join(COLUMNS)}"
         raise InputError(str(file), f"has no column {missing[0]}", way_out)
-    return tuple(_price(file, line, row) for line, row in enumerate(rows, start=2))
+    prices = tuple(_price(file, line, row) for line, row in enumerate(rows, start=2))
+    if not prices:
+        raise InputError(str(file), "has no prices", "see docs/ledger.md")
+    return prices
 
 
 def _price(file: Path, line: int, row: Mapping[str, str | None]) -> BetterPrice:

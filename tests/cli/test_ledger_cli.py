@@ -59,6 +59,30 @@ def test_prices_get_better(path: Path, tmp_path: Path) -> None:
     assert (code, "nothing was charged at another price" in text) == (0, True)
 
 
+def test_prices_that_are_of_no_charge_are_said(path: Path, tmp_path: Path) -> None:
+    """A region that is written wrongly, and another month."""
+    file, row = tmp_path / "better.csv", "aws,{},m5.xlarge,on_demand,0.09,{}-01T00:00Z,{}-01T01:00Z"
+    head = "provider,region,instance_type,market,usd_per_hour,from,to\n"
+    wrong = [
+        row.format("us-est-1", "2024-10", "2024-10"),
+        row.format("us-east-1", "2024-09", "2024-09"),
+    ]
+    file.write_text(head + "\n".join(wrong))
+    code, text = told(path, "reprice", "--prices", str(file), "--yes")
+    said = " ".join(text.split())
+    assert code == 0
+    assert "the ledger has no charge of aws us-est-1 m5.xlarge on_demand from 2024-10-01" in said
+    assert "and 1 other price" in said
+    assert "nothing was charged" not in said
+    file.write_text(head + "\n".join([*wrong[:1], row.format("us-east-1", "2024-10", "2024-10")]))
+    said = " ".join(told(path, "reprice", "--prices", str(file), "--dry-run")[1].split())
+    assert "no charge of aws us-est-1" in said
+    assert "4 charges at another price" in said
+    file.write_text(head)
+    code, text = told(path, "reprice", "--prices", str(file), "--yes")
+    assert (code, "has no prices" in text) == (1, True)
+
+
 def test_what_is_wrong_is_said(path: Path) -> None:
     for words, said in (
         (("close", "2024-13", "--yes"), "is no month; write it like 2026-10"),
