@@ -154,6 +154,8 @@ AZURE = Format(
     known={
         "pricing": ("pricingModel",),
         "paygo": ("payGPrice",),
+        "paygo_usd": ("paygCostInUsd",),
+        "priced_in": ("pricingCurrency", "pricingCurrencyCode"),
         "reservation": ("reservationId",),
         "benefit": ("benefitId",),
         "usd": ("costInUsd",),

@@ -107,13 +107,16 @@ _CREDITS = """coalesce(list_sum(list_transform(
     from_json(CASE WHEN json_valid(credits) THEN credits END, '[{"amount":"VARCHAR"}]'),
     lambda c: TRY_CAST(c.amount AS DECIMAL(38,18)))), 0)"""
 
-_GCP_KIND = """CASE
+_GCP_MACHINE = "(instance|custom|optimized)"
+"""What stands before Core and Ram in a SKU's name: 'N2 Instance Core', 'Compute optimized Ram'."""
+
+_GCP_KIND = f"""CASE
     WHEN type = 'tax' THEN 'tax'
     WHEN type = 'adjustment' THEN 'credit'
     WHEN type = 'rounding_error' THEN 'other'
     WHEN service ILIKE '%support%' THEN 'support'
     WHEN meter ILIKE 'commitment%' THEN 'commitment'
-    WHEN regexp_matches(meter, '(?i)(instance (core|ram)|gpu|custom (core|ram))') THEN 'machine'
+    WHEN regexp_matches(meter, '(?i)({_GCP_MACHINE} (core|ram)|gpu)') THEN 'machine'
     WHEN regexp_matches(meter, '(?i)(pd capacity|storage|snapshot|hyperdisk)') THEN 'disk'
     WHEN regexp_matches(meter, '(?i)(external ip|static ip)') THEN 'address'
     WHEN regexp_matches(meter, '(?i)(egress|ingress|data transfer|network|nat )') THEN 'traffic'
@@ -122,7 +125,7 @@ _GCP_KIND = """CASE
 _GCP = f"""
 SELECT 'gcp', account, resource, start, "end", meter, {_GCP_KIND}, quantity, coalesce(unit, ''),
     NULL,
-    CASE WHEN meter ILIKE '%instance core%' OR meter ILIKE '%custom core%'
+    CASE WHEN regexp_matches(meter, '(?i){_GCP_MACHINE} core')
         THEN {_hours("quantity", "unit")} END, '',
     CASE WHEN regexp_matches(meter, '(?i)(spot|preemptible)') THEN 'spot' ELSE 'on_demand' END,
     ({_number("cost")} + {_CREDITS})::VARCHAR, cost, ({_number("cost")} + {_CREDITS})::VARCHAR,
@@ -152,7 +155,8 @@ SELECT 'azure', account, resource, start, NULL, meter, {_AZURE_KIND}, quantity,
     CASE WHEN pricing = 'Spot' OR meter ILIKE '% spot%' THEN 'spot' ELSE 'on_demand' END,
     {_AZURE_COST},
     CASE WHEN pricing IN ('Reservation', 'SavingsPlan') THEN
-        coalesce(({_number("paygo")} * {_number("quantity")})::VARCHAR, {_AZURE_COST})
+        coalesce(paygo_usd, CASE WHEN coalesce(priced_in, 'USD') = 'USD'
+            THEN ({_number("paygo")} * {_number("quantity")})::VARCHAR END, {_AZURE_COST})
         ELSE {_AZURE_COST} END,
     {_AZURE_COST}, CASE WHEN usd IS NOT NULL THEN 'USD' ELSE currency END, type,
     coalesce(reservation, benefit, ''), '', tags, file

@@ -215,6 +215,39 @@ def test_azure_in_another_currency_has_its_dollars(tmp_path: Path) -> None:
     assert made.causes.commitment_usd == 2 - 24 * Decimal("0.192")
 
 
+@pytest.mark.parametrize(
+    ("more", "usd"),
+    [({"pricingCurrency": "USD"}, "4.608"), ({"pricingCurrency": "EUR"}, "3"),
+     ({"pricingCurrency": "EUR", "paygCostInUsd": "2.4"}, "2.4")],
+)  # fmt: skip
+def test_azures_prices_in_another_currency_are_not_dollars(
+    tmp_path: Path, more: Row, usd: str
+) -> None:
+    """A day under a plan, of $3: at retail it costs $0.192 an hour, 0.192 € of which nobody says
+    the dollars, or $2.40."""
+    life = replace(LIVES[0], end=OCTOBER + 24 * HOUR)
+    path = ledger_of(tmp_path / "s.db", [life], "azure")
+    rows = [
+        {**row, "BillingCurrency": "EUR", "costInUsd": "3", "PricingModel": "SavingsPlan", **more}
+        for row in azure([life])
+    ]
+    _, found = against(path, write_csv(tmp_path / "azure.csv", rows))
+    [pair] = found.values()
+    assert pair.theirs_usd == Decimal(usd)
+
+
+def test_machines_that_google_names_without_instance_are_machines(tmp_path: Path) -> None:
+    """C2's SKUs are 'Compute optimized Core running in ...'."""
+    life = replace(LIVES[0], instance_type="c2-standard-4")
+    path = ledger_of(tmp_path / "s.db", [life], "gcp")
+    rows = gcp([life])
+    for row in rows:
+        row["sku"]["description"] = f"Compute optimized {row['sku']['id']} running in Americas"
+    made, found = against(path, write_json(tmp_path / "export.jsonl", rows))
+    assert [each.state for each in made.states] == [MatchState.MATCHED]
+    assert {pair.theirs_hours for pair in found.values()} == {Decimal(1)}
+
+
 def test_googles_credits_are_what_commitments_change(tmp_path: Path) -> None:
     path = ledger_of(tmp_path / "s.db", LIVES[:1], "gcp")
     rows = gcp(LIVES[:1])
