@@ -22,9 +22,9 @@ def known(*, has_items: bool) -> str:
     store's own names are at hand."""
     more = ""
     if has_items:
-        more = f" UNION SELECT DISTINCT {_KEY}, node_id FROM items WHERE charge = 'machine'"  # noqa: S608
-    return f"""CREATE TABLE known AS SELECT key, min(node_id) AS node_id FROM (
-        SELECT DISTINCT key, node_id FROM slim WHERE charge = 'machine'{more}) GROUP BY 1"""  # noqa: S608 - ours
+        more = f" UNION SELECT DISTINCT {_KEY}, node_id, vcpu FROM items WHERE charge = 'machine'"  # noqa: S608
+    return f"""CREATE TABLE known AS SELECT key, min(node_id) AS node_id, max(vcpu) AS vcpu FROM (
+        SELECT DISTINCT key, node_id, vcpu FROM slim WHERE charge = 'machine'{more}) GROUP BY 1"""  # noqa: S608 - ours
 
 
 OURS = """
@@ -99,9 +99,9 @@ WITH pairs AS (
         k.key IS NOT NULL OR t.cluster IN (SELECT cluster FROM slim WHERE cluster != '')
             AS is_known,
         o.hours AS ours_hours,
-        coalesce(t.hours, CASE WHEN o.vcpu > 0 THEN
-            (t.core_hours::DOUBLE / o.vcpu::DOUBLE)::DECIMAL(38,12) ELSE t.core_hours END)
-            AS theirs_hours,
+        coalesce(t.hours, CASE WHEN coalesce(o.vcpu, k.vcpu) > 0 THEN
+            (t.core_hours::DOUBLE / coalesce(o.vcpu, k.vcpu)::DOUBLE)::DECIMAL(38,12)
+            ELSE t.core_hours END) AS theirs_hours,
         o.usd AS ours_usd, t.usd AS theirs_usd, o.effective_usd AS ours_effective_usd,
         t.effective_usd AS theirs_effective_usd, coalesce(t.filed_usd, 0) AS filed_usd,
         coalesce(t.usd, 0) - coalesce(o.usd, 0) AS apart_usd,

@@ -248,6 +248,15 @@ def test_machines_that_google_names_without_instance_are_machines(tmp_path: Path
     assert {pair.theirs_hours for pair in found.values()} == {Decimal(1)}
 
 
+def test_hours_that_google_alone_has_are_those_of_the_machine(tmp_path: Path) -> None:
+    """A machine of four cores ran on for an hour and a quarter that we have nothing of."""
+    path = ledger_of(tmp_path / "s.db", LIVES[:1], "gcp")
+    longer = replace(LIVES[0], end=LIVES[0].end + HOUR + QUARTER)
+    made, found = against(path, write_json(tmp_path / "export.jsonl", gcp([longer])))
+    assert [each.state for each in made.states] == [MatchState.MATCHED, MatchState.MISSED]
+    assert [found["i-n-1", hour].theirs_hours for hour in (30, 31)] == [1, Decimal("0.25")]
+
+
 def test_googles_credits_are_what_commitments_change(tmp_path: Path) -> None:
     path = ledger_of(tmp_path / "s.db", LIVES[:1], "gcp")
     rows = gcp(LIVES[:1])
