@@ -113,7 +113,8 @@ _SAME_ID = """SELECT line_id || ' of ' || min(start_at)::VARCHAR FROM actuals
     WHERE line_id != '' GROUP BY line_id, start_at, end_at, category HAVING count(*) > 1 LIMIT 1"""
 _SAME_ROW = """SELECT resource || ' at ' || start_at::VARCHAR FROM (
     SELECT resource, start_at, end_at, sku, category, quantity, filed_usd, commitment_id, file
-    FROM actuals WHERE resource != '' AND filed_usd != 0 AND kind = 'machine')
+    FROM actuals WHERE resource != '' AND kind = 'machine'
+    AND (filed_usd != 0 OR rated_usd != 0 OR effective_usd != 0))
     GROUP BY resource, start_at, end_at, sku, category, quantity, filed_usd, commitment_id
     HAVING count(DISTINCT file) > 1 LIMIT 1"""
 _OVERLAP = """SELECT resource || ' at ' || start_at::VARCHAR FROM (

@@ -107,6 +107,14 @@ def test_rows_in_two_exports_are_found_without_ids(tmp_path: Path) -> None:
     refused([str(one), str(two)], "overlaps itself: .* is in two files")
 
 
+def test_rows_that_a_commitment_paid_for_are_found_in_two_exports(tmp_path: Path) -> None:
+    """Nothing is billed for them, and they cost what they cost."""
+    rows = [{**row, "BilledCost": "0", "CommitmentDiscountId": "sp-1"} for row in focus(LIVES[:1])]
+    one = write_csv(tmp_path / "one.csv", rows[:20])
+    two = write_csv(tmp_path / "two.csv", rows[15:])
+    refused([str(one), str(two)], "overlaps itself: .* is in two files")
+
+
 def test_another_account_is_refused(tmp_path: Path) -> None:
     path = ledger_of(tmp_path / "s.db", LIVES)
     other = [
