@@ -78,7 +78,7 @@ def import_held(  # noqa: PLR0913, PLR0917 - one parameter a flag
         beside = _both(beside, more)
     else:
         read = _read(provider, regions, project, config)
-    done = merged(before, read)
+    done = merged(before, read, now)
     text = commitments_text(done.held, _comments(read, file, now), beside)
     if is_there:
         write_out(out, text)

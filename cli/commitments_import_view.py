@@ -20,6 +20,7 @@ def import_view(read: Holdings, done: Merged, path: str, now: datetime) -> View:
     for words, names in (
         ("Changed", done.changed),
         ("Not in force any more, and taken out of the file", done.dropped),
+        ("Ended, and in the file for reports of the time before", done.ended),
         ("In the file as it was", done.kept),
     ):
         if names:
@@ -44,6 +45,7 @@ def import_text(read: Holdings, done: Merged, path: str, now: datetime) -> str:
         "changed": list(done.changed),
         "dropped": list(done.dropped),
         "kept": list(done.kept),
+        "ended": list(done.ended),
         "notes": list(read.notes),
     }
     return json.dumps(document, indent=2) + "\n"

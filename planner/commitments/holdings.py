@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from costplan.planner.commitments.values import Commitment
 from costplan.planner.wording import counted
@@ -54,21 +55,27 @@ class Merged:
     dropped: tuple[str, ...]
     kept: tuple[str, ...]
     """What the reading says nothing of, such as what was written by hand."""
+    ended: tuple[str, ...] = ()
+    """What has come to its end, and stays: reports of the time before it are made of the file."""
 
 
-def merged(before: Sequence[Commitment], read: Holdings) -> Merged:
+def merged(before: Sequence[Commitment], read: Holdings, now: datetime) -> Merged:
     """The commitments of a file with what was read in their place, by id: new ones are added,
-    those that are not in force any more leave, and what was not read stays."""
+    those that are not in force any more leave unless their own end has come, and what was not read
+    stays."""
     old = {each.commitment_id: each for each in before}
     new = {each.commitment_id: each for each in read.held}
     over = {each.commitment_id for each in read.left_out}
     kept = [name for name in old if name not in new and name not in over]
+    gone = [name for name in old if name in over and name not in new]
+    ended = [name for name in gone if (end := old[name].end) is not None and end <= now]
     return Merged(
-        held=(*(old[name] for name in kept), *new.values()),
+        held=(*(old[name] for name in (*kept, *ended)), *new.values()),
         added=tuple(name for name in new if name not in old),
         changed=tuple(name for name, each in new.items() if name in old and old[name] != each),
-        dropped=tuple(name for name in old if name in over and name not in new),
+        dropped=tuple(name for name in gone if name not in ended),
         kept=tuple(kept),
+        ended=tuple(ended),
     )
 
 

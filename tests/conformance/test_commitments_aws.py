@@ -235,19 +235,25 @@ def test_a_second_reading_takes_the_place_of_the_first_and_leaves_the_rest(
     assert again.exit_code == 1
     assert f"{out}: is there already; add --merge" in again.stderr
     assert out.read_text() == before
-    by_hand = "  - {id: flex, kind: flexible_cud, usd_per_hour: 7.2}\n"
+    by_hand = (
+        "  - {id: flex, kind: flexible_cud, usd_per_hour: 7.2}\n"
+        "  - {id: ri-over, kind: regional_ri, region: us-east-1, instance_type: m5.large, "
+        f"count: 1, usd_per_hour: 0.06, end: {text_of(NOW - DAY)}}}\n"
+    )
     out.write_text(before + by_hand)
     account.rig.cloud.reserved[0]["State"] = "retired"
+    account.rig.cloud.reserved.append(reserved("ri-over", State="retired", End=NOW - DAY))
     account.rig.cloud.savings_plans[0]["commitment"] = "10"
     account.rig.cloud.savings_plans.append(plan("sp-new"))
     done = run(*words, "--merge", "--format", "json")
     answer = json.loads(done.stdout)
-    changes = {key: answer[key] for key in ("added", "changed", "dropped", "kept")}
+    changes = {key: answer[key] for key in ("added", "changed", "dropped", "kept", "ended")}
     assert changes == {
         "added": ["sp-new"], "changed": ["sp-all"], "dropped": ["ri-region"], "kept": ["flex"],
+        "ended": ["ri-over"],
     }  # fmt: skip
     names = set(held_in(out))
-    assert {"sp-new", "flex"} <= names
+    assert {"sp-new", "flex", "ri-over"} <= names
     assert "ri-region" not in names
 
 

@@ -85,7 +85,9 @@ def test_what_is_written_is_read_as_the_same(data: st.DataObject, names: list[st
     }
     assert commitments_text(again, ["a comment: {}\nof two lines"]) == text
     # The same reading changes nothing.
-    done = merged(again, Holdings(provider="aws", account="1", held=held))
+    done = merged(
+        again, Holdings(provider="aws", account="1", held=held), datetime(2026, 11, 1, tzinfo=UTC)
+    )
     assert (done.added, done.changed, done.dropped, done.kept) == ((), (), (), ())
 
 
