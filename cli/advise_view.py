@@ -47,7 +47,9 @@ def advice_view(made: Advice) -> View:
             f"{dollars(monthly)} a month, to save {dollars(made.saving_usd)} over {horizon}"
         )
     else:
-        title = f"Buy nothing: no offer is expected to pay within {horizon}"
+        is_limited = settings.upfront_usd is not None or settings.usd_per_month is not None
+        offer = "offer that the budget allows" if is_limited else "offer"
+        title = f"Buy nothing: no {offer} is expected to pay within {horizon}"
     return View(title=title, blocks=tuple(blocks))
 
 

@@ -48,7 +48,16 @@ def test_nothing_is_advised_without_offers_that_pay(tmp_path: Path) -> None:
     file.write_text(json.dumps({"start": "2026-01-01T00:00:00Z", "usage": [usage]}))
     result = run("advise", "--demand", str(file), *FEW)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("Buy nothing")
+    assert result.stdout.startswith("Buy nothing: no offer is expected to pay")
+
+
+def test_nothing_is_advised_where_the_budget_allows_nothing() -> None:
+    """The same offers are advised with a budget."""
+    words = ("--budget-upfront", "0", "--budget-monthly", "0")
+    result = run("advise", "--demand", DEMAND, *words, *FEW)
+    assert result.exit_code == 0, result.stderr
+    said = "Buy nothing: no offer that the budget allows is expected to pay"
+    assert result.stdout.startswith(said)
 
 
 def listed(path: Path) -> str:
