@@ -47,7 +47,7 @@ from costplan.planner.reconcile import (
     order_notices,
     step,
 )
-from costplan.planner.reflect import reflect
+from costplan.planner.reflect import counted_anew, reflect
 from costplan.planner.remains import clear_away
 from costplan.planner.settings import Settings
 from costplan.planner.snapshot import assemble, total
@@ -87,7 +87,7 @@ def tick(
     readings = trusted(readings, state, settings)
     settings = by_deadline(_within_account(settings, readings), readings.at)
     now = readings.at
-    nodes = reflect(state.nodes, readings, settings)
+    nodes = reflect(counted_anew(state.nodes, state, readings), readings, settings)
     learnt = _learnt(state, nodes, readings, settings)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     state_now = replace(state, learnt=learnt, meters=meters)

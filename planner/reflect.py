@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
+from costplan.planner.learn import is_reborn
 from costplan.planner.load import Load
 from costplan.planner.nodes import (
     LaunchRequest,
@@ -17,7 +18,7 @@ from costplan.planner.nodes import (
 )
 from costplan.planner.phases import enter
 from costplan.planner.settings import Settings
-from costplan.planner.tick import ActionOutcome, Launch, Outcome, Readings
+from costplan.planner.tick import ActionOutcome, Launch, Outcome, Readings, State
 from costplan.planner.types import Offer, OfferKey, Phase, Resources
 
 WITH_MACHINE = (Phase.BOOTING, Phase.READY, Phase.CORDONED, Phase.RETIRING, Phase.TERMINATING)
@@ -234,6 +235,21 @@ def _staffed(node: Node, load: Load, settings: Settings) -> Node:
         return node
     workers = _workers_of(node.node_id, load, settings)
     return replace(node, request=replace(node.request, workers=workers))
+
+
+def counted_anew(nodes: Mapping[str, Node], state: State, readings: Readings) -> dict[str, Node]:
+    """The nodes; where the scheduler was just born again, none of them misses its workers yet.
+
+    They may be on their way to it, however long the one before it did not know them.
+    """
+    load, learnt = readings.load, state.learnt
+    is_another = load is not None and learnt.scheduler_id not in ("", load.scheduler_id)
+    if not (is_another or is_reborn(learnt, readings.at)):
+        return dict(nodes)
+    return {
+        node_id: node if node.missing_since is None else replace(node, missing_since=None)
+        for node_id, node in nodes.items()
+    }
 
 
 def _size(key: OfferKey, offers: Iterable[Offer]) -> Resources:

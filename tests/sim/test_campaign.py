@@ -22,11 +22,12 @@ from tests.sim.seeded import LAUNCH_FAULTS, NOTICES, RESULTS, TERMINATE_FAULTS, 
 
 FIRST, SECOND = range(100), range(100, 200)
 """Halves, so that two processes can share them."""
-BROKEN_ONCE = (455, 10314, 300939, 310477)
+BROKEN_ONCE = (455, 10314, 300939, 310477, 800185)
 """A machine whose first price was a glitch of the feed; one that was ended with results on it:
 the scheduler had been born again, and its worker was not back yet; a fleet that was exchanged in
 the midst of its work, once that was known to be no burst; a worker that was taken for idle by a
-look from before its cordon."""
+look from before its cordon; machines that were ended as their scheduler was born again twice in
+half a minute."""
 
 
 def _worlds(seeds: Iterable[int]) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from costplan.planner.learn import REJOIN_SECONDS
+from costplan.planner.learnt import Learnt
 from costplan.planner.nodes import MachineState, Node, ProviderNode
-from costplan.planner.reflect import UNLISTED_SECONDS, VANISHED_SECONDS, reflect
-from costplan.planner.tick import ActionOutcome, Launch, Outcome
+from costplan.planner.reflect import UNLISTED_SECONDS, VANISHED_SECONDS, counted_anew, reflect
+from costplan.planner.tick import ActionOutcome, Launch, Outcome, State
 from costplan.planner.types import Phase
 from tests.fleets import (
     LONG_AGO,
@@ -255,6 +257,24 @@ def test_workers_that_are_born_again_after_a_restart_of_the_scheduler_are_waited
     half = one(empty, 15, load=load(workers={"n-w-0": does()}, at=after(15), scheduler_id="b"))
     assert (half.phase, half.missing_since) == (Phase.READY, None)
     assert half.ready_at == of.ready_at
+
+
+def test_what_one_scheduler_missed_is_not_held_against_workers_on_their_way_to_the_next() -> None:
+    missed = replace(rented("n"), missing_since=after(0))
+    was = State(nodes={"n": missed}, learnt=Learnt(scheduler_id="b"))
+    then = readings(VANISHED_SECONDS, load=load(at=after(VANISHED_SECONDS), scheduler_id="c"))
+    (found,) = counted_anew(was.nodes, was, then).values()
+    assert found.missing_since is None
+    # Until they had time to join, and no longer: then it is counted.
+    for seconds, since in ((REJOIN_SECONDS - 1, None), (REJOIN_SECONDS, after(0))):
+        known = replace(was, learnt=Learnt(scheduler_id="c", reborn_at=after(0)))
+        later = readings(seconds, load=load(at=after(seconds), scheduler_id="c"))
+        (found,) = counted_anew(was.nodes, known, later).values()
+        assert found.missing_since == since
+    # The same scheduler, or one that was never heard of before.
+    for before in ("c", ""):
+        same = replace(was, learnt=Learnt(scheduler_id=before))
+        assert counted_anew(was.nodes, same, then) == was.nodes
 
 
 def test_a_machine_whose_workers_stay_away_is_of_no_use() -> None:
