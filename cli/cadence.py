@@ -6,7 +6,9 @@ would count every call that it missed; set back by an hour, it would wait for th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -30,7 +32,7 @@ class Cadence:
     def __init__(self, every: Mapping[Callable[[], Awaitable[None]], float]) -> None:
         self._jobs = AsyncIOScheduler(timezone="UTC")
         for call, seconds in every.items():
-            self._jobs.add_job(call, _again(seconds), id=call.__name__,
+            self._jobs.add_job(_unless_cancelled, _again(seconds), [call], id=call.__name__,
                                coalesce=True, max_instances=1, misfire_grace_time=None)  # fmt: skip
 
     def start(self) -> None:
@@ -43,9 +45,15 @@ class Cadence:
             self._jobs.reschedule_job(call.__name__, trigger=_again(seconds))
 
     def stop(self) -> None:
-        """No more calls; what is under way goes on."""
+        """No more calls; what is under way goes on until the loop ends."""
         if self._jobs.running:
             self._jobs.shutdown(wait=False)
+
+
+async def _unless_cancelled(call: Callable[[], Awaitable[None]]) -> None:
+    """A call that ends with its loop is no error, of which APScheduler would print a traceback."""
+    with suppress(asyncio.CancelledError):
+        await call()
 
 
 def _again(seconds: float) -> Again:

@@ -50,3 +50,22 @@ def test_calls_that_are_hours_away_come_at_once_when_it_starts_over() -> None:
             cadence.stop()
 
     asyncio.run(test())
+
+
+def test_a_call_that_ends_with_the_loop_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        began = asyncio.Event()
+
+        async def call() -> None:
+            began.set()
+            await asyncio.Event().wait()
+
+        cadence = Cadence({call: 3600.0})
+        cadence.start()
+        await asyncio.wait_for(began.wait(), 30)
+        cadence.stop()
+
+    asyncio.run(test())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
