@@ -22,7 +22,8 @@ ERROR_SECONDS = 300.0
 class Remembered(Generic[K, V]):
     """What a function has read for the last thing that it was asked for, for so many seconds.
 
-    What cannot be read is not remembered, and an error is passed on.
+    What cannot be read is not remembered, and an error is passed on, also to those who waited for
+    the same meanwhile: each of them would wait as long again where a cloud does not answer.
     """
 
     def __init__(
@@ -32,16 +33,28 @@ class Remembered(Generic[K, V]):
         self._while = timedelta(seconds=seconds)
         self._lock = Lock()
         self._known: tuple[datetime, K, V] | None = None
+        self._failed: tuple[K, Exception] | None = None
 
     def __call__(self, asked: K) -> V:
         """The answer as it was at most so many seconds ago. A clock that was put back makes
         everything old."""
+        failed = self._failed
         with self._lock:
             now, known = self._clock(), self._known
             is_fresh = known is not None and timedelta(0) <= now - known[0] < self._while
             if known is None or not is_fresh or known[1] != asked:
-                known = self._known = (now, asked, self._read(asked))
+                since = self._failed
+                if since is not None and since is not failed and since[0] == asked:
+                    raise since[1]
+                known = self._known = (now, asked, self._tried(asked))
             return known[2]
+
+    def _tried(self, asked: K) -> V:
+        try:
+            return self._read(asked)
+        except Exception as error:  # whatever it is, it is for all who ask now
+            self._failed = (asked, error)
+            raise
 
 
 class RememberedEach(Generic[K, V]):

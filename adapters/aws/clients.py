@@ -66,7 +66,7 @@ class Clients:
             endpoint_url=settings.endpoint_url or None,
             config=Config(
                 connect_timeout=settings.connect_seconds,
-                read_timeout=settings.read_seconds,
+                read_timeout=settings.look_seconds if attempts > 1 else settings.read_seconds,
                 retries={"total_max_attempts": attempts, "mode": "standard"},
                 max_pool_connections=_POOL,
                 tcp_keepalive=True,

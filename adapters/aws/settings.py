@@ -20,6 +20,8 @@ class AwsSettings:
     one uses the default subnet. `queue_url` is the SQS queue that EventBridge fills, '' for none.
     `notice_seconds` is how long before its end a spot machine is warned; AWS documents two
     minutes, and the event itself does not say. `endpoint_url` replaces every service's address.
+    An answer is waited for `read_seconds`, and `look_seconds`, twice at most, where nothing is
+    changed.
     """
 
     cluster: str
@@ -38,4 +40,5 @@ class AwsSettings:
     endpoint_url: str = ""
     advisor_url: str = ADVISOR_URL
     connect_seconds: float = 5.0
+    look_seconds: float = 10.0
     read_seconds: float = 30.0

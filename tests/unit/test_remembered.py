@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Event, Timer
 
 import pytest
 
 from costplan.adapters.remembered import (
     ERROR_SECONDS,
+    Remembered,
     RememberedEach,
     RememberedOffers,
     RememberedPrices,
@@ -201,3 +204,33 @@ def test_quotas_that_cannot_be_read_are_not_asked_for_each_second(error: Excepti
     with pytest.raises(type(error)):
         remembered()
     assert len(asked) == 2
+
+
+def test_who_waited_for_a_failure_does_not_ask_again() -> None:
+    """Each of them would wait as long again where a cloud does not answer."""
+    began, fail = Event(), Event()
+    asked: list[str] = []
+
+    def read(what: str) -> str:
+        asked.append(what)
+        began.set()
+        assert fail.wait(30)
+        raise Unreachable("sim", "offers", what, f"the {len(asked)}. time")
+
+    remembered = Remembered(read, Clock(), 60)
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(remembered, "a")
+        assert began.wait(30)
+        entered = Event()
+
+        def late() -> str:
+            entered.set()
+            return remembered("a")
+
+        other = threads.submit(late)
+        assert entered.wait(30)
+        Timer(0.2, fail.set).start()  # the other waits by then
+        said = {str(future.exception(30)) for future in (one, other)}
+    assert (len(asked), len(said)) == (1, 1)
+    with pytest.raises(Unreachable, match=r"the 2\. time"):
+        remembered("a")  # nothing is remembered
