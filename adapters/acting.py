@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
 from costplan.adapters.faults import reach
 from costplan.adapters.performing import perform
+from costplan.adapters.threads import Threads
 from costplan.planner.ports import Cluster, Provider
 from costplan.planner.tick import (
     Action,
@@ -54,7 +54,7 @@ class Executor:
     ) -> None:
         self._provider, self._cluster, self._clock = provider, cluster, clock
         self._ended = ended
-        self._pool = ThreadPoolExecutor(max_workers=MOST_AT_ONCE, thread_name_prefix="act")
+        self._threads = Threads(MOST_AT_ONCE, "act")
         self._lock = Lock()
         self._under_way: set[str] = set()
         self._not_before: dict[str, float] = {}
@@ -66,8 +66,8 @@ class Executor:
             return len(self._under_way)
 
     def close(self) -> None:
-        """Begins nothing more; what is under way ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Begins nothing more; what is under way ends by itself, or with the process."""
+        self._threads.close()
 
     def begin(self, action: Action, tick_id: str) -> bool:
         """Begins an action, unless it is under way or was just done; says whether it did."""
@@ -77,7 +77,7 @@ class Executor:
                 return False
             self._under_way.add(key)
             self._not_before = {k: at for k, at in self._not_before.items() if at > now}
-        self._pool.submit(self._run, action, key, tick_id)
+        self._threads.submit(lambda: self._run(action, key, tick_id))
         return True
 
     def _run(self, action: Action, key: str, tick_id: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from costplan.adapters.threads import Threads
 from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
 from costplan.planner.load import Load
 from costplan.planner.nodes import Notice, ProviderNode
@@ -19,6 +20,10 @@ from costplan.planner.workload import Quota
 T = TypeVar("T")
 URGENT_SECONDS = 0.3
 """A machine that was just warned of does not wait longer for a scheduler that is silent."""
+
+
+class ReadingEnded(Exception):
+    """The reader was closed while it waited for an answer, so nothing was read."""
 
 
 def _nobody_told(_kind: str, _error: Exception) -> None:
@@ -44,7 +49,8 @@ class Reader:
     ) -> None:
         self._provider, self._prices, self._cluster = provider, prices, cluster
         self._clock, self._account, self._broken = clock, quotas, broken
-        self._pool = ThreadPoolExecutor(max_workers=5, thread_name_prefix="read")
+        self._threads = Threads(6, "read")
+        self._ended: Future[None] = Future()
         self._quotas: tuple[Quota, ...] = ()
         self._offers: tuple[Offer, ...] = ()
         self._quotes: tuple[Quote, ...] = ()
@@ -52,11 +58,16 @@ class Reader:
         self._warned: frozenset[tuple[str, str]] = frozenset()
 
     def close(self) -> None:
-        """Lets the threads go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Waits for no answer any more: `read` raises ReadingEnded."""
+        self._threads.close()
+        if not self._ended.done():
+            self._ended.set_result(None)
 
-    def notices(self) -> frozenset[tuple[str, str]]:
+    def warned(self) -> Future[frozenset[tuple[str, str]]]:
         """Who is warned of what now; nobody where it cannot be read."""
+        return self._submitted(self._notices)
+
+    def _notices(self) -> frozenset[tuple[str, str]]:
         try:
             return frozenset((n.provider_id, n.kind) for n in self._provider.notices())
         except ProviderError:
@@ -65,13 +76,13 @@ class Reader:
             return frozenset()
 
     def read(self, outcomes: Sequence[ActionOutcome]) -> Readings:
-        """Everything, as of now."""
+        """Everything, as of now. Raises ReadingEnded where the reader is closed."""
         began = self._clock()
-        load_asked = self._pool.submit(self._cluster.load)
-        machines_asked = self._pool.submit(self._provider.nodes)
-        notices_asked = self._pool.submit(self._provider.notices)
-        market_asked = self._pool.submit(self._market)
-        quotas_asked = self._pool.submit(self._limits)
+        load_asked = self._submitted(self._cluster.load)
+        machines_asked = self._submitted(self._provider.nodes)
+        notices_asked = self._submitted(self._provider.notices)
+        market_asked = self._submitted(self._market)
+        quotas_asked = self._submitted(self._limits)
         gaps: list[Gap] = []
         notices = self._got(notices_asked, "notices", "none that is new", gaps)
         warned = frozenset((notice.provider_id, notice.kind) for notice in notices or ())
@@ -106,11 +117,16 @@ class Reader:
     ) -> T | None:
         """The answer, or None with a gap that says why; waited for `seconds` where they are
         given."""
-        try:
-            return asked.result(seconds)
-        except TimeoutError:
+        either: tuple[Future[Any], ...] = (asked, self._ended)
+        answered, _ = wait(either, seconds, FIRST_COMPLETED)
+        if self._ended in answered:
+            raise ReadingEnded
+        if asked not in answered:
             subject = f"no answer in {seconds:g} s, and a machine is warned of"
             gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
+            return None
+        try:
+            return asked.result()
         except CredentialsRejected as error:
             gaps.append(Gap(kind="credentials", subject=str(error), assumed="nothing is done"))
         except (ProviderError, ClusterUnreachable) as error:
@@ -120,6 +136,12 @@ class Reader:
             subject = f"an answer that cannot be read: {type(error).__name__}: {error}"
             gaps.append(Gap(kind=kind, subject=subject, assumed=assumed))
         return None
+
+    def _submitted(self, call: Callable[[], T]) -> Future[T]:
+        try:
+            return self._threads.submit(call)
+        except RuntimeError as error:
+            raise ReadingEnded from error
 
     def _market(self) -> None:
         """Refreshes offers and quotes; one that was only seen again counts as the same."""

@@ -20,7 +20,7 @@ from costplan.adapters.acting import Done, Executor
 from costplan.adapters.faults import decided, reach
 from costplan.adapters.forecast.boosting import member_of
 from costplan.adapters.leasing import Leasing
-from costplan.adapters.reading import Reader
+from costplan.adapters.reading import Reader, ReadingEnded
 from costplan.adapters.store.lease import LeaseLost
 from costplan.adapters.store.records import TickCommit
 from costplan.adapters.store.store import Store
@@ -30,7 +30,7 @@ from costplan.cli.http_service import Health, HttpService
 from costplan.cli.logs import Log, tick_line
 from costplan.cli.metrics import Metrics
 from costplan.cli.settle import settle
-from costplan.cli.signals import signals_as_events
+from costplan.cli.signals import hurried, signals_as_events
 from costplan.cli.wiring import Ports, differing
 from costplan.cli.work_exchange import EXCHANGE_SECONDS, WorkExchange
 from costplan.planner.daemon_config import DaemonConfig
@@ -146,7 +146,7 @@ class Daemon:
 
     async def _look_for_notices(self) -> None:
         """A warning does not wait for the next look."""
-        found = await asyncio.to_thread(self._reader.notices)
+        found = await asyncio.wrap_future(self._reader.warned())
         if found - self._seen_notices:
             self._wake.set()
         self._seen_notices = found
@@ -203,6 +203,8 @@ class Daemon:
                     self._cadence.start_over(self._every())
             try:
                 await self._tick()
+            except ReadingEnded:  # it is stopping
+                return
             except LeaseLost as error:
                 self._end(error)
             except StoreError as error:
@@ -243,7 +245,8 @@ class Daemon:
         replan, self._replan = self._replan, False
         outcomes, self._outcomes = self._outcomes, []
         try:
-            readings, ticked = await asyncio.to_thread(self._ticked, replan, tuple(outcomes))
+            work = asyncio.to_thread(self._ticked, replan, tuple(outcomes))
+            readings, ticked = await hurried(work, self._stop, self._reader.close)
         except BaseException:
             # Nothing was kept of this tick, so the next must hear of the same again.
             self._outcomes = [*outcomes, *self._outcomes]
@@ -314,15 +317,10 @@ class Daemon:
             state,
             self.config.settings,
             lease=None,
-            last=LastTick(
-                tick_id=ticked.tick_id,
-                at=snapshot.at,
-                mode=snapshot.mode,
-                gaps=snapshot.gaps,
-                quotes=readings.quotes,
-            ),
+            last=LastTick(tick_id=ticked.tick_id, at=snapshot.at, mode=snapshot.mode,
+                          gaps=snapshot.gaps, quotes=readings.quotes),
             now=snapshot.at,
-        )
+        )  # fmt: skip
         self.metrics.tick(status, kind="plan" if replan else "observe", seconds=seconds)
         self.log.tick(
             tick_line(
@@ -346,8 +344,7 @@ class Daemon:
         except InputError as error:
             self.log.trouble("reload refused", reason=str(error))
             return False
-        fixed = differing(self.config, new)
-        if fixed:
+        if fixed := differing(self.config, new):
             reason = f"{', '.join(fixed)} cannot change while it runs; restart for it"
             self.log.trouble("reload refused", reason=reason)
             return False

@@ -1,11 +1,17 @@
-"""The daemon's signals as events: TERM and INT stop it, HUP makes it read its file again."""
+"""The daemon's signals as events: TERM and INT stop it, HUP makes it read its file again.
+
+A stop waits for no answer of a cloud.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -27,3 +33,19 @@ def signals_as_events(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[No
         for number, was in before.items():
             if loop.remove_signal_handler(number):
                 signal.signal(number, was)
+
+
+async def hurried(
+    work: Coroutine[Any, Any, T], stop: asyncio.Event, give_up: Callable[[], None]
+) -> T:
+    """What the work comes to. Once it is to stop, `give_up` is called, and it need not wait long
+    for what is left."""
+    told = asyncio.ensure_future(stop.wait())
+    under_way = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait((under_way, told), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+    if not under_way.done():
+        give_up()
+    return await under_way

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from threading import Event
 
 from costplan.adapters.gcp.advice import (
@@ -28,6 +28,7 @@ from costplan.adapters.gcp.errors import NAME
 from costplan.adapters.gcp.offers import offers
 from costplan.adapters.gcp.settings import GcpSettings
 from costplan.adapters.gcp.skus import GIB, VCPU, Rate, rates
+from costplan.adapters.threads import Threads
 from costplan.planner.errors import ProviderError
 from costplan.planner.types import Market, Offer, OfferKey, Quote, Resources
 from costplan.planner.units import GIB as GIB_BYTES
@@ -145,8 +146,12 @@ def advised_hazards(clients: Clients, project: str) -> Hazards:
 
         if clients.advice is None:
             return {}
-        with ThreadPoolExecutor(_ADVICE_AT_ONCE, thread_name_prefix="advice") as pool:
-            found = zip(keys, pool.map(one, keys), strict=True)
-            return {key: value for key, value in found if value is not None}
+        threads = Threads(_ADVICE_AT_ONCE, "advice")
+        try:
+            asked = {key: threads.submit(partial(one, key)) for key in keys}
+            found = {key: future.result() for key, future in asked.items()}
+        finally:
+            threads.close()
+        return {key: value for key, value in found.items() if value is not None}
 
     return hazards

@@ -101,7 +101,7 @@ def calls_of(site: Site) -> dict[str, Counter[str]]:
                 raise RuntimeError(f"{name}: {gaps}")
             found[name] = site.made() - before
         before = site.made()
-        reader.notices()
+        reader.warned().result()
         found["a look for warnings"] = site.made() - before
     return found
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from costplan.adapters.reading import Reader
+import pytest
+
+from costplan.adapters.reading import Reader, ReadingEnded
 from costplan.planner.errors import ClusterUnreachable, CredentialsRejected, ProviderError
 from costplan.planner.load import Load
 from costplan.planner.nodes import Notice
@@ -90,6 +92,17 @@ def test_a_warning_does_not_wait_for_a_silent_scheduler() -> None:
     assert patient.gaps == ()
 
 
+def test_who_stops_waits_for_no_answer() -> None:
+    site = Site()
+    with reader(site) as found:
+        threading.Timer(0.1, found.close).start()
+        with pytest.raises(ReadingEnded):
+            found.read(())
+        assert not site.answers.is_set()
+        with pytest.raises(ReadingEnded):
+            found.warned()
+
+
 def test_what_cannot_be_read_is_a_gap_and_not_nothing() -> None:
     refuses = ProviderError("sim", "list", "machines", "try later")
     site = Site(refuses=refuses, away=ClusterUnreachable("http://x", "no route"))
@@ -160,4 +173,4 @@ def test_quotas_that_cannot_be_read_are_as_they_were_and_stop_nobody() -> None:
 
 def test_warnings_by_themselves() -> None:
     with reader(Site(told=[WARNED])) as found:
-        assert found.notices() == {("m-1", "reclaim")}
+        assert found.warned().result(30) == {("m-1", "reclaim")}
