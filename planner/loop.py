@@ -50,7 +50,7 @@ from costplan.planner.reconcile import (
 from costplan.planner.reflect import counted_anew, reflect
 from costplan.planner.remains import clear_away
 from costplan.planner.settings import Settings
-from costplan.planner.snapshot import assemble, total
+from costplan.planner.snapshot import assemble, total, with_recent_list
 from costplan.planner.spending import add_by_day
 from costplan.planner.spot_risk import believed, from_exposure
 from costplan.planner.standing import is_alive
@@ -84,7 +84,7 @@ def tick(
     replan: bool,
 ) -> Ticked:
     """One tick. A plan is made when asked for, and when the fleet is not what is needed."""
-    readings = trusted(readings, state, settings)
+    readings = trusted(with_recent_list(readings, settings), state, settings)
     settings = by_deadline(_within_account(settings, readings), readings.at)
     now = readings.at
     nodes = reflect(counted_anew(state.nodes, state, readings), readings, settings)

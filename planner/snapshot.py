@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -27,6 +28,7 @@ from costplan.planner.settings import Settings
 from costplan.planner.spending import spent_in_month, spent_on_day
 from costplan.planner.tick import Outcome, Readings, Snapshot, State
 from costplan.planner.types import Gap, Mode, Offer, Quote
+from costplan.planner.units import seconds_text
 
 LOAD, MACHINES, PRICES, CLOCK, CREDENTIALS = "load", "machines", "prices", "clock", "credentials"
 HOLDING = frozenset({LOAD, MACHINES, PRICES, CLOCK})
@@ -92,6 +94,19 @@ def fresh_load(readings: Readings, settings: Settings) -> Load | None:
     load = readings.load
     oldest = readings.at - timedelta(seconds=settings.cadence.load_stale_seconds)
     return None if load is None or load.at < oldest else load
+
+
+def with_recent_list(readings: Readings, settings: Settings) -> Readings:
+    """The readings; a list of machines that was asked for longer ago than the settings allow, as
+    where the cloud took its time over the pages, counts as none, and a gap says so."""
+    asked_at, seconds = readings.machines_at, settings.cadence.machines_stale_seconds
+    if readings.machines is None or asked_at is None:
+        return readings
+    if asked_at >= readings.at - timedelta(seconds=seconds):
+        return readings
+    subject = f"the list of machines took more than {seconds_text(int(seconds))} to come"
+    gap = Gap(kind=MACHINES, subject=subject, assumed="as it was last", since=asked_at)
+    return replace(readings, machines=None, gaps=(*readings.gaps, gap))
 
 
 def jumped(before: datetime | None, now: datetime) -> timedelta | None:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from costplan.planner.loop import tick
+from costplan.planner.nodes import MachineState
 from costplan.planner.settings import Cadence
-from costplan.planner.snapshot import assemble, fresh_load, jumped
+from costplan.planner.snapshot import assemble, fresh_load, jumped, with_recent_list
 from costplan.planner.tick import ActionOutcome, Outcome, Snapshot, State, Terminate
-from costplan.planner.types import Gap, Mode
-from tests.fleets import NOON, after, does, key, load, offers, quote, readings, rented, rules
+from costplan.planner.types import Gap, Mode, Phase
+from tests.fleets import (
+    NOON,
+    after,
+    does,
+    key,
+    load,
+    machine,
+    offers,
+    quote,
+    readings,
+    rented,
+    rules,
+)
 
 SETTINGS = rules(
     cadence=Cadence(load_stale_seconds=30, machines_stale_seconds=120, prices_stale_seconds=3600)
@@ -49,6 +64,26 @@ def test_a_load_that_is_too_old_counts_as_none(seconds: float, is_fresh: bool) -
     assert (found.load is not None) == is_fresh
     assert found.mode is (Mode.FULL if is_fresh else Mode.HOLD)
     assert [gap.since for gap in found.gaps] == ([] if is_fresh else [NOON])
+
+
+@pytest.mark.parametrize(("seconds", "is_recent"), [(0, True), (120, True), (120.001, False)])
+def test_a_list_of_machines_that_took_too_long_counts_as_none(
+    seconds: float, is_recent: bool
+) -> None:
+    """A tick makes nothing of a machine that it says has ended, and lets nobody go."""
+    there = rented("a")
+    ended = machine(there, MachineState.ENDED, ended_at=NOON)
+    read = replace(
+        readings(seconds, **{**KNOWN, "machines": (ended,), "load": load(at=after(seconds))}),
+        machines_at=NOON,
+    )
+    found = tick(read, State(nodes={"a": there}, at=after(seconds)), SETTINGS, (), replan=False)
+    assert (found.state.nodes["a"].phase is Phase.GONE) == is_recent
+    assert found.snapshot.mode is (Mode.FULL if is_recent else Mode.HOLD)
+    said = [(gap.kind, gap.subject, gap.since) for gap in found.snapshot.gaps]
+    subject = "the list of machines took more than 2min to come"
+    assert said == ([] if is_recent else [("machines", subject, NOON)])
+    assert with_recent_list(replace(read, machines_at=None), SETTINGS).machines == (ended,)
 
 
 def test_an_old_load_is_not_idleness() -> None:
