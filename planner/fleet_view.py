@@ -10,9 +10,9 @@ from decimal import Decimal
 from costplan.planner.drain import binding, drain_usd, loads_of, mean_running_seconds
 from costplan.planner.ledger import Meter
 from costplan.planner.load import Load, WorkerLoad
-from costplan.planner.nodes import Node
+from costplan.planner.nodes import Node, WorkerSpec
 from costplan.planner.risk import ANY_PROVIDER, PRIORS, cost_factor
-from costplan.planner.settings import Settings
+from costplan.planner.settings import Settings, WorkerKind
 from costplan.planner.sizing import Staffing
 from costplan.planner.speed import Speeds
 from costplan.planner.types import Market, OfferKey, Phase, Quote
@@ -40,9 +40,26 @@ class Asset:
     idle_seconds: float | None
 
 
-def packing(node: Node) -> tuple[tuple[str, int], ...]:
-    """How many workers of each kind a node runs, by kind."""
-    return node.request.packing
+def packing(node: Node, kinds: Mapping[str, WorkerKind]) -> tuple[tuple[str, int], ...]:
+    """How many workers of each kind a node runs, by kind. Those of a kind that is another now,
+    though its name is the same, are none of it."""
+    before = {w.shape for w in node.request.kinds if not _is_of(w, kinds.get(w.shape))}
+    if not before or node.is_adopted:
+        return node.request.packing
+    return tuple(
+        (f"{kind} as it was" if kind in before else kind, count)
+        for kind, count in node.request.packing
+    )
+
+
+def _is_of(worker: WorkerSpec, kind: WorkerKind | None) -> bool:
+    """True where a kind is still what the worker was started as, or is not named any more."""
+    return kind is None or (
+        worker.threads == kind.threads
+        and worker.memory_bytes == kind.need.memory_bytes
+        and worker.gpus == kind.need.gpus
+        and worker.resources == kind.resources
+    )
 
 
 def expected_usd(key: OfferKey, usd: Decimal, quote: Quote | None, settings: Settings) -> float:
@@ -65,6 +82,7 @@ def assets(
 ) -> tuple[Asset, ...]:
     """The nodes that count, in the order of their ids."""
     priced = {quote.key: quote for quote in quotes}
+    kinds = {kind.name: kind for kind in settings.kinds}
     running = 0.0 if load is None else mean_running_seconds(load.groups)
     expected: dict[OfferKey, float] = {}  # nodes of an offer that is quoted cost the same
     drained: dict[tuple[object, ...], tuple[Decimal, float]] = {}  # and hold as much
@@ -90,7 +108,7 @@ def assets(
         found.append(
             Asset(
                 node=node,
-                workers=packing(node),
+                workers=packing(node, kinds),
                 is_ready=is_ready,
                 usd_per_hour=usd,
                 expected_usd_per_hour=dear,

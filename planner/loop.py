@@ -121,7 +121,7 @@ def tick(
         )
 
     fleet, wanted = look()
-    back = recalled(nodes, wanted.short)
+    back = recalled(nodes, wanted.short, {kind.name: kind for kind in settings.kinds})
     if any(back[node_id] is not node for node_id, node in nodes.items()):
         nodes = back
         fleet, wanted = look()

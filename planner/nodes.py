@@ -30,7 +30,8 @@ class _Asked:
     """Room on a request for what follows from its workers, which a tick asks for again and
     again."""
 
-    __slots__ = ("_names", "_packing")
+    __slots__ = ("_kinds", "_names", "_packing")
+    _kinds: tuple[WorkerSpec, ...]
     _names: tuple[str, ...]
     _packing: tuple[tuple[str, int], ...]
 
@@ -63,6 +64,16 @@ class LaunchRequest(_Asked):
         except AttributeError:
             object.__setattr__(self, "_names", tuple(worker.name for worker in self.workers))
             return self._names
+
+    @property
+    def kinds(self) -> tuple[WorkerSpec, ...]:
+        """A worker of each kind that it has."""
+        try:
+            return self._kinds
+        except AttributeError:
+            one_of_each = {worker.shape: worker for worker in self.workers}
+            object.__setattr__(self, "_kinds", tuple(one_of_each.values()))
+            return self._kinds
 
     @property
     def packing(self) -> tuple[tuple[str, int], ...]:
@@ -214,6 +225,11 @@ class Node(_Lined):
     def token(self) -> str:
         """What makes its launch one launch."""
         return self.request.token
+
+    @property
+    def is_adopted(self) -> bool:
+        """True where nobody here intended it: what its request says of it is made up."""
+        return bool(self.history) and self.history[0][0] is Phase.BOOTING
 
     @property
     def line(self) -> str:

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 from costplan.planner.fleet_view import packing
 from costplan.planner.nodes import Cause, DrainOrder, Node
+from costplan.planner.settings import WorkerKind
 from costplan.planner.types import Phase
 
 _STILL_THERE = (Phase.READY, Phase.CORDONED)
 
 
-def recalled(nodes: Mapping[str, Node], short: Mapping[str, int]) -> dict[str, Node]:
+def recalled(
+    nodes: Mapping[str, Node], short: Mapping[str, int], kinds: Mapping[str, WorkerKind]
+) -> dict[str, Node]:
     """The nodes, those without their order that were surplus and cover what is `short` now.
 
     Workers by kind. A node that is being retired goes: its workers may have left already.
@@ -27,7 +30,7 @@ def recalled(nodes: Mapping[str, Node], short: Mapping[str, int]) -> dict[str, N
         and node.phase in _STILL_THERE
     ]
     for node in sorted(going, key=lambda n: (n.phase is not Phase.READY, n.node_id)):
-        brings = [(kind, count) for kind, count in packing(node) if left.get(kind, 0) > 0]
+        brings = [(kind, count) for kind, count in packing(node, kinds) if left.get(kind, 0) > 0]
         if not brings:
             continue
         for kind, count in brings:

@@ -66,7 +66,7 @@ def node(
 ) -> Node:
     """A node of 4 vCPU, with one worker 'w' unless said otherwise; `cause` has it drained."""
     specs = [
-        WorkerSpec(name=f"{node_id}-{kind}-{n}", shape=kind, threads=4, memory_bytes=GIB,
+        WorkerSpec(name=f"{node_id}-{kind}-{n}", shape=kind, threads=4, memory_bytes=12 * GIB,
                    resources={})
         for kind, count in ({"w": 1} if workers is None else workers).items()
         for n in range(count)

@@ -16,7 +16,7 @@ from costplan.planner.load import Load, WorkerLoad
 from costplan.planner.nodes import Cause, Node
 from costplan.planner.standing import is_staying, possible_keys, rates
 from costplan.planner.types import Phase, Quote
-from tests.fleets import NOON, after, key, node, quote, settings, spot, view
+from tests.fleets import NOON, after, key, node, quote, rules, spot, view
 
 
 def does(**more: Any) -> WorkerLoad:
@@ -33,7 +33,7 @@ def seen(
         "metered": Meter(until=NOON, busy_seconds=0, usd_per_hour=Decimal(3), rate_source="test")
     }
     at = None if load is None else Load(at=NOON, window_seconds=0, groups=(), workers=load)
-    return assets(nodes, at, quotes, meters, settings(), NOON)
+    return assets(nodes, at, quotes, meters, rules(), NOON)
 
 
 def worker(of: Node, place: int = 0) -> str:
@@ -127,7 +127,7 @@ def test_draining_costs_what_the_node_does_meanwhile() -> None:
 
 
 def test_workers_are_counted_by_kind() -> None:
-    assert packing(node("a", workers={"w": 2, "gpu": 1})) == (("gpu", 1), ("w", 2))
+    assert packing(node("a", workers={"w": 2, "gpu": 1}), {}) == (("gpu", 1), ("w", 2))
     fleet = seen(
         node("a", workers={"w": 2}),
         replace(node("b", phase=Phase.BOOTING), launched_at=after(-20)),

@@ -21,7 +21,7 @@ def going(
 
 def back(short: dict[str, int], *nodes: Node) -> list[str]:
     """Who is asked to stay."""
-    found = recalled({each.node_id: each for each in nodes}, short)
+    found = recalled({each.node_id: each for each in nodes}, short, {})
     assert list(found) == [each.node_id for each in nodes]
     return sorted(
         each.node_id for each in nodes if each.drain and found[each.node_id].drain is None
