@@ -13,6 +13,11 @@ from costplan.adapters.store.work import drop_old_work
 KEEP_QUIET = 1_000
 KEEP_DECIDED = 5_000
 KEEP_DAYS = 7
+MOST_STEP = timedelta(hours=6)
+"""How far the instant that ages are counted to moves at a time, every ten minutes: a clock that is
+years ahead at boot, until it is set, takes nothing along at once. After a month without a daemon
+it takes 20 hours."""
+_AGED_TO = "aged_to"
 
 
 def prune(db: sqlite3.Connection, now: datetime) -> None:
@@ -20,6 +25,7 @@ def prune(db: sqlite3.Connection, now: datetime) -> None:
 
     The newest tick stays, whatever its age; ticks that made a plan or acted are kept longer.
     """
+    now = _aged_to(db, now)
     old = (now - timedelta(days=KEEP_DAYS)).isoformat()
     for is_quiet, keep in ((1, KEEP_QUIET), (0, KEEP_DECIDED)):
         db.execute(
@@ -33,6 +39,16 @@ def prune(db: sqlite3.Connection, now: datetime) -> None:
     drop_forgotten(db, old)
     drop_old_demand(db, now)
     drop_old_work(db, now)
+
+
+def _aged_to(db: sqlite3.Connection, now: datetime) -> datetime:
+    """The instant that ages are counted to: what the clock says, but not much later than the last
+    time."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (_AGED_TO,)).fetchone()
+    found = now if row is None else min(now, datetime.fromisoformat(row[0]) + MOST_STEP)
+    said = (_AGED_TO, found.isoformat())
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", said)
+    return found
 
 
 def _drop_parts(db: sqlite3.Connection) -> None:

@@ -73,7 +73,7 @@ def test_the_newest_tick_and_the_state_outlive_every_age(store: Store) -> None:
 def test_an_intent_of_a_node_that_is_long_gone_is_let_go(store: Store) -> None:
     store.commit(replace(tick_at(0, State()), actions=(CORDON,)))
     assert store.open_intents() == (CORDON,)
-    store.prune(NOON + timedelta(days=retention.KEEP_DAYS - 1))
+    store.prune(LATER - timedelta(hours=1))
     assert store.open_intents() == (CORDON,)
     store.prune(LATER)
     assert store.open_intents() == ()
@@ -99,6 +99,22 @@ def test_an_intent_of_a_node_that_is_there_stays_open(tmp_path: Path) -> None:
         assert store.open_intents() == tuple(old)
         store.prune(LATER)
         assert store.open_intents() == ()
+
+
+def test_a_clock_that_is_years_ahead_takes_nothing_at_once(store: Store) -> None:
+    """As at the boot of a machine without a battery, until its clock is set."""
+    for second in range(3):
+        store.commit(tick_at(second, State()))
+    store.prune(NOON)
+    for _ in range(20):  # more than three hours
+        store.prune(NOON + timedelta(days=3650))
+    assert len(list(store.ticks(9))) == 3
+    for _ in range(30):  # it is right by then, and so are ages
+        store.prune(NOON + timedelta(days=6))
+    assert len(list(store.ticks(9))) == 3
+    for _ in range(5):
+        store.prune(NOON + timedelta(days=8))
+    assert len(list(store.ticks(9))) == 1
 
 
 def test_ledger_and_nodes_are_kept(tmp_path: Path) -> None:

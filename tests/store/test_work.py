@@ -74,9 +74,9 @@ def test_a_scheduler_that_was_born_again_counts_from_one(store: Store) -> None:
 
 def test_who_does_not_drive_keeps_nothing_and_old_work_goes(store: Store) -> None:
     store.keep_work(batch(window(1, 0, 1, 10)), node_of)
-    store.prune(NOON + timedelta(days=399))
+    store.prune(NOON + timedelta(days=400))
     assert len(store.work()) == 1
-    store.prune(NOON + timedelta(days=401))
+    store.prune(NOON + timedelta(days=400, hours=6))
     assert store.work() == ()
     store.release_lease()
     with pytest.raises(LeaseLost):
