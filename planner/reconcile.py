@@ -210,14 +210,16 @@ def _booting(node: Node, world: World) -> tuple[Node, Action | None]:
         return node, None
     if order is not None:
         return _emptied(node, world, _why(node))
-    age = (world.now - (node.launched_at or node.phase_since)).total_seconds()
     limit = world.settings.scaling.boot_timeout_seconds
+    if not node.workers:
+        if (world.now - node.phase_since).total_seconds() < limit:
+            return node, None  # `strangers` say so: it may boot, or be another daemon's
+        return _ending(node, world.now, f"adopted, and none of its workers came in {limit} s")
+    age = (world.now - (node.launched_at or node.phase_since)).total_seconds()
     if age >= limit and not is_reborn(world.learnt, world.now):
         there, names = loads_of(node, world.load), node.workers
         what = f"{len(names) - len(there)} of its {len(names)}" if there else "its"
         return _emptied(_given_up(node, world), world, f"{what} workers did not join in {limit} s")
-    if not node.workers:
-        return _ending(node, world.now, "adopted, and without workers it is of no use")
     return node, None
 
 

@@ -26,6 +26,7 @@ from costplan.planner.nodes import Node, Notice
 from costplan.planner.outlook import Outlook
 from costplan.planner.settings import Settings
 from costplan.planner.spending import spent_in_month, spent_on_day
+from costplan.planner.strangers import strangers
 from costplan.planner.tick import Outcome, Readings, Snapshot, State
 from costplan.planner.types import Gap, Mode, Offer, Quote
 from costplan.planner.units import seconds_text
@@ -45,9 +46,13 @@ def assemble(
 ) -> Snapshot:
     """The snapshot of a tick. A load that is too old counts as none."""
     load = fresh_load(readings, settings)
-    gaps = (*readings.gaps, *_found_gaps(readings, load, state, settings))
     paid = MappingProxyType(dict[str, Decimal]()) if held is None else held.paid_usd
     alive = tuple(nodes[node_id] for node_id in sorted(nodes))
+    gaps = (
+        *readings.gaps,
+        *_found_gaps(readings, load, state, settings),
+        *strangers(alive, load, settings),
+    )
     notices = readings.notices or ()
     # What the meters show is spent, though the ledger takes it in quarters of an hour.
     running = running_usd(state.nodes, state.meters, readings.at)
