@@ -10,6 +10,8 @@ from types import MappingProxyType
 from costplan.planner.ledger import LedgerEntry
 
 _ONE_DAY = timedelta(days=1)
+_KEPT_BEFORE = 62
+"""The most days that two months have."""
 
 
 def add_by_day(
@@ -17,15 +19,23 @@ def add_by_day(
 ) -> Mapping[str, Decimal]:
     """`by_day` with the entries added to the UTC days that they lie in.
 
-    An entry over midnight is split by time, and its parts add up to it exactly. Days before the
-    month ahead of `now`'s are dropped.
+    An entry over midnight is split by time, and its parts add up to it exactly. What is not
+    `recent` is dropped.
     """
     days = dict(by_day)
     for entry in entries:
         for day, usd in _parts(entry):
             days[day] = days.get(day, Decimal(0)) + usd
+    return recent(days, now)
+
+
+def recent(by_day: Mapping[str, Decimal], now: datetime) -> Mapping[str, Decimal]:
+    """The days of this month and the last, and as many before them as may be of those when a clock
+    that is far ahead is set: what was spent in a month that goes on is not to be forgotten."""
     first = (now.replace(day=1) - _ONE_DAY).strftime("%Y-%m-01")
-    return MappingProxyType({day: days[day] for day in sorted(days) if day >= first})
+    days = sorted(by_day)
+    before = sum(day < first for day in days)
+    return MappingProxyType({day: by_day[day] for day in days[max(0, before - _KEPT_BEFORE) :]})
 
 
 def spent_on_day(by_day: Mapping[str, Decimal], now: datetime) -> Decimal:

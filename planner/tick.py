@@ -365,7 +365,7 @@ class State:
 
     `load` is the last load that could be read, `plan` the last plan. `launches` counts all
     nodes ever intended; node ids come from it. `spent_usd` is the sum of the ledger,
-    `spent_by_day` the part of each UTC day ('2024-05-17') of this month and the last. `at` is
+    `spent_by_day` the part of each UTC day ('2024-05-17') that is `recent`. `at` is
     when the last tick was, `plan_key` what its plan rested on. `paid_by_day` is what commitments
     paid of the ledger's dollars, and `paid_usd_per_hour` what they pay since the last tick, of
     which `held` has the rest.

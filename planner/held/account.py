@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import MappingProxyType
 
-from costplan.planner.spending import day_end
+from costplan.planner.spending import day_end, recent
 from costplan.planner.tick import State
 
 _PICO = Decimal("1e-12")
@@ -35,5 +34,4 @@ def paid_since(state: State, now: datetime) -> Mapping[str, Decimal]:
         usd = (state.paid_usd_per_hour * hours).quantize(_PICO)
         days[day] = days.get(day, Decimal(0)) + usd
         start = end
-    first = (now.replace(day=1) - timedelta(days=1)).strftime("%Y-%m-01")
-    return MappingProxyType({day: days[day] for day in sorted(days) if day >= first})
+    return recent(days, now)

@@ -56,9 +56,26 @@ def test_a_new_month_starts_at_nothing_and_the_last_is_kept() -> None:
     old = {"2024-04-30": Decimal(9), "2024-05-01": Decimal(8)}
     days = add_by_day(old, [entry(at(5, 31, 23, 30), now, "1")], now)
     assert days == {
-        "2024-05-01": Decimal(8), "2024-05-31": Decimal("0.5"), "2024-06-01": Decimal("0.5"),
+        "2024-04-30": Decimal(9), "2024-05-01": Decimal(8),
+        "2024-05-31": Decimal("0.5"), "2024-06-01": Decimal("0.5"),
     }  # fmt: skip
     assert spent_in_month(days, now) == Decimal("0.5")
+
+
+def test_days_before_the_last_month_go_but_for_as_many_as_two_months_have() -> None:
+    many = {
+        f"2023-{month:02}-{day:02}": Decimal(1) for month in range(1, 13) for day in range(1, 29)
+    }
+    days = add_by_day(many, [], at(5, 16))
+    assert list(days) == sorted(many)[-62:]
+    assert len(add_by_day(days | {"2024-05-16": Decimal(1)}, [], at(5, 16))) == 63
+
+
+def test_a_clock_that_is_years_ahead_for_a_while_makes_no_budget_forget_what_was_spent() -> None:
+    spent = {"2024-04-30": Decimal(2), "2024-05-01": Decimal(8), "2024-05-16": Decimal(1)}
+    ahead = add_by_day(spent, [], at(5, 16).replace(year=2034))
+    days = add_by_day(ahead, [], at(5, 16, 1))
+    assert (spent_in_month(days, at(5, 16, 1)), spent_on_day(days, at(5, 16, 1))) == (9, 1)
 
 
 def test_days_and_months_end_at_midnight() -> None:
