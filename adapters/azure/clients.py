@@ -17,6 +17,7 @@ from costplan.adapters.azure.settings import AzureSettings
 from costplan.planner.errors import InputError
 
 _PAGES_AT_MOST = 10_000
+_TOKEN_RETRIES = 2
 
 
 def sdk(name: str) -> Any:
@@ -123,4 +124,9 @@ class Clients:
     def _credential(self) -> Any:
         if self._given is not None:
             return self._given
-        return sdk("azure.identity").DefaultAzureCredential()
+        # Its own limits are five minutes a try, and ten tries.
+        return sdk("azure.identity").DefaultAzureCredential(
+            connection_timeout=self._settings.connect_seconds,
+            read_timeout=self._settings.token_seconds,
+            retry_total=_TOKEN_RETRIES,
+        )

@@ -33,7 +33,8 @@ class AzureSettings:
     A launch looks every `poll_seconds` for `settle_seconds` whether it is refused: a refusal that
     comes later is a machine that ended as failed. What a refusal leaves is deleted, which is
     waited for `cleanup_seconds` at most. `notice_seconds` is what a spot machine has from the
-    word to its end; Azure documents 30 at the least.
+    word to its end; Azure documents 30 at the least. An answer is waited for `read_seconds`, one
+    of who gives tokens `token_seconds`.
     """
 
     subscription: str
@@ -57,6 +58,7 @@ class AzureSettings:
     prices_endpoint: str = PRICES_ENDPOINT
     connect_seconds: float = 5.0
     read_seconds: float = 30.0
+    token_seconds: float = 10.0
     settle_seconds: float = 20.0
     poll_seconds: float = 1.0
     cleanup_seconds: float = 60.0

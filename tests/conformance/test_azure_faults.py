@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from costplan.adapters.azure.clients import Clients
+from costplan.adapters.azure.machines import listed
 from costplan.adapters.azure.provider import AzureProvider
 from costplan.planner.errors import (
     CapacityUnavailable,
@@ -359,3 +361,21 @@ def test_nothing_of_azure_is_imported_before_it_is_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_who_gives_tokens_is_not_waited_for_by_the_sdks_own_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are five minutes a try, and ten tries: a tick would wait as long."""
+    asked: list[dict[str, Any]] = []
+
+    class Credential(Token):
+        def __init__(self, **options: Any) -> None:
+            super().__init__()
+            asked.append(options)
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Credential)
+    with azure_world() as world:
+        clients = Clients(world.settings(), ca_file=str(world.rig.ca_file))
+        assert listed(clients, world.settings(), world.cluster, "") == {}
+    assert asked == [{"connection_timeout": 5.0, "read_timeout": 10.0, "retry_total": 2}]
