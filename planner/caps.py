@@ -62,7 +62,8 @@ class Cap:
 def caps(
     snapshot: Snapshot, settings: Settings, fleet: Rates, horizon_seconds: int
 ) -> tuple[Cap, ...]:
-    """The limits of the budget; the time left of a day or month is at least the horizon."""
+    """The limits of the budget. The time left of a day or month is at least the horizon for what
+    is not there yet: a minute of it does not pay for a fleet. What runs needs no more than that."""
     budget = settings.budget
     found = []
     if budget.usd_per_hour is not None:
@@ -82,15 +83,15 @@ def caps(
         ("budget.usd_per_month", budget.usd_per_month, snapshot.spent_month_usd, month_end),
     ):
         if limit is not None:
-            seconds = max(_seconds_up(end(snapshot.at) - snapshot.at), horizon_seconds, 1)
-            running = (fleet.total - leaving) * seconds + leaving * min(seconds, horizon_seconds)
+            left = max(_seconds_up(end(snapshot.at) - snapshot.at), 1)
+            running = (fleet.total - leaving) * left + leaving * min(left, horizon_seconds)
             found.append(
                 Cap(
                     key=key,
                     limit_usd=limit,
                     spent_usd=spent,
                     committed_usd=spent + running / _HOUR,
-                    seconds=seconds,
+                    seconds=max(left, horizon_seconds),
                 )
             )
     return tuple(found)

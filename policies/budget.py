@@ -23,8 +23,8 @@ class WithinBudget:
 
     - fleet rate + launches <= `usd_per_hour`;
     - spent since midnight UTC + (fleet rate + launches) x time left in the day <= `usd_per_day`,
-      and the same of the month, where the time left is at least the horizon. A machine that is
-      being ended counts for the horizon at most.
+      and the same of the month, where launches are counted for the horizon at least. A machine
+      that is being ended counts for the horizon at most.
 
     So a day's budget is never passed by machines that run on until midnight. Where a price is
     not known nothing is launched. How far a budget is used up is told from 80 % on, and what is

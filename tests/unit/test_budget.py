@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from costplan.planner.caps import caps
 from costplan.planner.explain import Told, explain_tick
 from costplan.planner.loop import Ticked, tick
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import Budget, Safety, Settings
+from costplan.planner.standing import rates
 from costplan.planner.tick import DrainNode, NewNode, State
 from costplan.planner.types import Decision, Phase
 from costplan.policies.budget import WithinBudget
@@ -97,6 +99,20 @@ def test_shortly_before_midnight_the_horizon_counts() -> None:
     late = NOON.replace(hour=23, minute=59)
     seen = view(at=late, rules=budgeted(usd_per_day="1"))
     assert len(left(WithinBudget(), [launch("1")] * 3, seen)) == 2
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+def test_a_fleet_that_keeps_the_budget_is_not_emptied_before_its_end(period: str) -> None:
+    """$2 an hour for the quarter of an hour that is left: $0.50 of the $0.60 that are left."""
+    late = NOON.replace(day=31, hour=23, minute=45)
+    spent: dict[str, Any] = {f"spent_{'today' if period == 'day' else period}_usd": Decimal("23.5")}
+    rules = budgeted(**{f"usd_per_{period}": "24.1"})
+    seen = view(node("a"), node("b"), at=late, rules=rules, **spent)
+    (cap,) = caps(seen.snapshot, rules, rates(seen.snapshot, seen.state), 1800)
+    assert (cap.committed_usd, cap.holds(Decimal(0))) == (Decimal(24), True)
+    # What is started is to run for the half hour that a plan looks ahead.
+    assert left(WithinBudget(), [launch("0.10")] * 3, seen) == [launch("0.10")] * 2
+    assert left(WithinBudget(), [launch("0.30")], seen) == []
 
 
 def test_a_budget_that_is_passed_is_told() -> None:
