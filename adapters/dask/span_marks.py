@@ -14,7 +14,8 @@ from typing import Any
 
 from costplan.planner.work import OTHERS, no_tags
 
-ANNOTATION = "costplan"
+ANNOTATION = "costplan_span"
+"""Not that of an announced gang, which stands beside it where a training has both."""
 ROWS_TOPIC = "costplan-rows"
 MOST_DEPTH = 10
 MOST_TAGS = 20

@@ -104,7 +104,7 @@ class WorkBook:
         Who books adds to the cell's new microseconds, squares and tasks, and puts it among the
         fresh ones where it had no new tasks.
         """
-        mark = annotations and (annotations.get("costplan") or annotations.get("span"))
+        mark = annotations and (annotations.get("costplan_span") or annotations.get("span"))
         if mark:
             try:
                 label = self._labels[mark]

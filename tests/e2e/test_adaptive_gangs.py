@@ -13,7 +13,7 @@ import dask
 import pytest
 from distributed import Client, LocalCluster, wait
 
-from costplan.adapters.dask import CostAwareAdaptive
+from costplan.adapters.dask import CostAwareAdaptive, span
 from costplan.adapters.dask.adaptive_options import ArgumentError
 from tests.adapted_cluster import (
     DEADLINE_SECONDS,
@@ -69,14 +69,20 @@ def test_a_gang_can_be_announced_by_its_tasks_or_with_the_arguments() -> None:
     async def scene() -> None:
         async with adapted(World()) as (cluster, client):
             cluster.adapt(Adaptive=CostAwareAdaptive, maximum=4, interval="20ms")
-            with dask.annotate(costplan={"gang": 3}):
+            with dask.annotate(costplan={"gang": 3}), span("train"):
                 future = client.submit(gated, "a", 1)
             await until(lambda: len(cluster.scheduler.workers) == 3)
             with dask.annotate(costplan={"gang": "many"}):
                 other = client.submit(gated, "a", 2)  # says nothing, and does no harm
+            with span("test"), dask.annotate(costplan={"gang": 2}):
+                third = client.submit(gated, "a", 3)
             GATES["a"].set()
-            await client.gather([future, other])
-            del future, other
+            await client.gather([future, other, third])
+            costs = cluster.scheduler.plugins["costplan"].costs.figures_now()
+            assert {line.name: line.tasks for line in costs.by_span} == {
+                "train": 1, "test": 1, "(no span)": 1
+            }  # fmt: skip
+            del future, other, third
             await until(lambda: not cluster.worker_spec)
             adaptive = cluster.adapt(Adaptive=CostAwareAdaptive, gang=2)
             future = client.submit(gated, "b", 7)

@@ -73,7 +73,7 @@ def test_spans_beyond_their_number_are_others() -> None:
 
 def booked(book: WorkBook, tracker: Tracker, kind: Kind, seconds: float) -> None:
     """Books one task, as the scheduler's hook does."""
-    cell = book.cell(tracker, kind, {"costplan": mark_of(("train",), {"run": "1"})})
+    cell = book.cell(tracker, kind, {"costplan_span": mark_of(("train",), {"run": "1"})})
     if not cell.new_tasks:
         book.fresh.append(cell)
     cell.new_tasks += 1
