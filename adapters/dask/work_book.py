@@ -118,8 +118,8 @@ class WorkBook:
 
     def label(self, mark: Any) -> Label:
         """The span of a mark; one object a span, that of others where they are too many."""
-        key = tuple(mark.get("name") or ()) if isinstance(mark, dict) else mark
         try:
+            key = tuple(mark.get("name") or ()) if isinstance(mark, dict) else mark
             known = self._labels.get(key)
         except TypeError:  # no mark of ours
             return NO_LABEL

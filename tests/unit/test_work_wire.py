@@ -55,7 +55,7 @@ def test_a_long_or_unprintable_name_is_cut_as_all_names_are() -> None:
 @pytest.mark.parametrize(
     "mark",
     ["{", "[]", '[["a"]]', '[[],{}]', '[["a\\n"],{}]', '[["a"],{"t":1}]', '[["a"],[]]', 7, None,
-     "x" * (MOST_MARK + 1), {"name": ()}, {"name": "abc"}, "[" * 5_000],
+     "x" * (MOST_MARK + 1), {"name": ()}, {"name": "abc"}, {"name": 5}, "[" * 5_000],
 )  # fmt: skip
 def test_a_mark_that_is_none_is_no_span(mark: Any) -> None:
     assert label_of(mark) is None
