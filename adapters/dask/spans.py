@@ -18,8 +18,10 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from operator import index
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 from dask.base import annotate, get_annotations
 from distributed import get_client, get_worker
@@ -39,6 +41,10 @@ from costplan.planner.errors import InputError
 MOST_ROWS = 2**53
 _SENDING: set[asyncio.Future[Any]] = set()
 """Reports under way: nobody else holds them."""
+_OPEN: ContextVar[tuple[tuple[Span, AbstractContextManager[None]], ...]] = ContextVar(
+    "open", default=()
+)
+"""Spans that this thread or task is in, with their annotations: one may be in use in several."""
 
 
 class Span(AbstractContextManager["Span"]):
@@ -48,13 +54,11 @@ class Span(AbstractContextManager["Span"]):
         self.path: tuple[str, ...] = (name,)
         self.tags = dict(tags)
         self._name, self._own = name, dict(tags)
-        self._annotated: Any = None
 
     def __enter__(self) -> Self:
         around = label_of(get_annotations().get(ANNOTATION))
-        if around is not None:
-            self.path = (*around.path, self._name)
-            self.tags = {**around.tags, **self._own}
+        outer, tags = (around.path, around.tags) if around is not None else ((), {})
+        self.path, self.tags = (*outer, self._name), {**tags, **self._own}
         if len(self.path) > MOST_DEPTH:
             raise InputError(
                 f"span {self._name!r}", f"is the {len(self.path)}th inside another",
@@ -68,8 +72,9 @@ class Span(AbstractContextManager["Span"]):
         # Dask warns of annotations when a DataFrame is made inside, and carries them all the same
         # where it is computed inside.
         warnings.filterwarnings("ignore", rf"Dask annotations \{{'{ANNOTATION}'", UserWarning)
-        self._annotated = annotate(**{ANNOTATION: mark_of(self.path, self.tags)})
-        self._annotated.__enter__()
+        annotated = annotate(**{ANNOTATION: mark_of(self.path, self.tags)})
+        annotated.__enter__()
+        _OPEN.set((*_OPEN.get(), (self, annotated)))
         return self
 
     def __exit__(
@@ -78,14 +83,22 @@ class Span(AbstractContextManager["Span"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._annotated.__exit__(kind, error, trace)
+        around = _OPEN.get()
+        if not around or around[-1][0] is not self:
+            return  # it began elsewhere, as in a generator that another task ends
+        _OPEN.set(around[:-1])
+        around[-1][1].__exit__(kind, error, trace)
 
-    def rows(self, count: int) -> None:
+    def rows(self, count: SupportsIndex) -> None:
         """Reports rows (records, images, ...) as done for this span, in a session or in a task;
         dollars are then also told for a million of them. Raises InputError where it is no count."""
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_ROWS:
+        try:
+            whole = -1 if isinstance(count, bool) else index(count)
+        except TypeError:
+            whole = -1
+        if not 0 <= whole <= MOST_ROWS:
             raise InputError("rows", f"{count!r} is no count", "give a whole number from 0 on")
-        said = {"span": mark_of(self.path, self.tags), "rows": count}
+        said = {"span": mark_of(self.path, self.tags), "rows": whole}
         try:
             get_worker().log_event(ROWS_TOPIC, said)
         except ValueError:  # not in a task

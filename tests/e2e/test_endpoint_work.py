@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy
 import pytest
 from dask import delayed
+from dask.base import get_annotations
 from distributed import Client
 from distributed import span as dask_span
 from distributed.deploy.local import LocalCluster
@@ -18,6 +21,7 @@ from costplan.adapters.dask import span
 from costplan.adapters.dask.endpoint import DaskEndpoint
 from costplan.adapters.dask.plugin import NAME
 from costplan.adapters.dask.preload import install
+from costplan.adapters.dask.spans import Span
 from costplan.planner.errors import InputError
 from costplan.planner.learn import from_load, speeds_of
 from costplan.planner.learnt import Learnt
@@ -76,7 +80,7 @@ def test_tasks_are_booked_for_the_span_they_were_submitted_in() -> None:
                 with span("folds", team="fraud"):
                     inner = at.client.map(naps, [0.02] * 2, range(3, 5))
                 await at.client.gather([*outer, *inner])
-                train.rows(1_000)
+                train.rows(numpy.int64(1_000))
             with dask_span("etl"):
                 await at.client.submit(len, [1])
             with span("lazy"):
@@ -112,6 +116,27 @@ def test_tasks_are_booked_for_the_span_they_were_submitted_in() -> None:
     run(test())
 
 
+def test_a_span_may_be_entered_again_and_in_several_threads() -> None:
+    def marked(shared: Span, inside: threading.Barrier) -> Any:
+        with shared:
+            inside.wait()  # all are in it when the first leaves it
+            return get_annotations()
+
+    etl = span("etl", team="risk")
+    with span("nightly", run=7):
+        with etl, etl:
+            assert etl.path == ("nightly", "etl", "etl")
+        with etl:
+            assert (etl.path, etl.tags) == (("nightly", "etl"), {"team": "risk", "run": "7"})
+    with etl:
+        assert (etl.path, etl.tags) == (("etl",), {"team": "risk"})
+    assert not get_annotations()
+    inside = threading.Barrier(2, timeout=DEADLINE_SECONDS)
+    with ThreadPoolExecutor(2) as pool:
+        first_mark, second_mark = pool.map(marked, [etl] * 2, [inside] * 2)
+    assert first_mark == second_mark != {}
+
+
 def _rows_of(book: Any) -> Any:
     async def rows() -> dict[Any, int]:
         return dict(book.rows)
@@ -123,8 +148,9 @@ def test_a_span_says_what_it_does_not_take() -> None:
     for bad in ({"name": ""}, {"name": "a\nb"}, {"name": "ok", "team": "x" * 101}):
         with pytest.raises(InputError, match="printable characters"):
             span(**bad)
-    with pytest.raises(InputError, match="is no count"), span("ok") as ok:
-        ok.rows(-1)
+    for count in (-1, True, 1.0, "3"):
+        with pytest.raises(InputError, match="is no count"), span("ok") as ok:
+            ok.rows(count)  # type: ignore[arg-type]
 
 
 def bought_for(load: Load) -> set[str]:
