@@ -166,7 +166,10 @@ class WorkBook:
         self.fresh.clear()
 
     def close_window(self, now: float) -> None:
-        """Ends the window that is under way, unless it has only just begun or is empty."""
+        """Ends the window that is under way, unless it has only just begun or is empty.
+
+        One with more cells than an answer takes becomes several of the same time.
+        """
         at = self._open
         if now - at.start < LEAST_WINDOW_SECONDS:
             return
@@ -177,8 +180,11 @@ class WorkBook:
             (shortened(cell.tracker.name), cell.prefix, cell.label, us, tasks)
             for cell, (us, tasks) in at.cells.items()
         )
-        window = Window(next(self._numbers), at.start, max(now, at.start), cells, at.rows)
-        self.windows.append(window)
+        end, rows = max(now, at.start), at.rows
+        for place in range(0, max(len(cells), 1), MOST_OPEN_CELLS):
+            some = cells[place : place + MOST_OPEN_CELLS]
+            self.windows.append(Window(next(self._numbers), at.start, end, some, rows))
+            rows = {}
         self._open = _Open(now)
         kept = sum(len(each.cells) for each in self.windows)
         while len(self.windows) > 1 and (
@@ -193,9 +199,10 @@ class WorkBook:
             known: Cell | None = tracker.cells.get(key)
             if known is not None:
                 return known
+            lane = Lane(OTHERS, "")  # of no kind: it takes in tasks of many
         else:
             prefix = kind.shown
-        lane = self._lane(kind, machine.instance_type)
+            lane = self._lane(kind, machine.instance_type)
         cell = Cell(tracker, prefix, label, lane)
         tracker.cells[key] = cell
         self._cells += 1

@@ -9,12 +9,25 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from costplan.adapters.dask import work_book
 from costplan.adapters.dask.counters import Counters
 from costplan.adapters.dask.kinds import Kind, Tracker
 from costplan.adapters.dask.machine_claim import Machine, machine_of
-from costplan.adapters.dask.span_marks import MOST_MARK, NO_LABEL, OTHER_LABEL, label_of, mark_of
-from costplan.adapters.dask.work_book import MOST_KEPT_WINDOWS, MOST_LABELS, WorkBook
-from costplan.adapters.dask.work_wire import RatesBody, WorkAnswer, batch_of, encoded
+from costplan.adapters.dask.span_marks import (
+    MOST_MARK,
+    NO_LABEL,
+    OTHER_LABEL,
+    ROWS_TOPIC,
+    label_of,
+    mark_of,
+)
+from costplan.adapters.dask.work_book import (
+    MOST_KEPT_WINDOWS,
+    MOST_LABELS,
+    MOST_OPEN_CELLS,
+    WorkBook,
+)
+from costplan.adapters.dask.work_wire import MAX_CELLS, RatesBody, WorkAnswer, batch_of, encoded
 
 
 def worker(name: str = "a", resources: dict[str, float] | None = None, **extra: Any) -> Any:
@@ -98,6 +111,37 @@ def test_windows_are_let_go_of_and_what_is_missed_is_counted() -> None:
     (lane,) = book.lanes.values()
     assert lane.mean_and_variance() == (2.0, 0.0)
     assert lane.observed == MOST_KEPT_WINDOWS + 5
+
+
+def test_a_window_of_more_than_an_answer_takes_is_several() -> None:
+    book = WorkBook(0.0)
+    trackers = [Tracker(worker(f"w{number}"), 0.0) for number in range(1_001)]
+    kinds = [Kind(f"k{number}", ()) for number in range(MAX_CELLS // 1_000)]
+    for tracker in trackers:
+        for kind in kinds:
+            booked(book, tracker, kind, 1.0)
+    label = book.label(mark_of(("train",), {"run": "1"}))
+    book.report(ROWS_TOPIC, {"span": mark_of(("train",), {"run": "1"}), "rows": 5})
+    book.close_window(60.0)
+    cells = [len(window.cells) for window in book.windows]
+    assert (sum(cells), max(cells)) == (MAX_CELLS + 1, MOST_OPEN_CELLS)
+    assert [dict(window.rows) for window in book.windows] == [{label: 5}, *[{}] * (len(cells) - 1)]
+    body = encoded(list(book.windows), "s", is_more=False, missed=0)
+    batch = batch_of(WorkAnswer.model_validate_json(body))
+    assert sum(each.tasks for window in batch.windows for each in window.work) == 1_001 * len(kinds)
+
+
+def test_tasks_of_many_kinds_booked_together_are_no_kind_s_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work_book, "MOST_CELLS", 1)
+    book, tracker = WorkBook(0.0), Tracker(worker(costplan={"type": "m5.large"}), 0.0)
+    for seconds in (1.0, 10.0, 100.0):
+        booked(book, tracker, Kind(f"takes {seconds}", ()), seconds)
+    book.flush()
+    assert [(lane.prefix, lane.mean_and_variance()[0]) for lane in book.lanes.values()] == [
+        ("takes 1.0", 1.0)
+    ]
 
 
 def answer(**changes: Any) -> str:
