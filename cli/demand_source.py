@@ -155,7 +155,21 @@ def with_commitments(asked: Asked, source: Source, flag: Path | None) -> Asked:
 
 
 def observed(source: Source) -> Asked:
-    """What the cluster has to do; raises InputError where it cannot be looked at."""
+    """What the cluster has to do; raises InputError where it cannot be looked at, or where that is
+    more workers of a kind than a workload file may ask for."""
+    from costplan.planner.config_fields import MAX_WORKERS
+
+    asked = _seen(source)
+    shapes = () if asked.workload is None else asked.workload.shapes
+    count = max((shape.count for shape in shapes), default=0)
+    if count > MAX_WORKERS:
+        problem = f"its tasks ask for {count:,} workers, and {MAX_WORKERS:,} of a kind is the most"
+        raise InputError(asked.name, problem, "see there how many tasks are pending")
+    return asked
+
+
+def _seen(source: Source) -> Asked:
+    """What the cluster has to do, as it says."""
     if source.elsewhere is not None:
         from costplan.cli.load_sources import observed_elsewhere
 

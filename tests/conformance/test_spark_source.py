@@ -77,6 +77,16 @@ def test_a_plan_is_sized_by_how_long_tasks_take(tmp_path: Path) -> None:
     assert "needs to know how long the work takes, which --spark does not say" in deadline.stderr
 
 
+@pytest.mark.parametrize("tasks", [10**11, 2**60])
+def test_more_workers_than_a_file_may_ask_for_are_refused(tasks: int) -> None:
+    many = {"stages?details=false&status=active": [stage(3, tasks, 8, 92, 92 * 60_000)]}
+    with spark(driver(**many)) as served:
+        found = recommend("--spark", served.url)
+    assert found.exit_code == 1, found.output
+    assert "workers, and 10,000,000 of a kind is the most" in found.stderr
+    assert found.stdout == ""
+
+
 def test_cpus_and_gpus_of_tasks_are_slots() -> None:
     """Two cores and half a GPU each, on eight cores and one GPU: two at a time, not four."""
     task = {"cpus": 2.0, "gpu": 0.5}
