@@ -210,14 +210,15 @@ def parsed_date(text: str) -> datetime:
 async def changes(
     look: Callable[[], Awaitable[list[Warned]]], pause_seconds: float
 ) -> AsyncIterator[Warned]:
-    """Each warning once, as it comes; a service that does not answer is asked again."""
+    """Each warning once, as it comes; a service that does not answer, or with what is no answer,
+    is asked again."""
     seen: set[tuple[str, str]] = set()
     silent = False
     while True:
         try:
             found = await look()
             silent = False
-        except (HTTPError, OSError, ValueError, KeyError) as error:
+        except (HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             if not silent:
                 logger.warning("costplan: the metadata service does not answer: %s", error)
             silent, found = True, []

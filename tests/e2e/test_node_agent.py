@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from costplan.adapters.node.agent import Agent, Metadata
+from costplan.adapters.node import agent as agent_module
+from costplan.adapters.node.agent import Agent, Metadata, changes
 from costplan.planner.load import Load
 from tests.e2e.dask_cluster import GATES, Cluster, cluster, gated, run
 from tests.emulators.metadata import Machine, metadata
@@ -123,6 +126,27 @@ def test_what_is_only_a_hint_is_told_and_changes_nothing(cloud: str, kind: str) 
                 load: Load = await at.load_when(lambda load: load.warned)
                 assert [(one.worker, one.kind) for one in load.warned] == [("n1-0", kind)]
                 assert load.workers["n1-0"].status == "running"
+
+    run(test())
+
+
+@pytest.mark.parametrize("said", [None, [], {"Events": None}, {"Events": ["Preempt"]}])
+def test_a_service_whose_answer_is_none_is_asked_again(
+    said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "POLL_SECONDS", 0.0)
+    preempt = {"Events": [{"EventType": "Preempt", "EventId": "1", "NotBefore": ""}]}
+    answers = iter([json.dumps(said), json.dumps(preempt)])
+
+    class Odd(Metadata):
+        async def _text(self, path: str, headers: dict[str, str]) -> str | None:  # noqa: ARG002
+            return next(answers)
+
+    async def test() -> None:
+        service = Odd("azure", "http://127.0.0.1:9", 10.0)
+        warned = await anext(changes(service.warnings, 0.0))
+        service.close()
+        assert (warned.kind, warned.event_id) == ("reclaim", "1")
 
     run(test())
 
