@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -76,12 +77,22 @@ def fleet_from_json(text: str, name: str) -> tuple[Running, ...]:
 
 def _parsed(text: str, name: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=partial(_each_once, name))
     except json.JSONDecodeError as error:
         where = f"{name}: line {error.lineno}, column {error.colno}"
         raise InputError(where, f"is not JSON: {error.msg}", f"write it like {_EXAMPLE}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(name, "is not JSON that describes a fleet") from error
+
+
+def _each_once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; raises InputError where a key is given twice, as nobody knows which counts."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(name, f"the key {shown(key)} is given twice in one object", "keep one")
+        found[key] = value
+    return found
 
 
 def _pools(data: Any, name: str) -> tuple[list[Any], bool]:

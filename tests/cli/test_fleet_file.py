@@ -76,6 +76,8 @@ BROKEN = [
     ([{**ROW, "nodes": "3"}], "f.json: fleet[0].nodes: '3' is not a number of nodes"),
     ([{**ROW, "nodes": True}], "f.json: fleet[0].nodes: true is not a number of nodes"),
     ([{**ROW, "nodes": 10**9}], "f.json: fleet[0].nodes: 1000000000 is not a number of nodes"),
+    (json.dumps([ROW])[:-2] + ', "nodes": 5}]', "f.json: the key 'nodes' is given twice"),
+    ('{"fleet": [], "fleet": []}', "f.json: the key 'fleet' is given twice"),
     (
         [ROW, {**ROW, "nodes": 1}],
         "f.json: fleet[1]: aws/us-east-1a/m5.large/spot is also fleet[0]; put the nodes of both",
