@@ -61,6 +61,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
     check_word("--sort", sort, SORTS)
     check_word("--format", output, FORMATS)
+    _check_vcpu(min_vcpu, max_vcpu)
     query = Query(
         providers=tuple(provider or ()),
         regions=tuple(region or ()),
@@ -82,6 +83,20 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter a flag
 
 
 app.command("sync")(price_sync.sync)
+
+
+def _check_vcpu(least: float | None, most: float | None) -> None:
+    """Returns where some machine may lie between them; raises InputError otherwise."""
+    from math import isnan
+
+    from costplan.planner.errors import InputError
+
+    for option, count in (("--min-vcpu", least), ("--max-vcpu", most)):
+        if count is not None and (isnan(count) or count < 0):
+            raise InputError(f"{option} {count:g}", "is no number of vCPU", "write it like 4")
+    if least is not None and most is not None and least > most:
+        problem = f"is more than --max-vcpu {most:g}, so no machine has so many"
+        raise InputError(f"--min-vcpu {least:g}", problem, "change one of them")
 
 
 def _memory(text: str | None) -> int | None:

@@ -182,6 +182,9 @@ def test_nothing_found_is_no_error(price_file: Path) -> None:
         (("--sort", "price"), "use one of hour, vcpu, memory, gpu"),
         (("--format", "xml"), "use one of table, json, csv, md"),
         (("--min-memory", "16 G"), "--min-memory: 'G' in '16 G' is not a unit of memory"),
+        (("--min-vcpu", "nan"), "error: --min-vcpu nan: is no number of vCPU"),
+        (("--max-vcpu", "-1"), "error: --max-vcpu -1: is no number of vCPU"),
+        (("--min-vcpu", "8", "--max-vcpu", "4"), "--min-vcpu 8: is more than --max-vcpu 4"),
         (("--prices", "none.csv"), "error: none.csv: there is no such file"),
     ],
 )
