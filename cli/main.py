@@ -94,3 +94,7 @@ app.add_typer(focus.app, name="focus")
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     app()
+
+
+if __name__ == "__main__":
+    main()

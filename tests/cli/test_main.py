@@ -33,6 +33,12 @@ def test_help_names_the_commands() -> None:
     assert run("-h").stdout == result.stdout
 
 
+def test_the_module_of_the_program_is_a_program() -> None:
+    asked = [sys.executable, "-m", "costplan.cli.main", "--version"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120)
+    assert found.stdout == run("--version").stdout
+
+
 def test_help_imports_nothing_heavy() -> None:
     """What makes help slow is imports, and they are counted where seconds would be a guess."""
     code = (
