@@ -146,10 +146,11 @@ class Daemon:
 
     async def _look_for_notices(self) -> None:
         """A warning does not wait for the next look."""
-        found = await asyncio.wrap_future(self._reader.warned())
-        if found - self._seen_notices:
-            self._wake.set()
-        self._seen_notices = found
+        with suppress(ReadingEnded):  # it is stopping
+            found = await asyncio.wrap_future(self._reader.warned())
+            if found - self._seen_notices:
+                self._wake.set()
+            self._seen_notices = found
 
     async def _renew(self) -> None:
         try:
