@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from costplan.adapters.backtest.run import ALL_POLICIES, POLICIES, RESULT_BYTES
 from costplan.adapters.feeds.bundled import WORD as BUNDLED
@@ -29,10 +30,13 @@ from costplan.planner.config_fields import (
 from costplan.planner.config_problems import Grammar, problem, raise_all
 from costplan.planner.config_section import Section
 from costplan.planner.config_yaml import mapping_from_yaml
+from costplan.planner.errors import InputError
 from costplan.planner.units import GIB
 
 _GUIDE = "docs/simulate.md"
 _ABSENT = f"see {_GUIDE} for an example"
+_SINGULAR = {"gpus": "gpu", "cpus": "cpu", "nodes": "node"}
+_OWN_FLAGS = {"policies": "--policy", "file": "--demand"}
 
 
 def _days(least: float) -> BeforeValidator:
@@ -101,11 +105,16 @@ class GenerateSection(Section):
     seed: Whole = 7
 
 
+def _by_unit(columns: dict[str, str]) -> dict[str, str]:
+    """Columns by what they mean, 'gpus' as 'gpu'; of both the later, which is a flag's."""
+    return {_SINGULAR.get(what, what): name for what, name in columns.items()}
+
+
 class DemandSection(Section):
     """Where the jobs come from: a file, or made up."""
 
     file: Text | None = None
-    columns: dict[str, Text] = Field(default_factory=dict)
+    columns: Annotated[dict[str, Text], AfterValidator(_by_unit)] = Field(default_factory=dict)
     skip_days: Annotated[float, _days(0.0)] = 0.0
     generate: GenerateSection | None = None
 
@@ -183,7 +192,26 @@ def read_scenario(path: Path | None, flags: Mapping[str, Any]) -> BacktestSectio
     try:
         return BacktestSection.model_validate(data)
     except ValidationError as error:
-        raise_all(name, [problem(_GRAMMAR, name, e) for e in error.errors(include_url=False)])
+        raise_all(
+            name, [_problem(name, details, flags) for details in error.errors(include_url=False)]
+        )
+
+
+def _problem(name: str, details: ErrorDetails, flags: Mapping[str, Any]) -> InputError:
+    """The problem that pydantic found, of the file or of the flag that said it."""
+    found, places = problem(_GRAMMAR, name, details), details["loc"]
+    outer, inner = (*places, "", "")[:2]
+    section = flags.get(str(outer))
+    if section is None:
+        return found
+    if not isinstance(section, Mapping):
+        flag = _OWN_FLAGS.get(str(outer), f"--{outer}")
+        return InputError(flag.replace("_", "-"), found.problem, found.remedy)
+    if inner not in section:
+        return found
+    flag = f"--{inner}-shape" if outer == "shapes" else _OWN_FLAGS.get(str(inner), f"--{inner}")
+    path = found.subject.removeprefix(f"{name}: ")
+    return InputError(f"{flag.replace('_', '-')}: {path}", found.problem, found.remedy)
 
 
 def _from_folder(data: dict[str, Any], folder: Path) -> None:

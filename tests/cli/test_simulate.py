@@ -267,6 +267,9 @@ def test_the_page_has_a_chart_for_each_policy(tmp_path: Path, jobs: Path) -> Non
             ("--demand", "JOBS", "--gpu-shape", "vcpu=9000,memory=1GiB,gpu=1"),
             "holds a worker of gpu",
         ),
+        (("examples/month.yaml", "--tick", "soon"), "error: --tick: 'soon' is not a duration"),
+        (("examples/month.yaml", "--policy", "magic"), "error: --policy: 'magic' is not a policy"),
+        (("examples/month.yaml", "--gpu-shape", "vcpu=-4"), "\n  --gpu-shape: shapes.gpu.vcpu: -4"),
         (("none.yaml",), "there is no such file"),
         (("--demand", "JOBS", "--format", "xml"), "--format xml: is not known"),
     ],
@@ -276,6 +279,15 @@ def test_bad_input_is_one_line(jobs: Path, words: tuple[str, ...], said: str) ->
     assert answer.exit_code == 1, answer.output
     assert said in answer.stderr
     assert "Traceback" not in answer.output
+
+
+def test_units_are_named_in_a_file_as_they_are_by_a_flag(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("simulate: own\ndemand: {file: jobs.csv, columns: {gpus: n, submit: t0}}\n")
+    read = read_scenario(path, {})
+    assert read.demand.columns == {"gpu": "n", "submit": "t0"}
+    flagged = read_scenario(path, {"demand": {"columns": {"gpu": "m"}}})
+    assert flagged.demand.columns == {"gpu": "m", "submit": "t0"}
 
 
 def test_processes_tell_how_far_they_are(jobs: Path) -> None:
