@@ -14,7 +14,7 @@ from costplan.adapters.dask.adaptive_options import (
     dollars_of,
     seconds_of,
 )
-from costplan.planner.config_fields import suggestion
+from costplan.planner.config_fields import MAX_WORKERS, suggestion
 
 PROVIDERS = ("local", "aws", "gcp", "azure")
 BUDGET_KEYS = ("usd_per_hour", "usd_per_day", "usd_per_month")
@@ -130,6 +130,9 @@ def workers_by_kind(name: str, said: Any, kinds: Sequence[str]) -> dict[str, int
             raise ArgumentError(
                 name or kind, f"{count!r} is no number of workers", "write 0 or more"
             )
+        if count > MAX_WORKERS:
+            problem, way_out = f"{count:,} workers are too many", f"write up to {MAX_WORKERS:,}"
+            raise ArgumentError(name or kind, problem, way_out)
     return dict(said)
 
 

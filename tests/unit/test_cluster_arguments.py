@@ -235,6 +235,7 @@ def test_numbers_of_workers_are_by_kind_where_there_are_several() -> None:
         ({"lage": 1}, "did you mean 'large'?"),
         ({"large": -1}, "-1 is no number of workers"),
         ({"large": True}, "True is no number of workers"),
+        ({"large": 10**9}, "n: 1,000,000,000 workers are too many; write up to 10,000,000"),
     ):
         with pytest.raises(ArgumentError) as caught:
             workers_by_kind("n", said, ["small", "large"])
