@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
+from costplan.planner.work import OTHERS
+
 Key = TypeVar("Key", bound=Hashable)
 NO_SPAN = "(no span)"
 
@@ -57,6 +59,22 @@ class Line:
     def usd_per_million_rows(self) -> Decimal | None:
         """Dollars for a million of its rows, None where none were reported."""
         return None if not self.rows else self.usd * 1_000_000 / self.rows
+
+
+def dearest(lines: Sequence[Line], most: int) -> Sequence[Line]:
+    """The first of lines, which are in order, and those beyond `most` as one: they still add up."""
+    if len(lines) <= most:
+        return lines
+    named = [line for line in lines if line.name != OTHERS][: most - 1]
+    rest = [line for line in lines if line not in named]
+    others = Line(
+        name=OTHERS,
+        usd=sum((line.usd for line in rest), Decimal(0)),
+        busy_seconds=sum(line.busy_seconds for line in rest),
+        tasks=sum(line.tasks for line in rest),
+        rows=sum(line.rows for line in rest),
+    )
+    return [*named, others]
 
 
 def span_text(span: Sequence[str]) -> str:

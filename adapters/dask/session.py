@@ -20,6 +20,7 @@ from costplan.adapters.dask.gang_watch import NAME as GANGS
 from costplan.adapters.dask.gang_watch import GangWatch
 from costplan.adapters.dask.load_sample import LoadSampler
 from costplan.adapters.dask.plugin import NAME, CostplanPlugin
+from costplan.planner.work_cost import dearest
 
 logger = logging.getLogger("distributed.costplan")
 
@@ -29,7 +30,7 @@ COSTS_OP = "costplan_costs"
 METADATA = "costplan"
 VERSION = 1
 MOST_LINES = 50
-"""Of each list of costs, the dearest."""
+"""Of each list of costs: the dearest, and one of all others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +57,8 @@ class Session:
         }
         told = {
             name: [
-                [x.name, f"{x.usd:f}", x.busy_seconds, x.tasks, x.rows] for x in lines[:MOST_LINES]
+                [x.name, f"{x.usd:f}", x.busy_seconds, x.tasks, x.rows]
+                for x in dearest(lines, MOST_LINES)
             ]
             for name, lines in lists.items()
         }

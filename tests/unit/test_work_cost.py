@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costplan.planner.ledger import Meter
-from costplan.planner.work_cost import NO_SPAN, Line, shared_out, span_text
+from costplan.planner.work import OTHERS
+from costplan.planner.work_cost import NO_SPAN, Line, dearest, shared_out, span_text
 from costplan.planner.work_nodes import node_finder, worker_rates
 from tests.fleets import NOON, node
 
@@ -61,3 +62,14 @@ def test_workers_share_their_nodes_rate_and_are_known_by_name() -> None:
     # One that is long gone is known by its name; what only looks like one of ours is not.
     assert node_of("fraud-00003-0f0f-2") == "fraud-00003-0f0f"
     assert node_of("fraud-annas-laptop") == node_of("other-00003-0f0f-2") == ""
+
+
+def test_lines_beyond_the_dearest_are_one_and_all_still_add_up() -> None:
+    lines = [
+        Line(name=name, usd=Decimal(usd), busy_seconds=usd, tasks=usd, rows=usd)
+        for name, usd in (("a", 9), (OTHERS, 7), ("b", 5), ("c", 3), ("d", 1))
+    ]
+    shown = dearest(lines, 3)
+    assert [(line.name, line.usd) for line in shown] == [("a", 9), ("b", 5), (OTHERS, 11)]
+    assert (shown[-1].busy_seconds, shown[-1].tasks, shown[-1].rows) == (11, 11, 11)
+    assert dearest(lines, 5) == lines
