@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from costplan.adapters.dask.kinds import Tracker
+from costplan.adapters.dask.names import shortened
 
 KEPT_SECONDS = 3600.0
 KEPT_DEPARTURES = 4_000
@@ -39,8 +40,9 @@ class Departures:
         """Keeps a remove-worker event; returns how many tasks had begun and start again."""
         restarted = begun_tasks(tracker)
         lost = event.get("lost-computed-tasks", ()), event.get("lost-scattered-tasks", ())
-        self.by_name.pop(tracker.name, None)
-        self.by_name[tracker.name] = Left(
+        name = shortened(tracker.name)  # as a drain has it
+        self.by_name.pop(name, None)
+        self.by_name[name] = Left(
             address=tracker.state.address,
             at=now,
             expected=bool(event.get("expected", False)),

@@ -127,10 +127,11 @@ class Drains:
             self._task.cancel()
 
     def _present(self, names: Collection[str]) -> dict[str, Any]:
-        """Workers that are here by these exact names."""
+        """Workers that are here by these names, as the load has them."""
         wanted = set(names)
         trackers = self._plugin.counters.trackers.values()
-        return {at.name: at.state for at in trackers if shortened(at.name) in wanted}
+        named = ((shortened(at.name), at.state) for at in trackers)
+        return {name: state for name, state in named if name in wanted}
 
     def _is_here(self, victim: Victim) -> bool:
         return self._scheduler.workers.get(victim.state.address) is victim.state

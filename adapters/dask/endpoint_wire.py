@@ -13,7 +13,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from costplan.adapters.dask.wire_types import (
+    MAX_AMOUNT,
     MAX_NAME,
+    MAX_RESOURCES,
     Count,
     InstantMs,
     MaybeName,
@@ -34,10 +36,10 @@ MAX_WORKERS = 50_000
 MAX_DRAIN_BYTES = 2**20
 MAX_ANSWER_BYTES = 16 * 2**20
 
-_Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
+_Amount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
 _Reason = Annotated[str, Field(max_length=1_000), AfterValidator(printable)]
 _Place = Annotated[int, Field(ge=0, lt=MAX_WORKERS)]
-_Need = Annotated[dict[Name, _Amount], Field(max_length=100)]
+_Need = Annotated[dict[Name, _Amount], Field(max_length=MAX_RESOURCES)]
 _Counts = Annotated[list[Count], Field(max_length=MAX_WORKERS)]
 _Names = Annotated[list[Name], Field(max_length=MAX_WORKERS)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from costplan.adapters.dask.machine_claim import machine_of
-from costplan.adapters.dask.names import shortened
+from costplan.adapters.dask.names import bounded, shortened
 from costplan.planner.load import OVERDUE_MEANS
 
 PENDING = ("waiting", "queued", "no-worker", "processing")
@@ -34,7 +34,7 @@ class Kind:
     )  # fmt: skip
 
     def __init__(self, prefix: str, need: Need) -> None:
-        self.prefix, self.need, self.needs = prefix, need, dict(need)
+        self.prefix, self.need, self.needs = prefix, need, bounded(dict(need))
         self.shown = shortened(prefix)
         self.described, self.description = 0, UNKNOWN
         self.is_restricted = False  # until the first of its tasks is counted by hand

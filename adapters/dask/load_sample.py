@@ -23,7 +23,7 @@ from costplan.adapters.dask.kinds import (
     Tracker,
     durations_of,
 )
-from costplan.adapters.dask.names import shortened
+from costplan.adapters.dask.names import bounded, shortened
 from costplan.adapters.dask.plugin import CostplanPlugin
 from costplan.adapters.dask.wire_types import MAX_NAME
 from costplan.adapters.dask.worker_columns import WorkerColumns
@@ -142,7 +142,7 @@ class LoadSampler:
             }
             resources = [at.state.resources for at in trackers]
             if any(resources):
-                columns["resources"] = resources
+                columns["resources"] = [bounded(each) for each in resources]
             columns |= _machines(trackers)
             self._static = orjson.dumps(columns)[:-1]
             self._static_of = (self.plugin.workers_changed, now)

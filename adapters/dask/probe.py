@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 SCANNED_TASKS = 5_000
+MOST = 1e18
 _Row = tuple[str, str, tuple[tuple[str, float], ...], bool, bool]
 PENDING = ("waiting", "queued", "no-worker", "processing")
 
@@ -46,7 +47,7 @@ def read_load(dask_scheduler: Any = None) -> str:
                 worker.address: [
                     worker.nthreads,
                     worker.memory_limit or None,
-                    dict(worker.resources),
+                    _amounts(worker.resources),
                     len(worker.executing),
                     worker.nbytes,
                 ]
@@ -74,7 +75,13 @@ def _sent_bytes(scheduler: Any) -> int | None:
 def _row(task: Any, state: str, *, executing: bool) -> _Row:
     need = task.resource_restrictions
     pinned = bool(task.worker_restrictions or task.host_restrictions)
-    return task.prefix.name, state, tuple(sorted(need.items())) if need else (), pinned, executing
+    needs = tuple(sorted(_amounts(need).items())) if need else ()
+    return task.prefix.name, state, needs, pinned, executing
+
+
+def _amounts(resources: Any) -> dict[str, float]:
+    """Resources as JSON has them: Dask takes infinity and less than nothing, too."""
+    return {str(name): min(max(0.0, float(of)), MOST) for name, of in resources.items()}
 
 
 def _prefix(prefix: Any) -> dict[str, Any]:

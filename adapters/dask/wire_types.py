@@ -8,6 +8,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 MAX_NAME = 200
+MAX_AMOUNT = 1e18
+MAX_RESOURCES = 100
+"""Of a worker, or that a task needs."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 4_102_444_800_000  # the year 2100
 

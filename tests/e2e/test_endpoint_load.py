@@ -142,6 +142,33 @@ def naps(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+def test_what_dask_takes_and_the_wire_does_not_is_told_as_far_as_it_may_be() -> None:
+    most = float("inf")
+    own = {"slots": most, "less": -1.0, "two\nlines": 1.0, "yes": True} | {
+        f"r{number}": 1 for number in range(150)
+    }
+
+    async def test() -> None:
+        async with cluster(**{"n" * 300: {"resources": own}, "other": {}}) as at:
+            asked = ({"memory": most}, {"nothing": float("nan")}, {"a" * 300: 1}, {"b\n": 1e30})
+            pending = [at.client.submit(quick, 1, resources=need, pure=False) for need in asked]
+            load = await at.load_when(lambda load: len(load.groups) == 4)
+            needs = {name: of for group in load.groups for name, of in group.need.items()}
+            assert sorted(needs.values()) == [0.0, 1.0, 1e18, 1e18]
+            assert needs["memory"] == 1e18
+            (name,) = load.workers.keys() - {"other"}
+            resources = load.workers[name].resources
+            assert (resources["slots"], resources["less"], resources["yes"]) == (1e18, 0.0, 1.0)
+            assert len(resources) == 100
+            # It is drained by the name that was told.
+            await at.ask(at.endpoint.retire, [name], "drain")
+            await at.load_when(lambda load: name in load.departed)
+            assert (await at.ask(at.endpoint.progress, [name])).done == (name,)
+            del pending
+
+    run(test())
+
+
 def test_durations_have_a_mean_and_a_variance_of_their_own() -> None:
     async def test() -> None:
         async with cluster(a={}) as at:

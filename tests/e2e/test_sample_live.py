@@ -150,6 +150,20 @@ def test_work_becomes_groups_with_what_they_need(cluster: Client) -> None:
     cluster.cancel(futures)
 
 
+def test_amounts_that_json_has_not_are_told_as_far_as_they_may_be(cluster: Client) -> None:
+    needs = [{"licence": float("inf")}, {"licence": float("nan")}]
+    futures = [cluster.submit(len, [], resources=need, pure=False) for need in needs]
+    wait_until(lambda: cluster.run_on_scheduler(unrunnable) == len(needs))
+    load = sample(address_of(cluster), 0)
+    assert sorted(group.need["licence"] for group in load.groups) == [0.0, 1e18]
+    cluster.cancel(futures)
+    wait_until(lambda: not cluster.run_on_scheduler(unrunnable))
+
+
+def unrunnable(dask_scheduler: Any = None) -> int:
+    return len(dask_scheduler.unrunnable)
+
+
 def test_what_workers_give_each_other_is_counted(cluster: Client) -> None:
     """Four MiB after the other from one worker to the other, for as long as somebody looks."""
     done = threading.Event()
