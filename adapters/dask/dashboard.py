@@ -20,6 +20,7 @@ PAGE = "/costplan"
 REFRESH_MS = 10_000
 MOST_LINES = 12
 MOST_LABEL = 40
+IDLE = "idle"
 
 
 def shortened_name(name: str) -> str:
@@ -62,6 +63,16 @@ def columns_of(lines: Sequence[Line], whole: Decimal) -> dict[str, list[Any]]:
         "tasks": [f"{line.tasks:,}" for line in shown],
         "per_million": ["" if each is None else usd(each) for each in dear],
     }
+
+
+def bars_of(figures: Figures) -> dict[str, Decimal]:
+    """Dollars by the name that is shown, the dearest first and what was idle last; spans that show
+    the same name are one bar, or the one would hide the other."""
+    found: dict[str, Decimal] = {}
+    for line in figures.by_span[:MOST_LINES]:
+        name = "idle (span)" if line.name == IDLE else shortened_name(line.name)
+        found[name] = found.get(name, Decimal(0)) + line.usd
+    return {**found, IDLE: figures.idle_usd}
 
 
 def pool_columns(figures: Figures) -> dict[str, list[Any]]:
@@ -163,7 +174,7 @@ def _chart() -> tuple[Any, Any]:
 
     source = ColumnDataSource({"name": [], "usd": [], "colour": []})
     chart = figure(
-        y_range=["idle"], height=220, sizing_mode="stretch_width", toolbar_location=None, tools="",
+        y_range=[IDLE], height=220, sizing_mode="stretch_width", toolbar_location=None, tools="",
         title="Dollars by span", x_axis_label="USD",
     )  # fmt: skip
     chart.hbar(y="name", right="usd", height=0.7, color="colour", source=source)
@@ -172,13 +183,10 @@ def _chart() -> tuple[Any, Any]:
 
 
 def _draw(chart: Any, source: Any, figures: Figures) -> None:
-    lines = figures.by_span[:MOST_LINES]
-    told = [(shortened_name(line.name), float(line.usd), "#4477aa") for line in lines]
-    told.append(("idle", float(figures.idle_usd), "#bbbbbb"))
-    names = list(dict.fromkeys(name for name, _, _ in told))
-    chart.y_range.factors = names[::-1]
+    told = bars_of(figures)
+    chart.y_range.factors = list(told)[::-1]
     source.data = {
-        "name": [name for name, _, _ in told],
-        "usd": [usd for _, usd, _ in told],
-        "colour": [colour for _, _, colour in told],
+        "name": list(told),
+        "usd": [float(amount) for amount in told.values()],
+        "colour": ["#bbbbbb" if name == IDLE else "#4477aa" for name in told],
     }

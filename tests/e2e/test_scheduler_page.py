@@ -14,7 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from costplan.adapters.dask import CostAwareAdaptive, span
 from costplan.adapters.dask.costs import Figures
-from costplan.adapters.dask.dashboard import MOST_LINES, columns_of, headline
+from costplan.adapters.dask.dashboard import (
+    MOST_LABEL,
+    MOST_LINES,
+    bars_of,
+    columns_of,
+    headline,
+)
 from costplan.adapters.dask.preload import install
 from costplan.planner.work_cost import Line
 from tests.e2e.dask_cluster import TOKEN, cluster, run
@@ -77,6 +83,19 @@ def test_a_page_says_what_it_does_not_know_and_sums_what_it_does_not_show() -> N
     assert told["name"][-1] == "2 others"
     assert (told["usd"][-1], told["share"][-1], told["per_million"][-1]) == ("$1.00", "10 %", "")
     assert (told["usd"][0], told["share"][0], told["per_million"][0]) == ("$0.50", "5 %", "$0.25")
+
+
+def test_spans_that_show_one_name_are_one_bar() -> None:
+    long = "nightly / load-the-customers-of-yesterday / "
+    lines = (line(long + "eu", "3"), line(long + "us", "2"), line("idle", "1"), line("etl", "0.5"))
+    figures = Figures(
+        usd=Decimal(7), idle_usd=Decimal("0.5"), usd_per_hour=Decimal(1), workers=1, unpriced=0,
+        by_span=lines, by_prefix=(), by_run=(), pools=(), told_usd=None,
+    )  # fmt: skip
+    assert list(bars_of(figures).items()) == [
+        (f"{long[: MOST_LABEL - 1]}…", 5), ("idle (span)", 1), ("etl", Decimal("0.5")),
+        ("idle", Decimal("0.5")),
+    ]  # fmt: skip
 
 
 def test_the_dashboard_has_a_page_of_costs() -> None:
