@@ -71,9 +71,8 @@ def from_load(learnt: Learnt, load: Load | None, now: datetime) -> Learnt:
         # A scheduler that was born again counts from zero.
         burst = busy - busy_before if busy >= busy_before else busy
         bursts, busy_before = (*bursts, burst)[-MOST_GAPS:] if burst > 0 else bursts, busy
-    reborn_at, is_another = learnt.reborn_at, learnt.scheduler_id not in ("", load.scheduler_id)
-    if is_another:
-        reborn_at = now
+    is_another = is_of_another(load, learnt)
+    reborn_at = now if is_another else learnt.reborn_at
     paces, past_paces = _paces(learnt, load, is_another=is_another)
     if load.clients == 0:
         # The pause until somebody connects again is not one between bursts of a session.
@@ -106,6 +105,11 @@ def speeds_of(learnt: Learnt, settings: Settings) -> Speeds:
     known = merged(learnt.past_paces, learnt.paces) if rules.learn else NO_PACES
     told = type_speeds(known, rules.factors, rules.prior)
     return Speeds(told=told, given=rules.factors, believed=rules.prior)
+
+
+def is_of_another(load: Load, learnt: Learnt) -> bool:
+    """True of a load that another scheduler tells than the one that was last heard of."""
+    return learnt.scheduler_id not in ("", load.scheduler_id)
 
 
 def is_reborn(learnt: Learnt, now: datetime) -> bool:

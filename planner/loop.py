@@ -87,7 +87,7 @@ def tick(
     readings = trusted(with_recent_list(readings, settings), state, settings)
     settings = by_deadline(_within_account(settings, readings), readings.at)
     now = readings.at
-    nodes = reflect(counted_anew(state.nodes, state, readings), readings, settings)
+    nodes = reflect(counted_anew(state, readings), readings, settings)
     learnt = _learnt(state, nodes, readings, settings)
     meters = whole_meters(state.meters, state.nodes, settings.extras)
     state_now = replace(state, learnt=learnt, meters=meters)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
-from costplan.planner.learn import is_reborn
+from costplan.planner.learn import is_of_another, is_reborn
 from costplan.planner.load import Load
 from costplan.planner.nodes import (
     LaunchRequest,
@@ -237,18 +237,18 @@ def _staffed(node: Node, load: Load, settings: Settings) -> Node:
     return replace(node, request=replace(node.request, workers=workers))
 
 
-def counted_anew(nodes: Mapping[str, Node], state: State, readings: Readings) -> dict[str, Node]:
-    """The nodes; where the scheduler was just born again, none of them misses its workers yet.
+def counted_anew(state: State, readings: Readings) -> Mapping[str, Node]:
+    """The state's nodes; where the scheduler was just born again none of them misses its workers.
 
     They may be on their way to it, however long the one before it did not know them.
     """
     load, learnt = readings.load, state.learnt
-    is_another = load is not None and learnt.scheduler_id not in ("", load.scheduler_id)
+    is_another = load is not None and is_of_another(load, learnt)
     if not (is_another or is_reborn(learnt, readings.at)):
-        return dict(nodes)
+        return state.nodes
     return {
         node_id: node if node.missing_since is None else replace(node, missing_since=None)
-        for node_id, node in nodes.items()
+        for node_id, node in state.nodes.items()
     }
 
 

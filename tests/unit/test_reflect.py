@@ -263,18 +263,18 @@ def test_what_one_scheduler_missed_is_not_held_against_workers_on_their_way_to_t
     missed = replace(rented("n"), missing_since=after(0))
     was = State(nodes={"n": missed}, learnt=Learnt(scheduler_id="b"))
     then = readings(VANISHED_SECONDS, load=load(at=after(VANISHED_SECONDS), scheduler_id="c"))
-    (found,) = counted_anew(was.nodes, was, then).values()
+    (found,) = counted_anew(was, then).values()
     assert found.missing_since is None
     # Until they had time to join, and no longer: then it is counted.
     for seconds, since in ((REJOIN_SECONDS - 1, None), (REJOIN_SECONDS, after(0))):
         known = replace(was, learnt=Learnt(scheduler_id="c", reborn_at=after(0)))
         later = readings(seconds, load=load(at=after(seconds), scheduler_id="c"))
-        (found,) = counted_anew(was.nodes, known, later).values()
+        (found,) = counted_anew(known, later).values()
         assert found.missing_since == since
     # The same scheduler, or one that was never heard of before.
     for before in ("c", ""):
         same = replace(was, learnt=Learnt(scheduler_id=before))
-        assert counted_anew(was.nodes, same, then) == was.nodes
+        assert counted_anew(same, then) == was.nodes
 
 
 def test_a_machine_whose_workers_stay_away_is_of_no_use() -> None:
