@@ -130,7 +130,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter a flag
         one_type=one_type,
         tick=tick,
         checkpoint=checkpoint,
-        result=0 if result == "0" else result,
+        result=result,
         boot=boot,
     )
     asked = asked_for(scenario or [None], seed or [], flags)

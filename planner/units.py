@@ -104,13 +104,15 @@ def usd_text(pico: int) -> str:
 
 
 def parse_memory(text: str | int) -> int:
-    """Bytes from '16 GiB', '16GiB', '512 MB' or a bare count of bytes.
+    """Bytes from '16 GiB', '16GiB', '512 MB', '0' or a bare count of bytes.
 
     Raises ValueError on anything else; 'G' and 'Gi' are refused because people disagree
     whether they mean 10^9 or 2^30.
     """
     if isinstance(text, int):
         return text
+    if text.strip() == "0":
+        return 0
     match = _MEMORY.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not an amount of memory; write it like '16 GiB'")
