@@ -23,7 +23,7 @@ from costplan.planner.daemon_config import DaemonConfig
 from costplan.planner.errors import CostplanError
 from costplan.planner.finance.anomalies import Anomaly
 from costplan.planner.finance.delivery import (
-    ANOMALY_DAYS,
+    NEWS_DAYS,
     Alert,
     Channel,
     Run,
@@ -119,7 +119,7 @@ def _ended_since(seen: datetime | None, now: datetime) -> Iterator[Period]:
     and of the last month that has: what passed a limit after that look was seen by none."""
     if seen is None:
         return
-    midnights = [day_end(now) - timedelta(days=ago) for ago in range(1, ANOMALY_DAYS + 1)]
+    midnights = [day_end(now) - timedelta(days=ago) for ago in range(1, NEWS_DAYS + 1)]
     for at in sorted({*midnights, month_end(now - timedelta(days=now.day))}):
         if seen < at <= now:
             yield period_of(f"{at - timedelta(microseconds=1):%Y-%m}", at)
@@ -127,7 +127,7 @@ def _ended_since(seen: datetime | None, now: datetime) -> Iterator[Period]:
 
 def _anomalies(cluster: Cluster, today: date, now: datetime) -> tuple[Anomaly, ...]:
     """Unusual days of the months of the last three days; a month without lines has none."""
-    days = (today - timedelta(days=ago) for ago in range(1, ANOMALY_DAYS + 1))
+    days = (today - timedelta(days=ago) for ago in range(1, NEWS_DAYS + 1))
     found = list[Anomaly]()
     for month in sorted({f"{day:%Y-%m}" for day in days}):
         period = period_of(month, now)

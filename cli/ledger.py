@@ -135,7 +135,7 @@ def reprice(
         made = repriced(path, better, now, is_dry=True, progress=progress)
     if unmet := unmet_text(made):
         note(f"note: {unmet}")
-    if better and len(made.unmet) == len(better):
+    if len(made.unmet) == len(better):
         return
     note(repriced_text(made))
     if dry_run or not made.entries:

@@ -23,6 +23,7 @@ from costplan.planner.work import OTHERS
 
 Key = TypeVar("Key", bound=Hashable)
 NO_SPAN = "(no span)"
+IDLE = "idle"
 
 
 def shared_out(pico: int, thread_us: int, busy_us: Mapping[Key, int]) -> tuple[dict[Key, int], int]:

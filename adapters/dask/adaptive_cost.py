@@ -9,9 +9,7 @@ from decimal import Decimal
 from costplan.adapters.dask.costs import Figures
 from costplan.planner.amounts import digits_for, dollars, rounded_parts
 from costplan.planner.wording import counted, percent, usd
-from costplan.planner.work_cost import Line
-
-IDLE = "idle"
+from costplan.planner.work_cost import IDLE, Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -14,13 +14,12 @@ from typing import Any
 from costplan.adapters.dask.costs import Figures
 from costplan.adapters.dask.plugin import CostplanPlugin
 from costplan.planner.wording import counted, percent, usd
-from costplan.planner.work_cost import Line
+from costplan.planner.work_cost import IDLE, Line
 
 PAGE = "/costplan"
 REFRESH_MS = 10_000
 MOST_LINES = 12
 MOST_LABEL = 40
-IDLE = "idle"
 
 
 def shortened_name(name: str) -> str:

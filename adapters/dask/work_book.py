@@ -16,6 +16,7 @@ from costplan.adapters.dask.kinds import Kind, Tracker
 from costplan.adapters.dask.machine_claim import Machine
 from costplan.adapters.dask.names import shortened
 from costplan.adapters.dask.span_marks import (
+    ANNOTATION,
     NO_LABEL,
     OTHER_LABEL,
     ROWS_TOPIC,
@@ -104,7 +105,7 @@ class WorkBook:
         Who books adds to the cell's new microseconds, squares and tasks, and puts it among the
         fresh ones where it had no new tasks.
         """
-        mark = annotations and (annotations.get("costplan_span") or annotations.get("span"))
+        mark = annotations and (annotations.get(ANNOTATION) or annotations.get("span"))
         if mark:
             try:
                 label = self._labels[mark]

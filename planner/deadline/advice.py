@@ -64,7 +64,6 @@ def advise(terms: Terms) -> DeadlineAdvice:
     cost = mean_first(program, usual)
     steps = grid.steps(terms.deadline_seconds)
     begin = _begin(cost[steps], price)
-    longer = [cost[grid.steps(seconds)] for seconds in later]
     runs = Runs(Planned(program), moves, grid, steps, usual, _SEATS[begin])
     unit = terms.on_demand_usd_per_hour * terms.work_seconds / grid.work / SECONDS_PER_HOUR
 
@@ -83,17 +82,14 @@ def advise(terms: Terms) -> DeadlineAdvice:
         steady_hours=_steady_hours(program, steps, grid.work),
         has_time_for_spot=bool(np.isfinite(cost[steps, Seat.SPOT])),
         rules=grid.rules(terms.deadline_seconds),
-        expected_usd=usd(cost[steps, _SEATS[begin]]),
+        expected_usd=usd(_first(cost[steps], price)),
         median_usd=usd(median),
         high_usd=usd(high),
         on_demand_usd=(terms.on_demand_usd_per_hour * paid_hours).quantize(_PICO),
         on_demand_chance=float((runs.demand > 0).mean()),
         on_demand_share=float(runs.demand.sum() / (runs.demand + runs.spot).sum()),
         beside=tuple((name, usd(mean_cost(policy()))) for name, policy in NAMED.items()),
-        looser=tuple(
-            (seconds, usd(each[_SEATS[_begin(each, price)]]))
-            for seconds, each in zip(later, longer, strict=True)
-        ),
+        looser=tuple((seconds, usd(_first(cost[grid.steps(seconds)], price))) for seconds in later),
         away_hours=mean_away_hours(),
         source=SOURCE,
     )
@@ -127,6 +123,11 @@ def _begin(cost: FloatArray, price: float) -> Begin:
     if min(spot, demand) > least * (1 + WORTH_A_WAIT):
         return Begin.WAIT
     return Begin.SPOT if spot <= max(demand, least) else Begin.ON_DEMAND
+
+
+def _first(cost: FloatArray, price: float) -> float:
+    """What the job costs by what it is to begin on."""
+    return float(cost[_SEATS[_begin(cost, price)]])
 
 
 def _steady_hours(program: Program, steps: int, work: int) -> float | None:

@@ -22,8 +22,9 @@ _FIXED_TABLES = ("journal", "focus-1.2", "focus-1.4")
 _ENDINGS = {"journal": "journal.csv", "focus-1.2": "focus-1.2.parquet",
             "focus-1.4": "focus-1.4.parquet"}  # fmt: skip
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS, _RETRY_FACTOR = 10, 3600, 3
-ANOMALY_DAYS = 3
-"""How old an unusual day may be that is still told of: older ones are in the report."""
+NEWS_DAYS = 3
+"""How old a day may be of which it is still told that it was unusual, or passed its budget: older
+ones are in the report."""
 
 
 class Month(StrEnum):
@@ -227,7 +228,7 @@ def anomaly_alerts(cluster: str, found: Sequence[Anomaly], today: date) -> tuple
             text=_anomaly_text(odd),
         )
         for odd in found
-        if today - timedelta(days=ANOMALY_DAYS) <= odd.day < today
+        if today - timedelta(days=NEWS_DAYS) <= odd.day < today
     )
 
 

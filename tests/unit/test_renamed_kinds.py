@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from costplan.planner.fleet_view import packing
+from costplan.planner.load import TaskGroup
+from costplan.planner.loop import Ticked
 from costplan.planner.nodes import Cause
 from costplan.planner.settings import WorkerKind
 from costplan.planner.tick import Cordon, DrainNode
@@ -35,8 +37,8 @@ def test_an_idle_one_goes_like_any_other() -> None:
     assert order.cause is Cause.SURPLUS
 
 
-def test_one_that_works_stays_until_others_do_its_work() -> None:
-    daemon, work = renamed(), (WORK, tasks(running=8))
+def replaced(daemon: Daemon, *work: TaskGroup) -> Ticked:
+    """The tick in which two machines go, as four others are there for their work."""
     asked = daemon.tick(*work)
     assert len(launches(asked)) == 4
     assert ends(asked) == []
@@ -45,6 +47,12 @@ def test_one_that_works_stays_until_others_do_its_work() -> None:
     (cordon,) = ends(ready)
     assert isinstance(cordon, Cordon)
     assert cordon.node_ids == ("a", "b")
+    return ready
+
+
+def test_one_that_works_stays_until_others_do_its_work() -> None:
+    daemon = renamed()
+    replaced(daemon, WORK, tasks(running=8))
     assert [n.phase for n in daemon.nodes].count(Phase.READY) == 4
 
 
@@ -70,14 +78,7 @@ def test_workers_of_another_size_are_not_of_the_kind_that_has_their_name(now: Wo
 def test_those_of_another_size_work_until_others_do_their_work_and_go() -> None:
     daemon, work = fleet("a", "b"), (WORK, tasks(running=8))
     daemon.settings = rules(kind(gib=14))
-    asked = daemon.tick(*work)
-    assert len(launches(asked)) == 4
-    assert ends(asked) == []
-    assert ends(daemon.tick(*work, outcomes=daemon.answer(asked))) == []
-    ready = daemon.tick(*work)
-    (cordon,) = ends(ready)
-    assert isinstance(cordon, Cordon)
-    assert cordon.node_ids == ("a", "b")
+    ready = replaced(daemon, *work)
     assert ready.plan is not None
     assert {move.reason for move in ready.plan.moves if isinstance(move, DrainNode)} == {
         "w as it was is no kind of worker in the configuration any more"
