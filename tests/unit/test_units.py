@@ -75,6 +75,7 @@ def test_amounts_have_at_least_cents(pico: int, text: str) -> None:
         ("2 GB", 2 * 10**9),
         ("7 b", 7),
         (4096, 4096),
+        ("0", 0),
     ],
 )
 def test_memory_is_read(text: str | int, size: int) -> None:
